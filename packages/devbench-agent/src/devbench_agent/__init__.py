@@ -1,0 +1,1 @@
+"""The small static program that runs as PID 1 of every devbench container."""

@@ -1,0 +1,1 @@
+"""Contracts, composition and use cases of devbench: isolated workspaces for AI agents."""

@@ -1,0 +1,1 @@
+"""The MCP and HTTP host of devbench."""

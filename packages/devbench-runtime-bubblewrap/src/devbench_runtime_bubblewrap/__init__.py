@@ -1,0 +1,1 @@
+"""The embedded default runtime of devbench: bubblewrap, no daemon, no image."""

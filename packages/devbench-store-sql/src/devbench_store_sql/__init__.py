@@ -1,0 +1,1 @@
+"""SQLite (and later PostgreSQL) state store of devbench."""
