@@ -1,0 +1,190 @@
+"""The runtime: what makes containers. As little as possible; commands and files are built on the agent in core."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import attrs
+
+from devbench_core.contracts.stream import ByteStream
+from devbench_core.model.capabilities import Capabilities
+from devbench_core.model.container import WORKSPACE, Observed
+from devbench_core.model.image import Image
+from devbench_core.model.policy import Policy
+
+LABEL_INSTALLATION = "dev.devbench.installation"
+LABEL_CONTAINER = "dev.devbench.container"
+AGENT_FOLDER = PurePosixPath("/.devbench")
+AGENT_PATH = AGENT_FOLDER / "devbench-agent"
+SOCKET_FOLDER = PurePosixPath("/.devbench-run")
+SOCKET_PATH = SOCKET_FOLDER / "agent.sock"
+
+
+@attrs.frozen(kw_only=True)
+class EngineInfo:
+    """What answered a ping.
+
+    Attributes:
+        name: For example ``Docker Engine``.
+        version: As the engine says.
+        api_version: As negotiated, "" for none.
+        details: Facts for `devbench doctor` (cgroup version, storage driver, rootless …).
+    """
+
+    name: str
+    version: str
+    api_version: str = ""
+    details: dict[str, str] = attrs.field(factory=dict[str, str])
+
+
+@attrs.frozen(kw_only=True)
+class AgentProgram:
+    """The program that is PID 1 of a container.
+
+    Attributes:
+        path: The static binary on this machine, for the image's architecture.
+        digest: SHA-256 of it in hex; names the volume or file that carries it into containers.
+    """
+
+    path: Path
+    digest: str
+
+    def argv(self, *, stdio: bool) -> tuple[str, ...]:
+        """Return the command line of PID 1.
+
+        Args:
+            stdio: Whether the agent speaks its first channel on its stdin and stdout at once (engines that
+                attach to PID 1), beside its socket.
+        """
+        words = (str(AGENT_PATH), "--workspace", str(WORKSPACE), "--socket", str(SOCKET_PATH))
+        return (*words, "--stdio") if stdio else words
+
+    @property
+    def bridge_argv(self) -> tuple[str, ...]:
+        """The command that bridges its stdio to the agent's socket, for engines that can only exec."""
+        return (str(AGENT_PATH), "connect", "--socket", str(SOCKET_PATH))
+
+
+@attrs.frozen(kw_only=True)
+class CreateRequest:
+    """All that a runtime needs to make one container.
+
+    Attributes:
+        container_id: devbench's id; use it for the engine's name where names must be unique.
+        installation: The identity that owns it.
+        image: As resolved by this runtime.
+        agent: Must be PID 1, provided read-only and executable at `AGENT_PATH`, with a writable private
+            folder at `SOCKET_FOLDER` that belongs to the container's user, and the workspace at ``/workspace``.
+        env: The container's environment, image's environment included.
+        working_dir: Where PID 1 starts; always absolute.
+        policy: Enforce each of its clauses. Core has already refused what ``capabilities`` does not list.
+        labels: To be put on every engine object made; include both ``LABEL_…`` constants.
+    """
+
+    container_id: str
+    installation: str
+    image: Image
+    agent: AgentProgram
+    env: dict[str, str]
+    working_dir: PurePosixPath
+    policy: Policy
+    labels: dict[str, str]
+
+
+class Runtime(Protocol):
+    """An engine that makes containers.
+
+    Every method may raise `EngineUnreachable` when the engine does not answer within the plugin's configured
+    time (nothing is then known about the outcome) and `EngineFailed` when it answers with an error that the
+    method's own list does not cover. All calls may be made concurrently. Cancelling a call leaves the engine in
+    a state that a later `list` and `remove` can clean.
+    """
+
+    @property
+    def name(self) -> str:
+        """The provider's name, for example ``docker``."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine, as it is configured here and now, enforces; constant while open."""
+        ...
+
+    async def ping(self) -> EngineInfo:
+        """Ask whether the engine answers, in at most a second or two."""
+        ...
+
+    async def create(self, request: CreateRequest) -> str:
+        """Make a container, not yet started, and all that belongs to it (workspace, agent, socket folder).
+
+        Returns:
+            The ref: the engine's handle, valid until `remove`, also for the next life of this program.
+
+        Raises:
+            ImageNotFound: The image vanished since it was resolved.
+            NotEnforced: A clause of the policy cannot be enforced after all; nothing is left behind.
+            Conflict: A container for this id exists already (a retry after an unknown outcome: `list` finds it).
+        """
+        ...
+
+    async def start(self, ref: str) -> None:
+        """Start PID 1. Starting a running container does nothing.
+
+        Raises:
+            ContainerNotFound: No such container.
+            AgentUnavailable: The agent cannot run in it (architecture, a mount that forbids execution); says why.
+        """
+        ...
+
+    async def stop(self, ref: str, *, grace_s: float) -> None:
+        """End PID 1 and with it all processes: TERM, then KILL after the grace. A stopped or absent one is fine."""
+        ...
+
+    async def remove(self, ref: str) -> None:
+        """End it if it runs, and remove the container and everything made for it, workspace included.
+
+        Removing what is absent or half removed succeeds. Afterwards no process, volume or file of it is left.
+        """
+        ...
+
+    async def inspect(self, ref: str) -> Observed:
+        """Return what the engine shows.
+
+        Raises:
+            ContainerNotFound: The engine answered that it has no such container.
+        """
+        ...
+
+    def list(self, installation: str) -> AsyncIterator[Observed]:
+        """Iterate over all containers of an installation, running or not, and over no others."""
+        ...
+
+    async def connect(self, ref: str) -> ByteStream:
+        """Open a new stream to the agent of a running container. Several may be open at once.
+
+        The first call after `start` may return a stream prepared by it.
+
+        Raises:
+            ContainerNotFound: No such container.
+            ContainerExited: It does not run.
+            AgentUnavailable: It runs, but the agent cannot be reached within the configured time.
+        """
+        ...
+
+    async def resolve_image(self, name: str) -> Image:
+        """Find an image that the engine already has; never pulls.
+
+        Args:
+            name: A full reference (registry, repository, tag or digest), or a name of the runtime's own
+                (``host`` on bubblewrap).
+
+        Raises:
+            ImageNotFound: The engine answered that it has no such image.
+        """
+        ...
+
+    async def images(self) -> tuple[Image, ...]:
+        """Return the images that the engine has, sorted by name."""
+        ...

@@ -1,0 +1,236 @@
+"""Every error that devbench shows to a user, each with a stable ``code``.
+
+Clients branch on ``code``; people read ``message`` and ``hint``. A code never changes its meaning and is
+documented in the error reference (a test holds that). ``retry`` says whether the same call may succeed later
+without anything having been changed by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+Details = Mapping[str, object]
+
+
+class DevbenchError(Exception):
+    """The root of the hierarchy.
+
+    Attributes:
+        message: What happened, naming the thing it happened to.
+        hint: What to do about it; may be empty when nothing can be done.
+        details: Small JSON-compatible facts for programs, for example ``{"field": "ttl_s", "limit": 86400}``.
+    """
+
+    code: ClassVar[str] = "internal"
+    retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "", details: Details | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details: dict[str, object] = dict(details or {})
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ValidationFailed(DevbenchError):
+    """The input is wrong; nothing was changed. ``details`` name the field and the limit."""
+
+    code = "validation"
+
+    def __init__(self, field: str, problem: str, *, hint: str = "", limit: object | None = None) -> None:
+        details: dict[str, object] = {"field": field}
+        if limit is not None:
+            details["limit"] = limit
+        super().__init__(f"{field}: {problem}", hint=hint, details=details)
+
+
+class NotFound(DevbenchError):
+    """Something that was named does not exist."""
+
+    code = "not_found"
+
+
+class ContainerNotFound(NotFound):
+    """No container has this id or alias."""
+
+    code = "container_not_found"
+
+
+class ExecNotFound(NotFound):
+    """No exec has this id in this container."""
+
+    code = "exec_not_found"
+
+
+class ImageNotFound(NotFound):
+    """The engine has no such image and may not or could not pull it."""
+
+    code = "image_not_found"
+
+
+class FileMissing(NotFound):
+    """No file or folder is at this path."""
+
+    code = "file_not_found"
+
+
+class PluginNotFound(NotFound):
+    """No plugin, provider or tool has this name."""
+
+    code = "plugin_not_found"
+
+
+class Conflict(DevbenchError):
+    """A condition did not hold: an etag, a revision, a taken alias, or a reused idempotency key."""
+
+    code = "conflict"
+
+
+class ImageRefused(DevbenchError):
+    """The operator's configuration does not allow this image."""
+
+    code = "image_refused"
+
+
+class ImagePullFailed(DevbenchError):
+    """The registry or the engine could not deliver the image."""
+
+    code = "image_pull_failed"
+    retry = True
+
+
+class ContainerExited(DevbenchError):
+    """The container has ended; ``details`` hold its ending."""
+
+    code = "container_exited"
+
+
+class ConcurrencyLimit(DevbenchError):
+    """As many commands as are allowed are already running."""
+
+    code = "concurrency_limit"
+    retry = True
+
+
+class TimedOut(DevbenchError):
+    """A wait reached its bound; ``details`` name the bound."""
+
+    code = "timeout"
+    retry = True
+
+
+class Cancelled(DevbenchError):
+    """The operation was cancelled by somebody who may."""
+
+    code = "cancelled"
+
+
+class PathOutside(DevbenchError):
+    """The path leads out of the workspace."""
+
+    code = "path_outside_workspace"
+
+
+class TooLarge(DevbenchError):
+    """A size is over a limit; ``details`` name the limit and its setting."""
+
+    code = "too_large"
+
+
+class FileConflict(Conflict):
+    """The file changed since the caller saw it. ``details['etag']`` is the current etag, "" when absent."""
+
+    code = "file_conflict"
+
+
+class FileFailed(DevbenchError):
+    """The container's file system refused; ``details['reason']`` is one of the reasons below.
+
+    Reasons: ``is_directory``, ``not_directory``, ``exists``, ``permission_denied``, ``no_space``,
+    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``io``.
+    """
+
+    code = "file_failed"
+
+
+class EngineUnreachable(DevbenchError):
+    """The engine did not answer. Nothing is known about its containers, so nothing is destroyed."""
+
+    code = "engine_unreachable"
+    retry = True
+
+
+class EngineFailed(DevbenchError):
+    """The engine answered with an error of its own."""
+
+    code = "engine_failed"
+
+
+class AgentUnavailable(DevbenchError):
+    """The agent in the container cannot be reached, or the channel was cut during the call."""
+
+    code = "agent_unavailable"
+    retry = True
+
+
+class AgentMisbehaved(AgentUnavailable):
+    """The agent broke the protocol; its channel was closed."""
+
+    code = "agent_misbehaved"
+    retry = False
+
+
+class StoreFailed(DevbenchError):
+    """The state store could not do its work; what was committed before is still there."""
+
+    code = "store_failed"
+    retry = True
+
+
+class NotEnforced(DevbenchError):
+    """A policy clause cannot be enforced here, so nothing was started. ``details['clauses']`` name them."""
+
+    code = "capability_not_enforced"
+
+
+class Unauthorised(DevbenchError):
+    """The caller did not prove who it is, or lacks a scope."""
+
+    code = "unauthorised"
+
+
+class Vetoed(DevbenchError):
+    """A reviewing plugin refused the operation; ``details`` name the clause."""
+
+    code = "vetoed"
+
+
+class LeaseLost(DevbenchError):
+    """The lock was lost while held; the work that it protected must stop."""
+
+    code = "lease_lost"
+    retry = True
+
+
+class ConfigurationInvalid(DevbenchError):
+    """The configuration cannot be used; each fault is named."""
+
+    code = "configuration_invalid"
+
+
+class CompositionFailed(DevbenchError):
+    """The program cannot be put together; all faults are reported at once.
+
+    Attributes:
+        faults: One sentence a fault, each saying what to do.
+    """
+
+    code = "composition_failed"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  - {fault}" for fault in faults)
+        super().__init__(f"devbench cannot start:\n{lines}", details={"faults": list(faults)})

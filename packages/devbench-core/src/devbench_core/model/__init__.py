@@ -1,0 +1,1 @@
+"""The frozen values that use cases, plugins and front ends exchange."""

@@ -1,0 +1,161 @@
+"""One run of a command."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from pathlib import PurePosixPath
+
+import attrs
+
+
+class StreamName(IntEnum):
+    """Which of a command's outputs."""
+
+    STDOUT = 1
+    STDERR = 2
+
+
+class ExecState(StrEnum):
+    """Where an exec stands."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class ExecReason(StrEnum):
+    """How an exec ended. Only ``LOST`` means that the true ending is not known."""
+
+    EXITED = "exited"  # see exit_code
+    SIGNALED = "signaled"  # see signal
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    FAILED_TO_START = "failed_to_start"  # see failure
+    CONTAINER_EXITED = "container_exited"
+    LOST = "lost"
+
+
+@attrs.frozen(kw_only=True)
+class Usage:
+    """What the whole process tree used, as the kernel counted; None where it did not tell."""
+
+    wall_s: float
+    user_s: float | None = None
+    system_s: float | None = None
+    max_rss_bytes: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ExecEnding:
+    """The one ending of an exec.
+
+    Attributes:
+        reason: How.
+        exit_code: 0-255 for ``EXITED``, else None.
+        signal: The number for ``SIGNALED`` (and the one that ended a timed out or cancelled tree), else None.
+        failure: For ``FAILED_TO_START``: ``not_found``, ``not_executable``, ``bad_directory``, ``too_long``,
+            ``no_resources`` or ``other``; "" otherwise.
+        message: One sentence for people.
+        at: When, UTC.
+        usage: What it used, None when it never ran or was lost.
+        output_bytes: How many bytes of output were accepted in all.
+    """
+
+    reason: ExecReason
+    exit_code: int | None = None
+    signal: int | None = None
+    failure: str = ""
+    message: str = ""
+    at: datetime
+    usage: Usage | None = None
+    output_bytes: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class ExecRequest:
+    """What to run.
+
+    Attributes:
+        argv: Program and arguments; never passed to a shell. The program is looked up in the PATH of the
+            command's environment.
+        cwd: Working directory; relative ones are beneath the workspace, None is the image's, else the workspace.
+        env: Merged over the container's environment.
+        stdin: Bytes given at the start, followed by end of file; None gives an empty stdin.
+        timeout_s: The whole tree is ended after this; None is the configured default.
+        grace_s: From TERM to KILL, None is the configured default.
+    """
+
+    argv: tuple[str, ...]
+    cwd: PurePosixPath | None = None
+    env: dict[str, str] = attrs.field(factory=dict[str, str])
+    stdin: bytes | None = None
+    timeout_s: float | None = None
+    grace_s: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Exec:
+    """The record of one exec.
+
+    Attributes:
+        id: Opaque, ``x_…``.
+        container_id: Where it runs.
+        tenant: Whose it is.
+        created_by: The subject that asked.
+        argv: What runs (environment and stdin are not kept: they may hold secrets).
+        cwd: Where it runs, as asked.
+        state: Where it stands.
+        created_at: When it was accepted, UTC.
+        started_at: When the process was there, UTC.
+        handle: The agent's number for it, 0 before it has one.
+        instance: The host that runs it.
+        ending: None until it ended.
+        revision: The store's revision of this record.
+    """
+
+    id: str
+    container_id: str
+    tenant: str
+    created_by: str
+    argv: tuple[str, ...]
+    cwd: str = ""
+    state: ExecState
+    created_at: datetime
+    started_at: datetime | None = None
+    handle: int = 0
+    instance: str = ""
+    ending: ExecEnding | None = None
+    revision: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Chunk:
+    """A piece of output in the journal.
+
+    Attributes:
+        seq: From 1, without gaps, across both streams.
+        stream: Which.
+        data: The bytes, at least one, unless ``lost_bytes`` is set.
+        lost_bytes: Bytes that were dropped at this place by a bounded buffer; 0 normally.
+    """
+
+    seq: int
+    stream: StreamName
+    data: bytes
+    lost_bytes: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """The answer to a poll.
+
+    Attributes:
+        chunks: In order, beginning just after the cursor that was asked for.
+        cursor: Give this to the next poll.
+        ending: Set when the exec has ended *and* these chunks reach its end.
+    """
+
+    chunks: tuple[Chunk, ...]
+    cursor: int
+    ending: ExecEnding | None = None

@@ -1,0 +1,83 @@
+"""What a container may do: each clause is enforced by the runtime or refused by name, never weakened."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import attrs
+
+
+class Clause(StrEnum):
+    """One promise of a policy. A runtime's capabilities say which it enforces."""
+
+    READ_ONLY_ROOT = "read_only_root"
+    NO_CAPABILITIES = "no_capabilities"
+    NO_NEW_PRIVILEGES = "no_new_privileges"
+    SECCOMP = "seccomp"
+    MEMORY = "memory"
+    CPU = "cpu"
+    PIDS = "pids"
+    NETWORK_NONE = "network_none"
+    NON_ROOT = "non_root"
+    TMPFS_SIZE = "tmpfs_size"
+
+
+class Network(StrEnum):
+    """Which network a container sees."""
+
+    NONE = "none"  # a loopback of its own and nothing else
+    ENGINE = "engine"  # what the engine gives by default (a bridge; on bubblewrap the host's network)
+
+
+MEBIBYTE = 1024 * 1024
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """The wanted isolation. The defaults are the hardened ones; operators say how far a caller may loosen them.
+
+    Attributes:
+        read_only_root: Nothing but the workspace and ``/tmp`` can be written.
+        capabilities: Linux capabilities kept, without the ``CAP_`` prefix; all others are dropped.
+        no_new_privileges: No program can gain a privilege by being executed.
+        seccomp: Whether the runtime's default system call filter is on.
+        memory_bytes: Bound of the container's memory, None for none.
+        cpus: Bound of processor time in cores, None for none.
+        pids: Bound of the number of processes, None for none.
+        network: Which network.
+        user: Numeric ``uid`` or ``uid:gid`` that the agent and all commands run as; "" means the runtime's
+            ordinary user (1000:1000 where the engine has users).
+        tmpfs_bytes: Size of ``/tmp``.
+    """
+
+    read_only_root: bool = True
+    capabilities: tuple[str, ...] = ()
+    no_new_privileges: bool = True
+    seccomp: bool = True
+    memory_bytes: int | None = 512 * MEBIBYTE
+    cpus: float | None = 1.0
+    pids: int | None = 256
+    network: Network = Network.NONE
+    user: str = ""
+    tmpfs_bytes: int = 64 * MEBIBYTE
+
+    def clauses(self) -> frozenset[Clause]:
+        """Return the promises that this policy makes and a runtime must keep."""
+        wanted = {
+            Clause.READ_ONLY_ROOT: self.read_only_root,
+            Clause.NO_CAPABILITIES: not self.capabilities,
+            Clause.NO_NEW_PRIVILEGES: self.no_new_privileges,
+            Clause.SECCOMP: self.seccomp,
+            Clause.MEMORY: self.memory_bytes is not None,
+            Clause.CPU: self.cpus is not None,
+            Clause.PIDS: self.pids is not None,
+            Clause.NETWORK_NONE: self.network is Network.NONE,
+            Clause.NON_ROOT: not self.runs_as_root,
+            Clause.TMPFS_SIZE: True,
+        }
+        return frozenset(clause for clause, on in wanted.items() if on)
+
+    @property
+    def runs_as_root(self) -> bool:
+        """Whether commands run as user 0 of the container."""
+        return self.user.split(":")[0] in {"0", "root"}
