@@ -1,0 +1,173 @@
+"""What the command line does: keep engines for development, or lend them to one command."""
+
+import argparse
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from engines import daemon, images
+from engines.api import DockerApi
+from engines.install import install_missing
+from engines.places import DOCKER_HOST_VARIABLE, KEPT_FOLDER, PRIVATE_PARENT, PRIVATE_PREFIX
+from engines.privilege import PrivilegeMissingError
+from engines.progress import say
+
+CHILD_GRACE_S = 30
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one of the subcommands and return the exit code."""
+    parser = argparse.ArgumentParser(prog="engines", description="Engines for devbench's tests.")
+    subcommands = parser.add_subparsers(dest="command", required=True)
+    subcommands.add_parser("up", help="install and start what tests need, and keep it running")
+    subcommands.add_parser("stop", help="stop what `up` started, and remove its files")
+    subcommands.add_parser("status", help="say what runs")
+    run = subcommands.add_parser("run", help="run a command with engines that go when it ends")
+    run.add_argument("words", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        match chosen.command:
+            case "up":
+                return _up()
+            case "stop":
+                return _stop()
+            case "status":
+                return _status()
+            case _:
+                return _run([word for word in chosen.words if word != "--"] or ["true"])
+    except (PrivilegeMissingError, RuntimeError) as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; everything that was started is gone")
+        return 130
+
+
+def _up() -> int:
+    install_missing()
+    engine = daemon.load(KEPT_FOLDER)
+    if engine is None or not DockerApi(engine.host).ping():
+        if engine is not None:
+            daemon.stop(engine)
+        engine = daemon.start(KEPT_FOLDER, owner_pid=0)
+    images.provide(engine.host)
+    say("ready; for your shell:")
+    _print_exports(engine.host)
+    return 0
+
+
+def _print_exports(host: str) -> None:
+    for name, value in _environment(host).items():
+        print(f"export {name}={value}")  # noqa: T201  # the program's answer, to be copied
+
+
+def _stop() -> int:
+    engine = daemon.load(KEPT_FOLDER)
+    if engine is None:
+        say("nothing was started")
+        return 0
+    daemon.stop(engine)
+    return 0
+
+
+def _status() -> int:
+    engine = daemon.load(KEPT_FOLDER)
+    if engine is None or not DockerApi(engine.host).ping():
+        say("no test engine runs; start it with: nox -s engines")
+        return 1
+    _print_exports(engine.host)
+    return 0
+
+
+def _run(argv: list[str]) -> int:
+    install_missing()
+    _sweep_orphans()
+    with _docker() as host:
+        environment = {**os.environ, **_environment(host)}
+        say(f"running {' '.join(argv[:4])} …")
+        return _supervise(argv, environment)
+
+
+def _environment(host: str) -> dict[str, str]:
+    return {DOCKER_HOST_VARIABLE: host, "DOCKER_HOST": host}
+
+
+def _supervise(argv: list[str], environment: dict[str, str]) -> int:
+    """Run the command; when we are interrupted so is it, and its own cleaning up comes before ours."""
+    process = subprocess.Popen(argv, env=environment)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(CHILD_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
+@contextmanager
+def _docker() -> Iterator[str]:
+    """Lend a Docker engine: one that answers already, else a private one that goes afterwards."""
+    if host := _answering_host():
+        say(f"using the Docker engine that answers at {host}")
+        imported = images.provide(host)
+        try:
+            yield host
+        finally:
+            kept = daemon.load(KEPT_FOLDER)
+            for reference in imported if kept is None or kept.host != host else []:
+                DockerApi(host).remove_image(reference)
+        return
+    folder = Path(tempfile.mkdtemp(prefix=PRIVATE_PREFIX, dir=PRIVATE_PARENT))
+    engine = daemon.start(folder, owner_pid=os.getpid())
+    try:
+        images.provide(engine.host)
+        yield engine.host
+    finally:
+        with _uninterrupted():
+            daemon.stop(engine)
+
+
+def _answering_host() -> str | None:
+    kept = daemon.load(KEPT_FOLDER)
+    candidates = [
+        os.environ.get(DOCKER_HOST_VARIABLE), kept and kept.host, os.environ.get("DOCKER_HOST"), _DEFAULT_HOST
+    ]  # fmt: skip
+    for candidate in candidates:
+        if candidate and candidate.startswith("unix://") and DockerApi(candidate).ping():
+            return candidate
+    return None
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let nothing cut the cleaning up short; it has bounds of its own."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _sweep_orphans() -> None:
+    """Stop private engines whose owner was killed before it could."""
+    for folder in PRIVATE_PARENT.glob(f"{PRIVATE_PREFIX}*"):
+        engine = daemon.load(folder)
+        if engine is not None and not Path(f"/proc/{engine.owner_pid}").exists():
+            say(f"an earlier run left an engine in {folder}")
+            daemon.stop(engine)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
