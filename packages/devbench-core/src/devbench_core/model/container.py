@@ -90,6 +90,7 @@ class Container:
         id: Opaque, ``c_…``.
         tenant: Whose it is.
         created_by: The subject that spawned it.
+        instance: The host that is responsible for it.
         spec: What was wanted.
         runtime: The runtime's name.
         ref: The engine's own handle; "" until the engine gave one.
@@ -105,6 +106,7 @@ class Container:
     id: str
     tenant: str
     created_by: str
+    instance: str = ""
     spec: ContainerSpec
     runtime: str
     ref: str = ""

@@ -1,0 +1,215 @@
+"""The opened core: everything that a front end or a Python program uses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import structlog
+
+from devbench_core import identity
+from devbench_core.clock import Clock, SystemClock
+from devbench_core.compose.composition import Composition, compose
+from devbench_core.compose.opening import open_chosen, open_runtime
+from devbench_core.config.load import from_values, load_settings
+from devbench_core.config.settings import Settings
+from devbench_core.containers.service import Containers
+from devbench_core.contracts.lock import Lock
+from devbench_core.contracts.provider import OpenContext
+from devbench_core.contracts.runtime import Runtime
+from devbench_core.contracts.scanner import Scanner
+from devbench_core.contracts.store import Store
+from devbench_core.execs import Execs
+from devbench_core.files import Files
+from devbench_core.ids import INSTANCE, new_id
+from devbench_core.images import Images
+from devbench_core.tool import Tool
+from devbench_core.wiring import Services, wire
+
+log = structlog.get_logger(__name__)
+STATE_MODE = 0o700
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Bench:
+    """The opened core.
+
+    Attributes:
+        settings: The validated configuration.
+        composition: What was found and chosen.
+        installation: The identity on the engine.
+        instance: This process's id among the hosts of the installation.
+        store: The open state store.
+        lock: The open lock.
+        runtime: The open runtime.
+        scanners: The open scanners.
+        services: The use cases, behind the properties.
+    """
+
+    settings: Settings
+    composition: Composition
+    installation: str
+    instance: str
+    store: Store
+    lock: Lock
+    runtime: Runtime
+    scanners: tuple[Scanner, ...]
+    services: Services
+
+    @property
+    def containers(self) -> Containers:
+        """Spawn, attach, kill, inspect, list."""
+        return self.services.containers
+
+    @property
+    def execs(self) -> Execs:
+        """Run commands and follow them."""
+        return self.services.execs
+
+    @property
+    def files(self) -> Files:
+        """Read and write files of workspaces."""
+        return self.services.files
+
+    @property
+    def images(self) -> Images:
+        """Resolve and list images."""
+        return self.services.images
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """What clients can call, by name."""
+        return self.composition.tools
+
+
+Config = Path | str | Mapping[str, Any] | Settings | None
+
+
+def settings_from(config: Config, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return settings from a file, from nested values, or as searched for when None.
+
+    Raises:
+        ConfigurationInvalid: With every fault.
+    """
+    if isinstance(config, Settings):
+        return config
+    if isinstance(config, Mapping):
+        return from_values(config, overrides=overrides)
+    return load_settings(Path(config) if config else None, overrides=overrides).settings
+
+
+@asynccontextmanager
+async def open(  # noqa: A001 - read as devbench_core.open
+    config: Config = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    plugins: Sequence[object] = (),
+    clock: Clock | None = None,
+    serving: bool = True,
+) -> AsyncIterator[Bench]:
+    """Open the core.
+
+    Entered in order: store, lock, runtime, scanners; then state is reconciled; then lifespans; then the caller.
+    Left in the opposite order; containers that are not persistent are killed on the way.
+
+    Args:
+        config: A file's path, nested values as in a file, ready settings, or None to search for the file.
+            Variables ``DEVBENCH_…`` count unless values or settings are given.
+        overrides: Nested values that win over everything.
+        plugins: Plugin objects of the embedding program, beside those found by entry points.
+        clock: Where time comes from.
+        serving: A host that stays: it adopts what dead hosts left. False for a short command, which leaves
+            the containers of others, and its own, as they are.
+
+    Raises:
+        ConfigurationInvalid: The configuration has faults; all are named.
+        CompositionFailed: Plugins are missing or faulty; all faults are named.
+        EngineUnreachable: The engine is silent and ``startup.engine_silent`` is ``fail``.
+        StoreFailed: The store cannot be opened.
+    """
+    settings = settings_from(config, overrides)
+    composition = compose(settings, extra=plugins)
+    ticking = clock or SystemClock()
+    await asyncio.to_thread(_folders, settings)
+    async with AsyncExitStack() as stack:
+        context = OpenContext(
+            installation="", state_dir=settings.state_dir, cache_dir=settings.cache_dir, clock=ticking
+        )
+        store: Store = await open_chosen(composition.store, context, stack)
+        installation = await _installation(settings, composition, store, stack)
+        context = attrs.evolve(context, installation=installation)
+        lock: Lock = await open_chosen(composition.lock, context, stack)
+        runtime = await open_runtime(composition.runtimes, context, settings.startup, stack)
+        scanners = tuple([await open_chosen(chosen, context, stack) for chosen in composition.scanners])
+        bench = await stack.enter_async_context(
+            _serve(
+                settings, composition, installation, store, lock, runtime, scanners, ticking, serving=serving
+            )
+        )
+        yield bench
+
+
+@asynccontextmanager
+async def _serve(
+    settings: Settings,
+    composition: Composition,
+    installation: str,
+    store: Store,
+    lock: Lock,
+    runtime: Runtime,
+    scanners: tuple[Scanner, ...],
+    clock: Clock,
+    *,
+    serving: bool,
+) -> AsyncIterator[Bench]:
+    instance = new_id(INSTANCE)
+    async with asyncio.TaskGroup() as tasks:
+        services = wire(
+            settings=settings,
+            registry=composition.registry,
+            installation=installation,
+            instance=instance,
+            store=store,
+            runtime=runtime,
+            clock=clock,
+            tasks=tasks,
+            serving=serving,
+        )
+        bench = Bench(
+            settings=settings,
+            composition=composition,
+            installation=installation,
+            instance=instance,
+            store=store,
+            lock=lock,
+            runtime=runtime,
+            scanners=scanners,
+            services=services,
+        )
+        await bench.containers.beat()
+        await bench.containers.reconcile()
+        try:
+            async with AsyncExitStack() as lifespans:
+                for lifespan in composition.lifespans:
+                    await lifespans.enter_async_context(lifespan(bench))
+                yield bench
+        finally:
+            await bench.containers.leave()
+            await bench.execs.aclose()
+
+
+async def _installation(
+    settings: Settings, composition: Composition, store: Store, stack: AsyncExitStack
+) -> str:
+    if composition.store.provider.name == "memory":
+        return stack.enter_context(identity.slot(settings.state_dir, settings.installation))
+    return await identity.lasting(store, settings.installation)
+
+
+def _folders(settings: Settings) -> None:
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=STATE_MODE)
+    settings.cache_dir.mkdir(parents=True, exist_ok=True, mode=STATE_MODE)

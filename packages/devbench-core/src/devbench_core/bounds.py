@@ -1,0 +1,34 @@
+"""Bounded waits whose error names the setting that bounds them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from devbench_core.errors import TimedOut
+
+
+@asynccontextmanager
+async def bound(seconds: float, setting: str, what: str) -> AsyncIterator[None]:
+    """Bound the block in time.
+
+    Args:
+        seconds: The limit.
+        setting: Name of the setting that holds it.
+        what: Names the thing that is waited for, as the beginning of a sentence.
+
+    Raises:
+        TimedOut: The block was not done in time; it was cancelled.
+    """
+    try:
+        async with asyncio.timeout(seconds) as timeout:
+            yield
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        raise TimedOut(
+            f"{what} was not done within {seconds:g} s",
+            hint=f"raise {setting}, or look at the engine with `devbench doctor`",
+            details={"limit": seconds, "setting": setting},
+        ) from error

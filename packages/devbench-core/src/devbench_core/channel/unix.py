@@ -1,0 +1,88 @@
+"""A byte stream over a Unix socket that the host can reach."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devbench_core.contracts.stream import ByteStream
+from devbench_core.errors import AgentUnavailable
+
+READ_BYTES = 256 * 1024
+SUN_PATH_MAX = 107  # bytes of a path in sockaddr_un, without the closing NUL (unix(7))
+
+
+class UnixStream:
+    """A connected socket as a `ByteStream`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        """Return the next bytes, ``b""`` at the end."""
+        try:
+            return await self._reader.read(READ_BYTES)
+        except OSError as error:
+            raise broken(error) from error
+
+    async def write(self, data: bytes) -> None:
+        """Send all bytes, waiting while the other side is slow."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except (OSError, RuntimeError) as error:
+            raise broken(error) from error
+
+    async def close(self) -> None:
+        """Close the socket at once; what was not sent is dropped."""
+        self._writer.transport.abort()
+
+
+def broken(error: Exception) -> AgentUnavailable:
+    """Return the error for a connection that broke."""
+    return AgentUnavailable(f"the connection to the agent broke: {error}", hint="try again")
+
+
+async def open_unix(path: Path) -> UnixStream:
+    """Connect to a Unix socket, also where its path is longer than a socket address can hold.
+
+    Raises:
+        AgentUnavailable: Nothing listens there.
+    """
+    try:
+        connection = await _connect(path)
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=READ_BYTES)
+    except OSError as error:
+        raise AgentUnavailable(
+            f"no agent answers at {path}: {error.strerror or error}", hint="the container may have ended"
+        ) from error
+    return UnixStream(reader, writer)
+
+
+async def _connect(path: Path) -> socket.socket:
+    """Connect, reaching a long path through the descriptor of its folder."""
+    folder = -1
+    address = str(path)
+    try:
+        if len(os.fsencode(path)) > SUN_PATH_MAX:
+            folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            address = f"/proc/self/fd/{folder}/{path.name}"
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(connection, address)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+    finally:
+        if folder >= 0:
+            os.close(folder)
+
+
+if TYPE_CHECKING:
+    _: type[ByteStream] = UnixStream

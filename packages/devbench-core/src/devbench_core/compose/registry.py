@@ -1,0 +1,102 @@
+"""Registers plugins with pluggy, refusing what pluggy would silently get wrong."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+import pluggy
+import structlog
+
+from devbench_core.compose.discovery import Found
+from devbench_core.hookspecs import PROJECT, HookSpecs
+from devbench_core.model.event import Event, Request, Veto
+
+log = structlog.get_logger(__name__)
+
+
+class Registry:
+    """The registered plugins, and the two hooks that are called again and again."""
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(HookSpecs)
+        self._observers: list[tuple[str, pluggy.HookCaller]] = []
+        self.found: list[Found] = []
+
+    def register(self, found: Found, faults: list[str]) -> None:
+        """Register one plugin; add a sentence to ``faults`` when it cannot be."""
+        coroutines = sorted(_coroutine_hooks(self._manager, found.plugin))
+        if coroutines:
+            faults.append(
+                f"{found.source}: hook {', '.join(coroutines)} is a coroutine function and would never be "
+                "awaited; make it a plain function (open resources in the provider's open())"
+            )
+            return
+        try:
+            self._manager.register(found.plugin, name=found.source.name)
+            self._manager.check_pending()
+        except (ValueError, pluggy.PluginValidationError) as error:
+            if self._manager.has_plugin(found.source.name):
+                self._manager.unregister(name=found.source.name)
+            faults.append(
+                f"{found.source} cannot be registered: {error}; check it against the hook reference"
+            )
+            return
+        self.found.append(found)
+
+    def seal(self) -> None:
+        """Build one event caller a plugin, so that one observer's failure cannot silence the others."""
+        plugins = [found.plugin for found in self.found]
+        for found in self.found:
+            others = [plugin for plugin in plugins if plugin is not found.plugin]
+            caller = self._manager.subset_hook_caller("devbench_event", others)
+            if caller.get_hookimpls():
+                self._observers.append((found.source.name, caller))
+
+    def offers(self, hook: str, found: Found) -> Iterable[object]:
+        """Return what one plugin offers through a gathering hook."""
+        others = [other.plugin for other in self.found if other.plugin is not found.plugin]
+        caller = self._manager.subset_hook_caller(hook, others)
+        for result in caller():
+            yield from result
+
+    def review(self, request: Request) -> Veto | None:
+        """Ask every reviewer; return the first veto. A reviewer that raises refuses."""
+        for found in self.found:
+            others = [other.plugin for other in self.found if other.plugin is not found.plugin]
+            caller = self._manager.subset_hook_caller("devbench_review", others)
+            if not caller.get_hookimpls():
+                continue
+            try:
+                vetoes: list[Veto | None] = caller(request=request)
+            except Exception as error:
+                log.warning(
+                    "review.raised", plugin=found.source.name, operation=request.operation, exc_info=True
+                )
+                return Veto(
+                    clause=f"{found.source.name}.error",
+                    reason=f"{found.source} failed to review: {type(error).__name__}",
+                )
+            for veto in vetoes:
+                if veto is not None:
+                    return veto
+        return None
+
+    def emit(self, event: Event) -> None:
+        """Tell every observer; one that raises is logged."""
+        for name, caller in self._observers:
+            try:
+                caller(event=event)
+            except Exception:
+                log.exception("observer.raised", plugin=name, hook_event=event.name)
+
+
+def _coroutine_hooks(manager: pluggy.PluginManager, plugin: object) -> Iterable[str]:
+    for name in dir(plugin):
+        if manager.parse_hookimpl_opts(plugin, name) is None:
+            continue
+        if inspect.iscoroutinefunction(getattr(plugin, name)) or inspect.isasyncgenfunction(
+            getattr(plugin, name)
+        ):
+            yield name

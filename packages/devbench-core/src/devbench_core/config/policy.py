@@ -1,0 +1,64 @@
+"""The operator's word on isolation: defaults, what a caller may change, and what may be absent."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from devbench_core.model.policy import MEBIBYTE, Clause, Network, Policy
+
+
+class PolicySettings(BaseModel):
+    """The default policy of a container, and how far a caller may loosen it.
+
+    A caller may always tighten. Loosening (a writable root, more memory than the maximum, a network …) needs
+    the operator's word here.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    read_only_root: bool = Field(True, description="Nothing but workspace and /tmp can be written.")
+    capabilities: tuple[str, ...] = Field((), description="Linux capabilities kept, without CAP_.")
+    no_new_privileges: bool = Field(True, description="No program gains a privilege by being executed.")
+    seccomp: bool = Field(True, description="The runtime's default system call filter is on.")
+    memory_bytes: int | None = Field(
+        512 * MEBIBYTE, ge=16 * MEBIBYTE, description="Memory; null for no bound."
+    )
+    cpus: float | None = Field(1.0, gt=0, description="Processor time in cores; null for no bound.")
+    pids: int | None = Field(256, ge=8, description="Number of processes; null for no bound.")
+    network: Network = Field(Network.NONE, description="`none`, or `engine` for what the engine gives.")
+    user: str = Field(
+        "",
+        pattern=r"^$|^[0-9]{1,10}(:[0-9]{1,10})?$",
+        description="`uid` or `uid:gid`; empty for the runtime's.",
+    )
+    tmpfs_bytes: int = Field(64 * MEBIBYTE, ge=MEBIBYTE, description="Size of /tmp.")
+
+    max_memory_bytes: int | None = Field(
+        4096 * MEBIBYTE, description="Most memory a caller may ask for; null: any."
+    )
+    max_cpus: float | None = Field(8.0, description="Most processor time a caller may ask for; null: any.")
+    max_pids: int | None = Field(4096, description="Most processes a caller may ask for; null: any.")
+    max_tmpfs_bytes: int = Field(1024 * MEBIBYTE, description="Largest /tmp that a caller may ask for.")
+    callers_may_loosen: tuple[Clause, ...] = Field(
+        (),
+        description="Clauses that a caller may switch off. Bounds above may always be moved up to their maximum.",
+    )
+    tolerate_absent: tuple[Clause, ...] = Field(
+        (),
+        description="Clauses that may be missing where the runtime cannot enforce them; all others refuse the spawn.",
+    )
+
+    def default_policy(self) -> Policy:
+        """Return the policy of a spawn that asks for nothing special."""
+        return Policy(
+            read_only_root=self.read_only_root,
+            capabilities=self.capabilities,
+            no_new_privileges=self.no_new_privileges,
+            seccomp=self.seccomp,
+            memory_bytes=self.memory_bytes,
+            cpus=self.cpus,
+            pids=self.pids,
+            network=self.network,
+            user=self.user,
+            tmpfs_bytes=self.tmpfs_bytes,
+        )

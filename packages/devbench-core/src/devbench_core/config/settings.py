@@ -1,0 +1,154 @@
+"""The whole configuration as one model; the reference page is generated from it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from devbench_core.channel.settings import ChannelLimits
+from devbench_core.config.policy import PolicySettings
+from devbench_core.execs.settings import ExecLimits
+from devbench_core.files.settings import FileLimits
+from devbench_core.images.settings import ImageSettings
+from devbench_core.json_types import JsonValue
+
+AUTO = "auto"
+PREFIX = "DEVBENCH_"
+DELIMITER = "__"
+
+
+def default_state_dir() -> Path:
+    """Return the user's state folder for devbench (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "devbench"
+
+
+def default_cache_dir() -> Path:
+    """Return the user's cache folder for devbench (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "devbench"
+
+
+class ContainerLimits(BaseModel):
+    """Bounds of the container operations."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spawn_timeout_s: float = Field(
+        120.0, gt=0, le=3600, description="How long a spawn may take, pulling excluded."
+    )
+    pull_timeout_s: float = Field(1800.0, gt=0, description="How long a pull may take.")
+    kill_timeout_s: float = Field(30.0, gt=0, le=600, description="How long a kill may take.")
+    stop_grace_s: float = Field(
+        2.0, ge=0, le=600, description="From TERM to KILL when a container is stopped by a clean shutdown."
+    )
+    idempotency_ttl_s: float = Field(
+        86400.0, gt=0, description="How long an idempotency key of a spawn is remembered."
+    )
+    page_max: int = Field(1000, ge=1, le=1000, description="The largest page of a listing.")
+    env_max_bytes: int = Field(131072, ge=0, description="Size of a container's own environment.")
+    labels_max: int = Field(64, ge=0, description="How many labels a container may have.")
+
+
+class Lifetimes(BaseModel):
+    """Ends of containers, and how long their records are kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    check_interval_s: float = Field(
+        5.0, gt=0, le=3600, description="How often lifetimes, idle times and exits are checked."
+    )
+    default_ttl_s: float | None = Field(
+        None, gt=0, description="Time to live of a container whose spawn names none; null for no end."
+    )
+    max_ttl_s: float | None = Field(
+        None, gt=0, description="The longest time to live that a caller may ask for."
+    )
+    default_idle_timeout_s: float | None = Field(
+        None, gt=0, description="Idle timeout of a container whose spawn names none; null for none."
+    )
+    ended_retention_s: float = Field(
+        7 * 86400.0, ge=0, description="How long the record of an ended container is kept."
+    )
+    sweep_batch: int = Field(100, ge=1, le=1000, description="Records looked at in one sweep of old ones.")
+
+
+class Startup(BaseModel):
+    """What happens while the doors are still closed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine_wait_s: float = Field(
+        15.0, ge=0, le=3600, description="How long start-up waits for an engine that does not answer."
+    )
+    engine_silent: Literal["degrade", "fail"] = Field(
+        "degrade",
+        description="What follows when it still does not answer: serve with every container unknown, or stop.",
+    )
+    heartbeat_s: float = Field(
+        5.0, gt=0, le=600, description="How often a host says in the store that it lives."
+    )
+    dead_after_s: float = Field(
+        20.0, gt=0, le=3600, description="Silence after which the others take a host for dead."
+    )
+
+
+class Settings(BaseSettings):
+    """devbench's configuration. Variables ``DEVBENCH_…`` win over the file; nesting is written ``__``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    plugins: list[str] | None = Field(
+        None, description="Names of the plugins to load; every installed one when absent."
+    )
+    runtime: str = Field(
+        AUTO, description="The runtime; `auto` takes docker, podman or bubblewrap: the first that answers."
+    )
+    store: str = Field(AUTO, description="The state store; `auto` takes sql when installed, else memory.")
+    lock: str = Field("local", description="The lock.")
+    scanners: list[str] = Field(
+        default_factory=list[str], description="Image scanners, all of which must pass."
+    )
+    state_dir: Path = Field(
+        default_factory=default_state_dir,
+        description="Folder of lasting state (XDG state folder by default).",
+    )
+    cache_dir: Path = Field(
+        default_factory=default_cache_dir, description="Folder of what can be made again (XDG cache folder)."
+    )
+    installation: str = Field(
+        "",
+        pattern=r"^[a-z0-9_]{0,40}$",
+        description="Identity on the engine; containers of others are never touched. Made once when empty.",
+    )
+    containers: ContainerLimits = Field(
+        default_factory=ContainerLimits, description="Bounds of container operations."
+    )
+    policy: PolicySettings = Field(
+        default_factory=PolicySettings, description="Isolation, and who may loosen it."
+    )
+    execs: ExecLimits = Field(default_factory=ExecLimits, description="Bounds of commands and their output.")
+    files: FileLimits = Field(default_factory=FileLimits, description="Bounds of file operations.")
+    channel: ChannelLimits = Field(
+        default_factory=ChannelLimits, description="Bounds of the channel to the agent."
+    )
+    images: ImageSettings = Field(default_factory=ImageSettings, description="Which images, and from where.")
+    lifetimes: Lifetimes = Field(default_factory=Lifetimes, description="Ends of containers and of records.")
+    startup: Startup = Field(default_factory=Startup, description="Start of a host.")
+    mcp: dict[str, JsonValue] = Field(
+        default_factory=dict[str, JsonValue], description="Settings of the MCP and HTTP host, checked by it."
+    )
+    plugin: dict[str, dict[str, JsonValue]] = Field(
+        default_factory=dict[str, dict[str, JsonValue]],
+        description="One table a plugin, checked by that plugin's own model.",
+    )

@@ -1,0 +1,111 @@
+"""Endings: one for each container, kept after its removal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+import attrs
+import structlog
+
+from devbench_core.bounds import bound
+from devbench_core.containers.context import Context
+from devbench_core.containers.links import forget_token
+from devbench_core.containers.repository import free_alias
+from devbench_core.errors import Conflict, DevbenchError
+from devbench_core.model.caller import Caller
+from devbench_core.model.container import Container, ContainerEnding, EndReason, Status
+
+log = structlog.get_logger(__name__)
+BY_DEVBENCH = "devbench"
+BY_ENGINE = "engine"
+EndExecs = Callable[[Container, ContainerEnding], Awaitable[None]]
+
+
+class Ender:
+    """Ends containers: on request, by their lifetime, or because they are found gone."""
+
+    def __init__(self, context: Context, end_execs: EndExecs) -> None:
+        self._context = context
+        self._end_execs = end_execs
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def end(self, container: Container, ending: ContainerEnding, caller: Caller | None) -> Container:
+        """Give a container its ending, then remove it from the engine. Safe to repeat and to race.
+
+        The ending is recorded first: a crash in between leaves a record that says what was wanted, and a
+        leftover that the next start removes.
+
+        Raises:
+            EngineUnreachable: The engine did not answer; the ending is recorded, the removal is tried again
+                by the next sweep.
+        """
+        async with self._locks[container.id]:
+            try:
+                return await self._end_locked(container, ending, caller)
+            finally:
+                self._locks.pop(container.id, None)
+
+    async def _end_locked(
+        self, container: Container, ending: ContainerEnding, caller: Caller | None
+    ) -> Container:
+        current = await self._record_ending(container.id, ending)
+        if current.status is Status.GONE:
+            return current
+        seconds = self._context.settings.containers.kill_timeout_s
+        async with bound(seconds, "containers.kill_timeout_s", f"the removal of container {container.id!r}"):
+            await self._remove(current)
+        return await self._record_gone(current, caller)
+
+    async def discard(self, container: Container, message: str) -> Container:
+        """End a spawn that failed: nothing of it stays but the ending; alias and key are free again."""
+        ending = ContainerEnding(
+            reason=EndReason.SPAWN_FAILED, at=self._context.clock.now(), by=BY_DEVBENCH, message=message
+        )
+        try:
+            return await self.end(container, ending, None)
+        except DevbenchError:
+            log.warning("container.discard_postponed", container=container.id, exc_info=True)
+            return container
+
+    async def _record_ending(self, container_id: str, ending: ContainerEnding) -> Container:
+        """Write the ending and free alias and token in one step, unless there is an ending already."""
+        repository = self._context.repository
+        for _ in range(10):
+            current = await repository.by_id(container_id)
+            if current is None:
+                raise Conflict(f"the record of container {container_id!r} vanished")
+            if current.ending is not None:
+                return current
+            wanted = attrs.evolve(current, ending=ending, status=Status.EXITED)
+            try:
+                saved = await repository.save(wanted, *free_alias(current), forget_token(container_id))
+            except Conflict:
+                continue
+            if ending.reason is EndReason.SPAWN_FAILED:
+                await self._context.keys.free(container_id)
+            return saved
+        raise Conflict(f"container {container_id!r} changes too often", hint="try again")
+
+    async def _remove(self, container: Container) -> None:
+        """Remove it from the engine, finding it by its label when its ref was never recorded."""
+        await self._context.links.close(container.id)
+        if container.ref:
+            await self._context.runtime.remove(container.ref)
+        else:
+            async for observed in self._context.runtime.list(self._context.installation):
+                if observed.container_id == container.id:
+                    await self._context.runtime.remove(observed.ref)
+
+    async def _record_gone(self, container: Container, caller: Caller | None) -> Container:
+        ending = container.ending
+        if ending is not None:
+            await self._end_execs(container, ending)
+        try:
+            gone = await self._context.repository.save(attrs.evolve(container, status=Status.GONE))
+        except Conflict:
+            return await self._context.repository.by_id(container.id) or container
+        reason = str(ending.reason) if ending else ""
+        self._context.emit("container.ended", caller, container.id, {"reason": reason})
+        return gone

@@ -1,0 +1,156 @@
+"""Brings records and engine together: adopt, end what is gone, remove what nobody owns; silence changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+import structlog
+
+from devbench_core.containers.context import Context
+from devbench_core.containers.ending import BY_ENGINE, Ender
+from devbench_core.containers.repository import LEFTOVER, LIVING
+from devbench_core.errors import DevbenchError, EngineUnreachable
+from devbench_core.model.container import Container, ContainerEnding, EndReason, Observed, Status
+
+log = structlog.get_logger(__name__)
+Recover = Callable[[Container], Awaitable[None]]
+
+
+@attrs.define(kw_only=True)
+class Report:
+    """What one reconciliation did, by container id."""
+
+    adopted: list[str] = attrs.field(factory=list[str])
+    ended: list[str] = attrs.field(factory=list[str])
+    removed: list[str] = attrs.field(factory=list[str])
+    unknown: list[str] = attrs.field(factory=list[str])
+    failed: list[str] = attrs.field(factory=list[str])
+
+
+class Reconciler:
+    """Compares what is recorded with what the engine shows."""
+
+    def __init__(self, context: Context, ender: Ender, recover: Recover) -> None:
+        self._context = context
+        self._ender = ender
+        self._recover = recover
+
+    async def run(self) -> Report:
+        """Reconcile once.
+
+        An engine that does not answer makes every living container of this runtime *unknown*; nothing else
+        is touched.
+        """
+        report = Report()
+        try:
+            engine = {o.container_id: o async for o in self._context.runtime.list(self._context.installation)}
+        except EngineUnreachable as error:
+            log.warning("reconcile.engine_silent", error=str(error))
+            await self._all_unknown(report)
+            return report
+        await self._leftovers(report)
+        known: set[str] = set()
+        async for container in self._context.repository.all(LIVING):
+            known.add(container.id)
+            if container.runtime == self._context.runtime.name:
+                await self._guarded(
+                    self._one(container, engine.get(container.id), report), container.id, report
+                )
+        for container_id, observed in engine.items():
+            if container_id not in known:
+                await self._guarded(self._orphan(observed, report), container_id, report)
+        log.info("reconcile.done", **{name: len(ids) for name, ids in attrs.asdict(report).items()})
+        return report
+
+    async def examine(self, container: Container) -> Container:
+        """Compare one container with the engine now, and give it its ending when it has one."""
+        try:
+            observed = await self._context.runtime.inspect(container.ref)
+        except EngineUnreachable:
+            return await self._context.repository.change(container.id, status=Status.UNKNOWN)
+        except DevbenchError:
+            observed = None
+        await self._one(container, observed, Report())
+        return await self._context.repository.by_id(container.id) or container
+
+    async def _guarded(self, step: Awaitable[None], container_id: str, report: Report) -> None:
+        """One container's trouble must not keep the others from being looked at."""
+        try:
+            await step
+        except DevbenchError as error:
+            log.warning("reconcile.failed", container=container_id, error=str(error))
+            report.failed.append(container_id)
+
+    async def _all_unknown(self, report: Report) -> None:
+        async for container in self._context.repository.all(LIVING):
+            if container.runtime == self._context.runtime.name and container.status is Status.RUNNING:
+                await self._context.repository.change(container.id, status=Status.UNKNOWN)
+                report.unknown.append(container.id)
+
+    async def _leftovers(self, report: Report) -> None:
+        """Finish removals that were interrupted."""
+        async for container in self._context.repository.all(LEFTOVER):
+            if container.runtime == self._context.runtime.name and container.ending is not None:
+                await self._guarded(self._finish(container, container.ending, report), container.id, report)
+
+    async def _finish(self, container: Container, ending: ContainerEnding, report: Report) -> None:
+        await self._ender.end(container, ending, None)
+        report.removed.append(container.id)
+
+    async def _one(self, container: Container, observed: Observed | None, report: Report) -> None:
+        if container.status is Status.CREATING:
+            await self._half_made(container, report)
+        elif observed is None or observed.status is not Status.RUNNING:
+            await self._ender.end(container, ending_of(observed, self._context), None)
+            report.ended.append(container.id)
+        else:
+            await self._adopt(container, report)
+
+    async def _half_made(self, container: Container, report: Report) -> None:
+        if await self._context.instances.alive(container.instance):
+            return  # its host is still at work on it
+        await self._ender.discard(container, "the host that was spawning it died")
+        report.ended.append(container.id)
+
+    async def _adopt(self, container: Container, report: Report) -> None:
+        context = self._context
+        fields: dict[str, object] = {}
+        if container.status is Status.UNKNOWN:
+            fields["status"] = Status.RUNNING
+        orphaned = not await context.instances.alive(container.instance)
+        if orphaned and context.serving:
+            fields["instance"] = context.instance
+        if fields:
+            container = await context.repository.change(container.id, **fields)
+        if orphaned:
+            await self._recover(container)
+        report.adopted.append(container.id)
+
+    async def _orphan(self, observed: Observed, report: Report) -> None:
+        """Remove what carries our installation's label but has no living record."""
+        record = await self._context.repository.by_id(observed.container_id)
+        if record is not None and record.ending is None:
+            return  # spawned since we listed the records
+        await self._context.runtime.remove(observed.ref)
+        report.removed.append(observed.container_id)
+
+
+def ending_of(observed: Observed | None, context: Context) -> ContainerEnding:
+    """Say how a container ended that nobody of us ended."""
+    now = context.clock.now()
+    if observed is None:
+        return ContainerEnding(
+            reason=EndReason.LOST,
+            at=now,
+            by=BY_ENGINE,
+            message="the engine has it no more; something else removed it",
+        )
+    reason = EndReason.OUT_OF_MEMORY if observed.out_of_memory else EndReason.EXITED
+    return ContainerEnding(
+        reason=reason,
+        at=observed.finished_at or now,
+        by=BY_ENGINE,
+        exit_code=observed.exit_code,
+        message="its memory limit was reached" if observed.out_of_memory else "its first process ended",
+    )

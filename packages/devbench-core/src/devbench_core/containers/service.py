@@ -1,0 +1,210 @@
+"""The use case: each operation is one intent - validate, review, do, record, event."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import PurePosixPath
+
+from devbench_core.channel.link import AgentLink
+from devbench_core.containers.context import Context
+from devbench_core.containers.ending import Ender, EndExecs
+from devbench_core.containers.instances import this_process
+from devbench_core.containers.links import ended
+from devbench_core.containers.reconcile import Reconciler, Recover, Report
+from devbench_core.containers.repository import Repository
+from devbench_core.containers.requests import Attached, ContainerPage, Spawned, SpawnRequest
+from devbench_core.containers.spawn import FirstCommand, Progress, Resolve, Spawner
+from devbench_core.containers.sweep import IsBusy, Sweeper
+from devbench_core.contracts.store import Put
+from devbench_core.errors import ValidationFailed
+from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.model.container import WORKSPACE, Container, ContainerEnding, EndReason, Status
+from devbench_core.model.execution import Exec
+
+ATTACHMENT_KIND = "attachment"
+CLIENT_MAX = 100
+ListExecs = Callable[[Container], Awaitable[tuple[Exec, ...]]]
+
+
+class Containers:
+    """Spawn, attach, kill, inspect and list. ``container`` is an id or a living container's alias."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        resolve_image: Resolve,
+        run_entrypoint: FirstCommand,
+        end_execs: EndExecs,
+        recover_execs: Recover,
+        running_execs: ListExecs,
+        is_busy: IsBusy,
+    ) -> None:
+        self._context = context
+        self._running_execs = running_execs
+        self._ender = Ender(context, end_execs)
+        self._spawner = Spawner(context, self._ender, resolve_image, run_entrypoint)
+        self._reconciler = Reconciler(context, self._ender, recover_execs)
+        self._sweeper = Sweeper(context, self._ender, self._reconciler, is_busy)
+        self._self = this_process(context.instance, serving=context.serving, now=context.clock.now())
+
+    @property
+    def repository(self) -> Repository:
+        """The records."""
+        return self._context.repository
+
+    async def spawn(
+        self, request: SpawnRequest, *, caller: Caller = LOCAL, progress: Progress | None = None
+    ) -> Spawned:
+        """Make a container and return when its first command can start.
+
+        With an idempotency key a repeat within a day gives the same container with ``replayed`` set; a spawn
+        that failed frees its key and its alias.
+
+        Args:
+            request: What is wanted.
+            caller: Who asks.
+            progress: Told about a pull.
+
+        Raises:
+            ValidationFailed: A field is wrong; nothing was done.
+            Conflict: The alias is taken, or the key stands for another request.
+            NotEnforced: The runtime cannot enforce the policy.
+            Vetoed: A reviewer refuses.
+            ImageRefused: The image is not allowed.
+            ImageNotFound: There is no such image.
+            EngineUnreachable: The engine did not answer; whatever was begun is removed later.
+            TimedOut: It took longer than ``containers.spawn_timeout_s``.
+        """
+        return await self._spawner.spawn(request, caller, progress)
+
+    async def get(self, container: str, *, caller: Caller = LOCAL) -> Container:
+        """Return the record of a container, living or ended.
+
+        Raises:
+            ContainerNotFound: The caller's tenant has no such container.
+        """
+        return await self._context.repository.find(container, caller.tenant)
+
+    async def inspect(self, container: str, *, caller: Caller = LOCAL) -> Container:
+        """Return the record after asking the engine, so that an exit is seen at once.
+
+        Raises:
+            ContainerNotFound: The caller's tenant has no such container.
+        """
+        found = await self.get(container, caller=caller)
+        if found.ending is not None or found.status is Status.CREATING:
+            return found
+        return await self._reconciler.examine(found)
+
+    async def living(self, container: str, *, caller: Caller = LOCAL) -> Container:
+        """Return a container that can be used, and note the use.
+
+        Raises:
+            ContainerNotFound: The caller's tenant has no such container.
+            ContainerExited: It has ended.
+        """
+        found = await self.get(container, caller=caller)
+        if found.ending is not None:
+            raise ended(found)
+        self._sweeper.touch(found.id)
+        return found
+
+    async def attach(
+        self, container: str, *, client: str, session: str = "", caller: Caller = LOCAL
+    ) -> Attached:
+        """Record a client's interest and return what it needs to go on. A repeat only renews it.
+
+        Raises:
+            ValidationFailed: The client's name is empty or too long.
+            ContainerNotFound: The caller's tenant has no such container.
+            ContainerExited: It has ended.
+        """
+        for field, text, least in (("client", client, 1), ("session", session, 0)):
+            if not least <= len(text) <= CLIENT_MAX or "/" in text:
+                raise ValidationFailed(
+                    field, f"must be {least}-{CLIENT_MAX} characters without '/'", limit=CLIENT_MAX
+                )
+        found = await self.living(container, caller=caller)
+        self._context.review("container.attach", caller, container_id=found.id)
+        at = self._context.clock.now().isoformat()
+        await self._context.repository.store.apply(
+            Put(
+                kind=ATTACHMENT_KIND,
+                key=f"{found.id}/{client}/{session}"[:200],
+                data={"client": client, "session": session, "subject": caller.subject, "at": at},
+                terms=frozenset({f"container={found.id}"}),
+            )
+        )
+        self._context.emit("container.attached", caller, found.id, {"client": client})
+        return Attached(
+            container=found, execs=await self._running_execs(found), workspace=PurePosixPath(WORKSPACE)
+        )
+
+    async def kill(self, container: str, *, caller: Caller = LOCAL) -> Container:
+        """End a container with everything in it, and remove it. A repeat returns the first ending.
+
+        Raises:
+            ContainerNotFound: The caller's tenant has no such container.
+            EngineUnreachable: The engine did not answer; the ending is recorded and the removal follows.
+        """
+        found = await self.get(container, caller=caller)
+        if found.status is Status.GONE:
+            return found
+        self._context.review("container.kill", caller, container_id=found.id)
+        now = self._context.clock.now()
+        ending = ContainerEnding(reason=EndReason.KILLED, at=now, by=caller.subject)
+        return await self._ender.end(found, ending, caller)
+
+    async def list(
+        self,
+        *,
+        labels: Mapping[str, str] | None = None,
+        include_ended: bool = False,
+        after: str = "",
+        limit: int = 100,
+        caller: Caller = LOCAL,
+    ) -> ContainerPage:
+        """Return a page of the tenant's containers that have all the labels.
+
+        Raises:
+            ValidationFailed: The limit is out of bounds.
+        """
+        most = self._context.settings.containers.page_max
+        if not 1 <= limit <= most:
+            raise ValidationFailed("limit", f"must be 1-{most}", limit=most)
+        containers, cursor = await self._context.repository.page(
+            caller.tenant, labels or {}, include_ended=include_ended, after=after, limit=limit
+        )
+        return ContainerPage(containers=containers, cursor=cursor)
+
+    async def link(self, container: Container) -> AgentLink:
+        """Return the living link to a container's agent; for the use cases built on it."""
+        return await self._context.links.of(container)
+
+    async def reconcile(self) -> Report:
+        """Bring records and engine together once."""
+        return await self._reconciler.run()
+
+    async def sweep(self) -> None:
+        """Do one round of the reaper."""
+        await self._sweeper.round()
+
+    async def beat(self) -> None:
+        """Say in the store that this host lives."""
+        await self._context.instances.beat(self._self)
+
+    async def leave(self) -> None:
+        """End this host's responsibility: kill its containers that are not persistent, then sign off."""
+        if self._context.serving:
+            async for container in self._context.repository.all("living"):
+                if container.instance == self._context.instance and not container.spec.persistent:
+                    ending = ContainerEnding(
+                        reason=EndReason.KILLED,
+                        at=self._context.clock.now(),
+                        by="devbench",
+                        message="its host shut down and it is not persistent",
+                    )
+                    await self._ender.end(container, ending, None)
+        await self._context.links.close_all()
+        await self._context.instances.leave(self._context.instance)

@@ -1,0 +1,184 @@
+"""Spawning: one container for one intent, or none and no orphan, wherever it is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import attrs
+import structlog
+
+from devbench_core.bounds import bound
+from devbench_core.containers.context import Context
+from devbench_core.containers.create import create_request
+from devbench_core.containers.ending import Ender
+from devbench_core.containers.idempotency import KIND as KEY_KIND
+from devbench_core.containers.idempotency import Key
+from devbench_core.containers.links import keep_token, new_token
+from devbench_core.containers.policy import enforceable
+from devbench_core.containers.repository import ALIAS_KIND, claim_alias
+from devbench_core.containers.requests import Spawned, SpawnRequest
+from devbench_core.containers.validate import spec_of
+from devbench_core.errors import Conflict, DevbenchError, TimedOut
+from devbench_core.ids import CONTAINER, new_id
+from devbench_core.model.caller import Caller
+from devbench_core.model.container import Container, ContainerSpec, EndReason, Status
+from devbench_core.model.image import Image, PullProgress
+
+log = structlog.get_logger(__name__)
+
+REPLAY_CHECK_S = 0.05
+ATTEMPTS = 3
+Progress = Callable[[PullProgress], Awaitable[None]]
+Resolve = Callable[[str, Caller, "Progress | None"], Awaitable[Image]]
+FirstCommand = Callable[[Container, Image], Awaitable[None]]
+
+
+class Spawner:
+    """Makes containers."""
+
+    def __init__(
+        self, context: Context, ender: Ender, resolve: Resolve, run_entrypoint: FirstCommand
+    ) -> None:
+        self._context = context
+        self._ender = ender
+        self._resolve = resolve
+        self._run_entrypoint = run_entrypoint
+        self._under_way: dict[str, asyncio.Future[Container]] = {}
+
+    async def spawn(self, request: SpawnRequest, caller: Caller, progress: Progress | None) -> Spawned:
+        """Make a container, or return the one that the key already stands for."""
+        spec = spec_of(request, self._context.settings)
+        key = Key.of(request, caller)
+        if key is None:
+            return Spawned(container=await self._make(spec, caller, None, progress), replayed=False)
+        for _ in range(ATTEMPTS):
+            replay = await self._replay(key)
+            if replay is not None:
+                return Spawned(container=replay, replayed=True)
+            try:
+                return Spawned(container=await self._make(spec, caller, key, progress), replayed=False)
+            except Conflict as conflict:
+                if conflict.details.get("kind") != KEY_KIND:
+                    raise
+        raise Conflict(
+            f"idempotency key {key.text!r} is claimed again and again by spawns that fail",
+            hint="look at their endings with list_containers(include_ended)",
+        )
+
+    async def _replay(self, key: Key) -> Container | None:
+        """Wait for the container that holds a key; None when nobody holds it (any more)."""
+        mine = self._under_way.get(key.record_key)
+        if mine is not None:
+            await self._context.keys.holder(key)  # refuses a different request
+            return await asyncio.shield(mine)
+        deadline = self._context.clock.monotonic_s() + self._context.settings.containers.spawn_timeout_s
+        while True:
+            holder = await self._context.keys.holder(key)
+            container = await self._context.repository.by_id(holder) if holder else None
+            if container is None or (container.ending and container.ending.reason is EndReason.SPAWN_FAILED):
+                return None
+            if container.status is not Status.CREATING:
+                return container
+            if not await self._context.instances.alive(container.instance):
+                await self._ender.discard(container, "the host that was spawning it died")
+                return None
+            if self._context.clock.monotonic_s() > deadline:
+                raise TimedOut(
+                    f"the spawn with key {key.text!r} is still under way",
+                    hint="repeat the call with the same key",
+                )
+            await asyncio.sleep(REPLAY_CHECK_S)
+
+    async def _make(
+        self, spec: ContainerSpec, caller: Caller, key: Key | None, progress: Progress | None
+    ) -> Container:
+        context = self._context
+        context.review("container.spawn", caller, subject=spec)
+        if not context.runtime.capabilities.enforces:
+            await context.runtime.ping()  # it was silent at start-up and may have woken since
+        capabilities = context.runtime.capabilities
+        policy = enforceable(spec.policy, capabilities, context.settings.policy, context.runtime.name)
+        async with bound(context.settings.containers.pull_timeout_s, "containers.pull_timeout_s", "pulling"):
+            image = await self._resolve(spec.image, caller, progress)
+        container = Container(
+            id=new_id(CONTAINER),
+            tenant=caller.tenant,
+            created_by=caller.subject,
+            instance=context.instance,
+            spec=attrs.evolve(spec, image=spec.image or image.name, policy=policy),
+            runtime=context.runtime.name,
+            image_id=image.id,
+            status=Status.CREATING,
+            created_at=context.clock.now(),
+        )
+        token = new_token()
+        container = await self._claim(container, token, key)
+        return await self._finish(container, image, token, caller, key)
+
+    async def _claim(self, container: Container, token: bytes, key: Key | None) -> Container:
+        """Record the intent with all its claims, before anything is made."""
+        also = [*claim_alias(container), keep_token(container.id, token)]
+        if key is not None:
+            also.append(key.claim(container.id, self._context.keys.expiry()))
+        try:
+            return await self._context.repository.save(container, *also)
+        except Conflict as conflict:
+            if conflict.details.get("kind") == ALIAS_KIND:
+                raise Conflict(
+                    f"alias {container.spec.alias!r} is taken by a living container",
+                    hint="attach to it by this alias, or choose another one",
+                ) from conflict
+            raise
+
+    async def _finish(
+        self, container: Container, image: Image, token: bytes, caller: Caller, key: Key | None
+    ) -> Container:
+        """Make what was claimed; on any failure leave nothing but the ending."""
+        future: asyncio.Future[Container] = asyncio.get_running_loop().create_future()
+        if key is not None:
+            self._under_way[key.record_key] = future
+        try:
+            seconds = self._context.settings.containers.spawn_timeout_s
+            async with bound(seconds, "containers.spawn_timeout_s", f"container {container.id!r}"):
+                container = await self._build(container, image, token)
+        except BaseException as error:
+            await self._give_up(container, error)
+            if key is not None:
+                future.set_exception(error if isinstance(error, DevbenchError) else _interrupted(container))
+                future.exception()  # nobody may be waiting
+            raise
+        finally:
+            if key is not None:
+                self._under_way.pop(key.record_key, None)
+        if key is not None:
+            future.set_result(container)
+        fields: dict[str, object] = {"image": container.spec.image, "runtime": container.runtime}
+        self._context.emit("container.spawned", caller, container.id, fields)
+        return container
+
+    async def _build(self, container: Container, image: Image, token: bytes) -> Container:
+        context = self._context
+        ref = await context.runtime.create(create_request(container, image, context.installation))
+        await context.runtime.start(ref)
+        link = context.links.create(container.id, ref, token, claim=True)
+        await link.channel()
+        now = context.clock.now()
+        container = await context.repository.save(
+            attrs.evolve(container, ref=ref, status=Status.RUNNING, started_at=now, last_used_at=now)
+        )
+        if container.spec.run_entrypoint:
+            await self._run_entrypoint(container, image)
+        return container
+
+    async def _give_up(self, container: Container, error: BaseException) -> None:
+        """Undo, also when the caller went away: then in a task of the host's own."""
+        undo = self._ender.discard(container, f"{type(error).__name__}: {error}"[:500])
+        if isinstance(error, Exception):
+            await undo
+        else:
+            self._context.tasks.create_task(undo, name=f"undo {container.id}")
+
+
+def _interrupted(container: Container) -> Conflict:
+    return Conflict(f"the spawn of {container.id!r} was interrupted", hint="repeat the call")

@@ -1,0 +1,89 @@
+"""One round of the reaper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from devbench_core.containers.context import Context
+from devbench_core.containers.ending import BY_DEVBENCH, Ender
+from devbench_core.containers.reconcile import Reconciler
+from devbench_core.containers.repository import ENDED, KIND, LIVING
+from devbench_core.contracts.store import Remove
+from devbench_core.errors import Conflict
+from devbench_core.model.container import Container, ContainerEnding, EndReason, Status
+
+IsBusy = Callable[[str], bool]
+
+
+class Sweeper:
+    """Finds what is due."""
+
+    def __init__(self, context: Context, ender: Ender, reconciler: Reconciler, is_busy: IsBusy) -> None:
+        self._context = context
+        self._ender = ender
+        self._reconciler = reconciler
+        self._is_busy = is_busy
+        self._used: dict[str, datetime] = {}
+
+    def touch(self, container_id: str) -> None:
+        """Note in memory that a container was used now; written to the store by the next round."""
+        self._used[container_id] = self._context.clock.now()
+
+    async def round(self) -> None:
+        """Write down uses, end what is expired, idle or gone, and forget what is long over."""
+        await self._flush()
+        await self._reconciler.run()
+        async for container in self._context.repository.all(LIVING):
+            ending = self._due(container)
+            if ending is not None and container.runtime == self._context.runtime.name:
+                await self._ender.end(container, ending, None)
+        await self._forget_old()
+        batch = self._context.settings.lifetimes.sweep_batch
+        await self._context.keys.sweep(batch)
+        await self._context.instances.sweep(batch)
+
+    async def _flush(self) -> None:
+        used, self._used = self._used, {}
+        for container_id, at in used.items():
+            await self._context.repository.change(container_id, last_used_at=at)
+
+    def _due(self, container: Container) -> ContainerEnding | None:
+        """Say why a container must end now, None when it may stay."""
+        if container.status is Status.CREATING:
+            return None
+        now, spec = self._context.clock.now(), container.spec
+        if spec.ttl_s is not None and now >= container.created_at + timedelta(seconds=spec.ttl_s):
+            return ContainerEnding(
+                reason=EndReason.EXPIRED,
+                at=now,
+                by=BY_DEVBENCH,
+                message=f"its ttl_s of {spec.ttl_s:g} passed",
+            )
+        used = max(
+            self._used.get(container.id, container.created_at), container.last_used_at or container.created_at
+        )
+        if spec.idle_timeout_s is None or self._is_busy(container.id):
+            return None
+        if now < used + timedelta(seconds=spec.idle_timeout_s):
+            return None
+        return ContainerEnding(
+            reason=EndReason.IDLE,
+            at=now,
+            by=BY_DEVBENCH,
+            message=f"nothing was asked of it for its idle_timeout_s of {spec.idle_timeout_s:g}",
+        )
+
+    async def _forget_old(self) -> None:
+        """Remove the records of containers that ended longer ago than the retention."""
+        limit = self._context.clock.now() - timedelta(
+            seconds=self._context.settings.lifetimes.ended_retention_s
+        )
+        async for container in self._context.repository.all(ENDED):
+            if container.status is not Status.GONE or container.ending is None or container.ending.at > limit:
+                continue
+            try:
+                remove = Remove(kind=KIND, key=container.id, expect=container.revision)
+                await self._context.repository.store.apply(remove)
+            except Conflict:
+                continue  # changed meanwhile: the next round sees it again

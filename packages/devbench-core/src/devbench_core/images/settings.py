@@ -1,0 +1,76 @@
+"""The operator's word on images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from devbench_core.errors import ConfigurationInvalid
+
+
+class Registry(BaseModel):
+    """Credentials for one registry; exactly one of the three ways to give the password."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    registry: str = Field(description="Host of the registry, with its port if it has one.")
+    username: str = Field(description="User name.")
+    password: SecretStr | None = Field(None, description="The password itself; prefer the other two.")
+    password_env: str | None = Field(None, description="Name of the variable that holds the password.")
+    password_file: Path | None = Field(None, description="File that holds the password.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Registry:
+        ways = [way for way in (self.password, self.password_env, self.password_file) if way is not None]
+        if len(ways) != 1:
+            raise ValueError("give exactly one of password, password_env, password_file")
+        return self
+
+    def secret(self) -> SecretStr:
+        """Return the password.
+
+        Raises:
+            ConfigurationInvalid: The variable is not set or the file cannot be read.
+        """
+        if self.password is not None:
+            return self.password
+        if self.password_env is not None:
+            if self.password_env not in os.environ:
+                raise ConfigurationInvalid(
+                    f"variable {self.password_env!r} for registry {self.registry!r} is not set"
+                )
+            return SecretStr(os.environ[self.password_env])
+        try:
+            return SecretStr(Path(self.password_file or "").read_text(encoding="utf-8").strip())
+        except OSError as error:
+            raise ConfigurationInvalid(
+                f"password_file of registry {self.registry!r} cannot be read: {error.strerror}"
+            ) from error
+
+
+class ImageSettings(BaseModel):
+    """Which images may be used, what short names mean, and when they are pulled."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    default: str = Field("", description="Image of a spawn that names none; empty for the runtime's own.")
+    aliases: dict[str, str] = Field(
+        default_factory=dict[str, str], description="Short names and the references that they stand for."
+    )
+    default_registry: str = Field("docker.io", description="Registry of references that name none.")
+    allow: tuple[str, ...] = Field(
+        ("*",),
+        description="Patterns (shell style) over the full name; an image that matches none is refused.",
+    )
+    pin_digests: bool = Field(
+        False, description="Refuse an image whose repository digest is unknown; record the digest."
+    )
+    pull_policy: Literal["never", "missing", "always"] = Field(
+        "missing", description="When to pull: never, when the engine lacks the image, or at each resolution."
+    )
+    registries: tuple[Registry, ...] = Field((), description="Credentials, one entry a registry.")
+    cache_ttl_s: float = Field(3600.0, ge=0, description="How long a resolution is remembered.")
+    cache_size: int = Field(1024, ge=1, description="How many resolutions are remembered.")

@@ -1,0 +1,1 @@
+"""Alembic migrations; each is a step from one schema to the next."""
