@@ -49,7 +49,10 @@ class DockerApi:
         """Import a root file system as an image."""
         repository, _, tag = reference.rpartition(":")
         query: list[tuple[str, str]] = [
-            ("fromSrc", "-"), ("repo", repository), ("tag", tag), ("message", comment)
+            ("fromSrc", "-"),
+            ("repo", repository),
+            ("tag", tag),
+            ("message", comment),
         ]
         query += [("changes", change) for change in changes]
         status, body = self._call("POST", f"/images/create?{urlencode(query)}", tar)

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -116,9 +116,9 @@ def _supervise(argv: list[str], environment: dict[str, str]) -> int:
 
 
 @contextmanager
-def _docker() -> Iterator[str]:
+def _docker() -> Generator[str]:
     """Lend a Docker engine: one that answers already, else a private one that goes afterwards."""
-    if host := _answering_host():
+    if host := answering_host():
         say(f"using the Docker engine that answers at {host}")
         imported = images.provide(host)
         try:
@@ -138,7 +138,8 @@ def _docker() -> Iterator[str]:
             daemon.stop(engine)
 
 
-def _answering_host() -> str | None:
+def answering_host() -> str | None:
+    """Return the address of the first Docker engine that answers: a chosen one, the kept one, or the machine's."""
     kept = daemon.load(KEPT_FOLDER)
     candidates = [
         os.environ.get(DOCKER_HOST_VARIABLE), kept and kept.host, os.environ.get("DOCKER_HOST"), _DEFAULT_HOST
@@ -150,7 +151,7 @@ def _answering_host() -> str | None:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def _uninterrupted() -> Generator[None]:
     """Let nothing cut the cleaning up short; it has bounds of its own."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

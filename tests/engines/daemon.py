@@ -125,17 +125,19 @@ def _path() -> str:
 
 def _make_bridge() -> tuple[str, str]:
     """Make a bridge of our own, so that another engine's bridge and packet filter stay untouched."""
+    refusal = ""
     for number in _SUBNETS:
         name, address = f"dvbtest{number}", f"198.18.{number}.1/24"
         made = run_as_root(
             [_program("ip"), "link", "add", name, "type", "bridge"], timeout_s=COMMAND_TIMEOUT_S
         )
         if made.returncode != 0:
+            refusal = made.stderr.strip()
             continue
         for argv in (["addr", "add", address, "dev", name], ["link", "set", name, "up"]):
             run_as_root([_program("ip"), *argv], timeout_s=COMMAND_TIMEOUT_S)
         return name, address
-    raise RuntimeError("no bridge could be made for the test engine: " + made.stderr.strip())
+    raise RuntimeError(f"no bridge could be made for the test engine: {refusal}")
 
 
 def _await_answer(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -160,7 +162,9 @@ def _processes(engine: Engine) -> list[int]:
         except OSError:
             continue
         program = Path(words[0]).name
-        if program.startswith(("dockerd", "containerd")) and any(engine.folder + "/" in word for word in words):
+        if program.startswith(("dockerd", "containerd")) and any(
+            engine.folder + "/" in word for word in words
+        ):
             found.append(int(entry.name))
     return found
 
@@ -194,7 +198,10 @@ def _unmount_below(folder: str) -> None:
 
 def _remove_control_groups(name: str) -> None:
     root = Path("/sys/fs/cgroup")
-    tops = [root / name.lstrip("/"), *(entry / name.lstrip("/") for entry in root.iterdir() if entry.is_dir())]
+    tops = [
+        root / name.lstrip("/"),
+        *(entry / name.lstrip("/") for entry in root.iterdir() if entry.is_dir()),
+    ]
     for top in tops:
         if top.is_dir():
             run_as_root(["find", str(top), "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], timeout_s=30)

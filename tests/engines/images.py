@@ -26,7 +26,13 @@ TAR_TIMEOUT_S = 120
 REPOSITORY = "devbench-test"
 PATH_VARIABLE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DEBIAN_RECIPE = "minbase python3 1"
-_LEFT_OUT = ("./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/man", "./usr/share/locale")
+_LEFT_OUT = (
+    "./var/cache/apt",
+    "./var/lib/apt/lists",
+    "./usr/share/doc",
+    "./usr/share/man",
+    "./usr/share/locale",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +143,9 @@ def _add_folder(archive: tarfile.TarFile, name: str, mode: int = 0o755) -> None:
 
 def _build_busybox(target: Path) -> None:
     say("building the root file system of the image busybox")
-    listed = subprocess.run([str(_busybox()), "--list"], capture_output=True, text=True, check=True, timeout=10)
+    listed = subprocess.run(
+        [str(_busybox()), "--list"], capture_output=True, text=True, check=True, timeout=10
+    )
     with tarfile.open(target, "w") as archive:
         for folder in ("bin", "etc", "root", "proc", "sys", "dev", "usr", "usr/bin", "var", "run", "home"):
             _add_folder(archive, folder)
@@ -162,13 +170,15 @@ def _build_empty(target: Path) -> None:
 
 def _build_debian(target: Path) -> None:
     say("building the root file system of the image debian with debootstrap (a minute or two, once)")
-    folder = Path(tempfile.mkdtemp(prefix="devbench-debian-", dir="/var/tmp"))  # noqa: S108  # private by mkdtemp
+    folder = Path(tempfile.mkdtemp(prefix="devbench-debian-", dir="/var/tmp"))  # private by mkdtemp
     debootstrap = find_program("debootstrap") or "debootstrap"
     argv = [debootstrap, "--variant=minbase", "--include=python3", _suite(), str(folder / "root"), *_mirror()]
     try:
         done = run_as_root(argv, timeout_s=DEBOOTSTRAP_TIMEOUT_S)
         if done.returncode != 0:
-            raise RuntimeError(f"debootstrap ended with {done.returncode}:\n{done.stdout[-1500:]}{done.stderr[-500:]}")
+            raise RuntimeError(
+                f"debootstrap ended with {done.returncode}:\n{done.stdout[-1500:]}{done.stderr[-500:]}"
+            )
         excluded = [f"--exclude={path}/*" for path in (*_LEFT_OUT, "./dev", "./proc", "./sys")]
         tar = ["tar", "--numeric-owner", *excluded, "-C", str(folder / "root"), "-cf", "-", "."]
         with target.open("wb") as stream:

@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +97,7 @@ def _apt(command: list[str]) -> None:
 
 
 @contextmanager
-def _services_stay_down() -> Iterator[None]:
+def _services_stay_down() -> Generator[None]:
     """Keep packages from starting daemons: the tests start their own, and leave nothing running."""
     if _POLICY.exists():
         yield

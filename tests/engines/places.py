@@ -5,9 +5,9 @@ from pathlib import Path
 
 DOCKER_HOST_VARIABLE = "DEVBENCH_TEST_DOCKER_HOST"
 CACHE_VARIABLE = "DEVBENCH_TEST_CACHE"
-KEPT_FOLDER = Path("/var/tmp/devbench-engines")  # noqa: S108  # a fixed place that other shells can find
+KEPT_FOLDER = Path("/var/tmp/devbench-engines")  # a fixed place that other shells can find
 PRIVATE_PREFIX = "devbench-test-"
-PRIVATE_PARENT = Path("/var/tmp")  # noqa: S108  # private folders below it are made by mkdtemp
+PRIVATE_PARENT = Path("/var/tmp")  # private folders below it are made by mkdtemp
 
 
 def cache_folder() -> Path:

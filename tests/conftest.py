@@ -1,0 +1,1 @@
+"""Fixtures of the whole-system tests live beside them; those that every package shares are in the root conftest."""

@@ -1,0 +1,1 @@
+"""What the whole test suite shares beside its engines: detectors, and running things as an ordinary user."""

@@ -1,0 +1,123 @@
+"""A detector of event loops that stand still: every callback of every loop is timed, and a slow one is explained.
+
+A callback counts as a stall when it keeps its thread busy, or blocked while the machine was otherwise responsive,
+for longer than the bound. Three things are not stalls: importing (clients are imported where they are opened),
+a machine so busy that nobody was served, and a test's own code that blocks its own loop.
+"""
+
+import asyncio
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+BOUND_S = 0.25
+TICK_S = 0.02
+_RESPONSIVE_SHARE = 0.5
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stall:
+    """One callback that blocked its loop, and where it was seen doing so."""
+
+    duration_s: float
+    stack: str
+
+    def __str__(self) -> str:
+        """Say how long, and where."""
+        return f"the event loop stood still for {self.duration_s:.2f} s:\n{self.stack}"
+
+
+@dataclass(kw_only=True)
+class _Running:
+    started_s: float
+    cpu_started_s: float
+    ticks: int = 0
+    frames: list[traceback.FrameSummary] = field(default_factory=list[traceback.FrameSummary])
+
+
+class LoopWatch:
+    """Times callbacks while installed; a thread looks at what the slow ones are doing."""
+
+    def __init__(self, *, bound_s: float = BOUND_S) -> None:
+        self._bound_s = bound_s
+        self._running: dict[int, _Running] = {}
+        self._stalls: list[Stall] = []
+        self._closing = threading.Event()
+
+    def take(self) -> list[Stall]:
+        """Return the stalls seen since the last call."""
+        stalls, self._stalls = self._stalls, []
+        return stalls
+
+    @contextmanager
+    def installed(self) -> Generator[None]:
+        """Watch every loop of the process within the block."""
+        original = asyncio.Handle._run  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+        watch = self
+
+        def run(handle: asyncio.Handle) -> None:
+            ident = threading.get_ident()
+            outer = watch._running.get(ident)
+            now = _Running(started_s=time.monotonic(), cpu_started_s=time.thread_time())
+            watch._running[ident] = now
+            try:
+                original(handle)
+            finally:
+                watch._finish(ident, now, outer)
+
+        thread = threading.Thread(target=self._look, name="loop-watch", daemon=True)
+        asyncio.Handle._run = run  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        thread.start()
+        try:
+            yield
+        finally:
+            asyncio.Handle._run = original  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+            self._closing.set()
+            thread.join()
+
+    def _finish(self, ident: int, now: _Running, outer: _Running | None) -> None:
+        if outer is None:
+            self._running.pop(ident, None)
+        else:
+            self._running[ident] = outer
+        duration_s = time.monotonic() - now.started_s
+        if duration_s < self._bound_s:
+            return
+        busy = time.thread_time() - now.cpu_started_s >= self._bound_s
+        responsive = now.ticks * TICK_S >= duration_s * _RESPONSIVE_SHARE
+        if (busy or responsive) and not _excused(now.frames):
+            stack = "".join(traceback.format_list(now.frames)) or "(too short-lived to be seen)"
+            self._stalls.append(Stall(duration_s=duration_s, stack=stack))
+
+    def _look(self) -> None:
+        while not self._closing.wait(TICK_S):
+            frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  # the documented way to see them
+            for ident, running in list(self._running.items()):
+                running.ticks += 1
+                if time.monotonic() - running.started_s >= self._bound_s / 2 and ident in frames:
+                    running.frames = _above_loop(frames[ident])
+
+
+def _above_loop(frame: FrameType) -> list[traceback.FrameSummary]:
+    """Return the stack from the loop's callback inwards."""
+    stack = traceback.extract_stack(frame)
+    starts = [index for index, each in enumerate(stack) if each.filename == __file__]
+    return list(stack[starts[-1] + 1 :]) if starts else list(stack)
+
+
+def _excused(frames: list[traceback.FrameSummary]) -> bool:
+    """Tell whether the stack is an import, or a test that blocks its own loop."""
+    if any("importlib._bootstrap" in frame.filename for frame in frames):
+        return True
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        if path.is_relative_to(_REPOSITORY) and ".venv" not in path.parts:
+            return "src" not in path.parts
+    return False
