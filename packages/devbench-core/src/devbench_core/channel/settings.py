@@ -14,25 +14,34 @@ class ChannelLimits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     connect_timeout_s: float = Field(
-        20.0, gt=0, le=600, description="How long opening a channel and its handshake may take."
+        default=20.0, gt=0, le=600, description="How long opening a channel and its handshake may take."
     )
     request_timeout_s: float = Field(
-        30.0, gt=0, le=3600, description="How long the agent may take for the next step of a request."
+        default=30.0, gt=0, le=3600, description="How long the agent may take for the next step of a request."
     )
     window_bytes: int = Field(
-        256 * KIB, ge=64 * KIB, le=16 * MIB, description="Bytes that a stream may be ahead of its reader."
+        default=256 * KIB,
+        ge=64 * KIB,
+        le=16 * MIB,
+        description="Bytes that a stream may be ahead of its reader.",
     )
     queue_bytes: int = Field(
-        1 * MIB, ge=64 * KIB, le=64 * MIB, description="Bytes waiting to be sent on one channel."
+        default=1 * MIB, ge=64 * KIB, le=64 * MIB, description="Bytes waiting to be sent on one channel."
     )
     reopen_first_s: float = Field(
-        0.05, gt=0, le=60, description="Pause before a channel that was cut is opened again the second time."
+        default=0.05,
+        gt=0,
+        le=60,
+        description="Pause before a channel that was cut is opened again the second time.",
     )
     reopen_max_s: float = Field(
-        2.0, gt=0, le=600, description="The longest pause between two attempts to open a channel again."
+        default=2.0,
+        gt=0,
+        le=600,
+        description="The longest pause between two attempts to open a channel again.",
     )
     reopen_give_up_s: float = Field(
-        60.0,
+        default=60.0,
         gt=0,
         le=86400,
         description="After this long without a channel the commands that ran on it are recorded as lost.",

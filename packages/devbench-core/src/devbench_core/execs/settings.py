@@ -14,46 +14,59 @@ class ExecLimits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     concurrent_per_container: int = Field(
-        4, ge=1, le=48, description="How many commands may run in one container at once."
+        default=4, ge=1, le=48, description="How many commands may run in one container at once."
     )
     default_timeout_s: float | None = Field(
-        600.0, gt=0, description="Time limit of a command that names none; null for no limit."
+        default=600.0, gt=0, description="Time limit of a command that names none; null for no limit."
     )
     max_timeout_s: float = Field(
-        86400.0, gt=0, le=2_000_000, description="The longest time limit that a caller may ask for."
+        default=86400.0, gt=0, le=2_000_000, description="The longest time limit that a caller may ask for."
     )
     grace_s: float = Field(
-        2.0, ge=0, le=600, description="From TERM to KILL when a command times out or is cancelled."
+        default=2.0, ge=0, le=600, description="From TERM to KILL when a command times out or is cancelled."
     )
     cancel_timeout_s: float = Field(
-        15.0, gt=0, le=600, description="Beyond the grace: how long a cancel waits for the ending."
+        default=15.0, gt=0, le=600, description="Beyond the grace: how long a cancel waits for the ending."
     )
     argv_max_bytes: int = Field(
-        1 * MIB, ge=1, le=1 * MIB, description="Size of the arguments of a command, all together."
+        default=1 * MIB, ge=1, le=1 * MIB, description="Size of the arguments of a command, all together."
     )
     env_max_bytes: int = Field(
-        1 * MIB, ge=0, le=1 * MIB, description="Size of the environment given with a command."
+        default=1 * MIB, ge=0, le=1 * MIB, description="Size of the environment given with a command."
     )
-    stdin_max_bytes: int = Field(16 * MIB, ge=0, description="Size of the input given with a command.")
+    stdin_max_bytes: int = Field(
+        default=16 * MIB, ge=0, description="Size of the input given with a command."
+    )
     poll_max_bytes: int = Field(
-        512 * KIB, ge=64 * KIB, le=4 * MIB, description="The most output that one poll returns."
+        default=512 * KIB, ge=64 * KIB, le=4 * MIB, description="The most output that one poll returns."
     )
-    poll_max_wait_s: float = Field(60.0, ge=0, le=3600, description="How long one poll or wait may wait.")
+    poll_max_wait_s: float = Field(
+        default=60.0, ge=0, le=3600, description="How long one poll or wait may wait."
+    )
     journal_memory_bytes: int = Field(
-        1 * MIB, ge=64 * KIB, le=256 * MIB, description="Recent output that is kept in memory for each command."
+        default=1 * MIB,
+        ge=64 * KIB,
+        le=256 * MIB,
+        description="Recent output that is kept in memory for each command.",
     )
     journal_batch_bytes: int = Field(
-        256 * KIB, ge=4 * KIB, le=4 * MIB, description="Output written to the store in one step."
+        default=256 * KIB, ge=4 * KIB, le=4 * MIB, description="Output written to the store in one step."
     )
     journal_flush_s: float = Field(
-        0.01, ge=0, le=10, description="How long output is gathered before it is written to the store."
+        default=0.01,
+        ge=0,
+        le=10,
+        description="How long output is gathered before it is written to the store.",
     )
     spool_bytes: int = Field(
-        1 * MIB,
+        default=1 * MIB,
         ge=64 * KIB,
         le=4 * MIB,
         description="Output that the agent keeps for each command until the host has it safely.",
     )
     ended_memory: int = Field(
-        256, ge=0, le=100_000, description="How many ended commands are kept in memory for quick answers."
+        default=256,
+        ge=0,
+        le=100_000,
+        description="How many ended commands are kept in memory for quick answers.",
     )

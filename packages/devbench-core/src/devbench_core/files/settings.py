@@ -14,14 +14,16 @@ class FileLimits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     read_max_bytes: int = Field(
-        16 * MIB, ge=1, le=1024 * MIB, description="The most bytes that one read returns."
+        default=16 * MIB, ge=1, le=1024 * MIB, description="The most bytes that one read returns."
     )
     write_max_bytes: int = Field(
-        64 * MIB, ge=0, le=1024 * MIB, description="The largest content that one write takes."
+        default=64 * MIB, ge=0, le=1024 * MIB, description="The largest content that one write takes."
     )
-    list_max_entries: int = Field(1000, ge=1, le=4096, description="The largest page of a folder's listing.")
-    path_max_bytes: int = Field(4095, ge=1, le=4095, description="Length of a path.")
-    name_max_bytes: int = Field(255, ge=1, le=255, description="Length of one name in a path.")
+    list_max_entries: int = Field(
+        default=1000, ge=1, le=4096, description="The largest page of a folder's listing."
+    )
+    path_max_bytes: int = Field(default=4095, ge=1, le=4095, description="Length of a path.")
+    name_max_bytes: int = Field(default=255, ge=1, le=255, description="Length of one name in a path.")
     operation_timeout_s: float = Field(
-        300.0, gt=0, le=86400, description="How long one file operation may take in all."
+        default=300.0, gt=0, le=86400, description="How long one file operation may take in all."
     )

@@ -1,0 +1,68 @@
+"""What the parts of the execs use case share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from devbench_core.channel.link import AgentLink
+from devbench_core.clock import Clock
+from devbench_core.contracts.store import Store
+from devbench_core.errors import Vetoed
+from devbench_core.execs.settings import ExecLimits
+from devbench_core.model.caller import Caller
+from devbench_core.model.container import Container
+from devbench_core.model.event import Event, Request, Veto
+
+Resolve = Callable[[str, Caller], Awaitable[Container]]
+OpenLink = Callable[[Container], Awaitable[AgentLink]]
+Review = Callable[[Request], Veto | None]
+Emit = Callable[[Event], None]
+Alive = Callable[[str], Awaitable[bool]]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ExecContext:
+    """The collaborators of `Execs`, put together once by the wiring.
+
+    Attributes:
+        store: Keeps records and journals.
+        clock: Where time comes from.
+        instance: This host's id; written into each record of a command that it runs.
+        limits: Bounds.
+        tasks: Owns the background work; must outlive the use case's `aclose`.
+        resolve: Returns a *living* container by id or alias and notes the use; raises `ContainerNotFound` or
+            `ContainerExited`.
+        find: Returns a container, living or ended.
+        link: Returns the living link to a container's agent.
+        review: Asks the reviewers; the first veto, or None.
+        emit: Tells the observers; never raises.
+        alive: Tells whether the host with this instance id still lives.
+    """
+
+    store: Store
+    clock: Clock
+    instance: str
+    limits: ExecLimits
+    tasks: asyncio.TaskGroup
+    resolve: Resolve
+    find: Resolve
+    link: OpenLink
+    review: Review
+    emit: Emit
+    alive: Alive
+
+    def check(self, request: Request) -> None:
+        """Ask the reviewers.
+
+        Raises:
+            Vetoed: One of them refuses.
+        """
+        veto = self.review(request)
+        if veto is not None:
+            raise Vetoed(
+                f"{request.operation} was refused by {veto.clause}: {veto.reason}",
+                details={"clause": veto.clause},
+            )
