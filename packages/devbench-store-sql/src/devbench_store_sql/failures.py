@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,11 +14,23 @@ from devbench_core.errors import DevbenchError, StoreFailed
 
 _ADVICE = (
     ("disk is full", "the disk is full", "free some space; everything that was committed is kept"),
-    ("disk i/o error", "the disk failed or is full", "look at the disk; everything that was committed is kept"),
+    (
+        "disk i/o error",
+        "the disk failed or is full",
+        "look at the disk; everything that was committed is kept",
+    ),
     ("readonly", "the database is read-only", "give this user the right to write the file and its folder"),
-    ("locked", "another process holds the database", "try again; raise plugin.sql.busy_timeout_s if it lasts"),
+    (
+        "locked",
+        "another process holds the database",
+        "try again; raise plugin.sql.busy_timeout_s if it lasts",
+    ),
     ("malformed", "the database is damaged", "restore a backup; `sqlite3 FILE .recover` saves what it can"),
-    ("not a database", "the file is no SQLite database", "name another file in plugin.sql.url, or restore a backup"),
+    (
+        "not a database",
+        "the file is no SQLite database",
+        "name another file in plugin.sql.url, or restore a backup",
+    ),
     ("unable to open", "the database cannot be opened", "look at the path and the rights of the folder"),
     ("permission denied", "the folder may not be written", "look at the path and the rights of the folder"),
     ("no space", "the disk is full", "free some space; everything that was committed is kept"),
@@ -27,7 +39,7 @@ _ADVICE = (
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Generator[None, None, None]:
     """Raise whatever the database raises as `StoreFailed`."""
     try:
         yield
@@ -41,7 +53,9 @@ def failure(path: Path, error: BaseException) -> StoreFailed:
     """Return the error that tells what is wrong with the database, and what to do."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     if isinstance(error, PoolTimeoutError):
-        return StoreFailed(f"store {str(path)!r}: no free connection in time", hint="raise plugin.sql.pool_size")
+        return StoreFailed(
+            f"store {str(path)!r}: no free connection in time", hint="raise plugin.sql.pool_size"
+        )
     text = str(cause).lower()
     for part, what, hint in _ADVICE:
         if part in text:

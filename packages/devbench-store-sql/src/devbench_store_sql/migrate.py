@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def _upgrade(connection: Connection, config: Config, scripts: ScriptDirectory, p
 
 
 @contextmanager
-def _locked(path: Path, timeout_s: float) -> Iterator[None]:
+def _locked(path: Path, timeout_s: float) -> Generator[None, None, None]:
     deadline = time.monotonic() + timeout_s
     with path.open("a") as file:
         while True:

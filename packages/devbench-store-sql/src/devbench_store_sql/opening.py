@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def url_of(settings: SqlSettings, state_dir: Path) -> URL:
 
 
 @asynccontextmanager
-async def opened(settings: SqlSettings, state_dir: Path) -> AsyncIterator[SqlStore]:
+async def opened(settings: SqlSettings, state_dir: Path) -> AsyncGenerator[SqlStore, None]:
     """Open, migrate, and close at the end.
 
     Raises:

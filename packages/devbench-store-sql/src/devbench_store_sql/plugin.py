@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from devbench_core.contracts.provider import Diagnosis, OpenContext, Provider
@@ -13,7 +13,7 @@ from devbench_store_sql.settings import SqlSettings
 
 
 @asynccontextmanager
-async def open_store(settings: SqlSettings, context: OpenContext) -> AsyncIterator[Store]:
+async def open_store(settings: SqlSettings, context: OpenContext) -> AsyncGenerator[Store, None]:
     """Open the database, migrating it first."""
     from devbench_store_sql.opening import opened
 

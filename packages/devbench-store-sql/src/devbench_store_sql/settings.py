@@ -13,20 +13,22 @@ class SqlSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: SecretStr | None = Field(
-        None,
+        default=None,
         description="SQLAlchemy URL, for example sqlite+aiosqlite:////var/lib/devbench/devbench.db; "
         "devbench.db in the state folder when absent.",
     )
     busy_timeout_s: float = Field(
-        10.0, gt=0, le=600, description="How long a write waits for another process's write."
+        default=10.0, gt=0, le=600, description="How long a write waits for another process's write."
     )
     synchronous: Literal["normal", "full"] = Field(
-        "normal",
+        default="normal",
         description="`normal` survives the death of every process; `full` survives a power failure as well.",
     )
-    pool_size: int = Field(4, ge=1, le=64, description="Connections that read at once.")
-    pool_timeout_s: float = Field(10.0, gt=0, le=600, description="How long a call waits for a connection.")
-    migration_timeout_s: float = Field(
-        60.0, gt=0, le=3600, description="How long start-up waits for another process that migrates."
+    pool_size: int = Field(default=4, ge=1, le=64, description="Connections that read at once.")
+    pool_timeout_s: float = Field(
+        default=10.0, gt=0, le=600, description="How long a call waits for a connection."
     )
-    cache_kib: int = Field(8192, ge=64, description="SQLite's page cache of each connection.")
+    migration_timeout_s: float = Field(
+        default=60.0, gt=0, le=3600, description="How long start-up waits for another process that migrates."
+    )
+    cache_kib: int = Field(default=8192, ge=64, description="SQLite's page cache of each connection.")

@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, and_, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_skip
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from devbench_core.contracts.checks import check_list, check_name, revision_conflict
+from devbench_core.contracts.checks import check_limit, check_name, revision_conflict
 from devbench_core.contracts.store import ABSENT, LogEntry, Put, Record, RecordPage, Remove, Store
 from devbench_store_sql.failures import translated
 from devbench_store_sql.tables import logs, records, terms
@@ -49,7 +49,7 @@ class SqlStore:
     ) -> RecordPage:
         """Return a page of records with all the terms, by key."""
         check_name("kind", kind)
-        check_list(limit)
+        check_limit(limit)
         query = _matching(kind, terms).where(records.c.key > after).order_by(records.c.key).limit(limit + 1)
         async with self._read() as connection:
             found = [_record(kind, row) for row in await connection.execute(query)]
@@ -68,7 +68,7 @@ class SqlStore:
     async def read(self, log: str, *, after: int = 0, limit: int = 100) -> tuple[LogEntry, ...]:
         """Return entries above a seq, rising."""
         check_name("log", log)
-        check_list(limit)
+        check_limit(limit)
         query = (
             select(logs.c.seq, logs.c.data)
             .where(logs.c.log == log, logs.c.seq > after)

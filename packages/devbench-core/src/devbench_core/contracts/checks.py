@@ -1,34 +1,100 @@
-"""Checks that every store shares."""
+"""What every store checks and encodes in the same way, so that all of them accept and refuse the same things."""
 
 from __future__ import annotations
 
-from devbench_core.contracts.store import Put, Remove
+import json
+from collections.abc import Iterable
+
+from devbench_core.contracts.store import LogEntry, Put, Remove
 from devbench_core.errors import Conflict, ValidationFailed
+from devbench_core.json_types import JsonObject
 
 NAME_MAX = 200
+TERM_MAX = 1000
 PAGE_MAX = 1000
+SEQ_MAX = 2**63 - 1
 
 
-def check_name(field: str, text: str) -> str:
-    """Return a kind, key or log name unchanged.
+def check_name(field: str, text: str, *, limit: int = NAME_MAX) -> str:
+    """Return a kind, key, term or log name unchanged.
 
     Raises:
-        ValidationFailed: It is empty, too long or holds NUL.
+        ValidationFailed: It is empty, too long, holds NUL or cannot be written as UTF-8.
     """
-    if not 0 < len(text) <= NAME_MAX or "\0" in text:
-        raise ValidationFailed(field, f"must be 1-{NAME_MAX} characters without NUL", limit=NAME_MAX)
+    if not 0 < len(text) <= limit or not _is_plain(text):
+        raise ValidationFailed(
+            field, f"must be 1-{limit} characters of Unicode text without NUL", limit=limit
+        )
     return text
 
 
-def check_list(limit: int) -> int:
-    """Return a page's limit unchanged.
+def check_terms(terms: Iterable[str]) -> frozenset[str]:
+    """Return terms as a set.
+
+    Raises:
+        ValidationFailed: One of them is empty, too long, holds NUL or cannot be written as UTF-8.
+    """
+    return frozenset(check_name("terms", term, limit=TERM_MAX) for term in terms)
+
+
+def check_page(after: str, limit: int) -> None:
+    """Check where a page begins and how long it is.
+
+    Raises:
+        ValidationFailed: The limit is out of bounds, or the cursor cannot be one.
+    """
+    check_limit(limit)
+    if after:
+        check_name("after", after)
+
+
+def check_limit(limit: int) -> None:
+    """Check the number of entries asked for.
 
     Raises:
         ValidationFailed: It is out of bounds.
     """
     if not 1 <= limit <= PAGE_MAX:
         raise ValidationFailed("limit", f"must be 1-{PAGE_MAX}", limit=PAGE_MAX)
-    return limit
+
+
+def check_after(after: int) -> None:
+    """Check the sequence number after which a log is read.
+
+    Raises:
+        ValidationFailed: It is negative or too large.
+    """
+    if not 0 <= after <= SEQ_MAX:
+        raise ValidationFailed("after", f"must be 0-{SEQ_MAX}", limit=SEQ_MAX)
+
+
+def check_entry(entry: LogEntry) -> LogEntry:
+    """Return an entry unchanged.
+
+    Raises:
+        ValidationFailed: Its sequence number is below 1 or too large.
+    """
+    if not 1 <= entry.seq <= SEQ_MAX:
+        raise ValidationFailed("seq", f"must be 1-{SEQ_MAX}", limit=SEQ_MAX)
+    return entry
+
+
+def encode(data: JsonObject) -> str:
+    """Return data as JSON text in plain ASCII, which any database keeps as it is.
+
+    Raises:
+        ValidationFailed: It holds something that JSON does not know (a NaN, a date, bytes).
+    """
+    try:
+        return json.dumps(data, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise ValidationFailed("data", f"is not JSON: {error}") from error
+
+
+def decode(text: str) -> JsonObject:
+    """Return the data that `encode` wrote."""
+    data: JsonObject = json.loads(text)
+    return data
 
 
 def revision_conflict(change: Put | Remove, found: int) -> Conflict:
@@ -38,3 +104,8 @@ def revision_conflict(change: Put | Remove, found: int) -> Conflict:
         hint="read it again and repeat the change",
         details={"kind": change.kind, "key": change.key, "revision": found},
     )
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a database can hold the text: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)

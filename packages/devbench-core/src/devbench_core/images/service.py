@@ -69,7 +69,9 @@ class Images:
         if not self._runtime.capabilities.images:
             return named or "host"
         if not named:
-            raise ImageNotFound("no image was named and none is configured", hint="name one, or set images.default")
+            raise ImageNotFound(
+                "no image was named and none is configured", hint="name one, or set images.default"
+            )
         if named.startswith("sha256:"):
             return named  # the engine's own id
         return str(ImageReference.parse(named, default_registry=self._settings.default_registry))
@@ -109,9 +111,7 @@ class Images:
         why = "; images.pull_policy is never" if policy == "never" else ""
         return ImageNotFound(f"the engine has no image {full!r}{why}", hint=near or "import or pull one")
 
-    async def _pull(
-        self, power: SupportsPull, full: str, caller: Caller, progress: Progress | None
-    ) -> None:
+    async def _pull(self, power: SupportsPull, full: str, caller: Caller, progress: Progress | None) -> None:
         """Join the pull of this image that is under way, or begin it."""
         pull = self._pulls.get(full)
         if pull is None:

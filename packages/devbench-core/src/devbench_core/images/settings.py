@@ -18,9 +18,11 @@ class Registry(BaseModel):
 
     registry: str = Field(description="Host of the registry, with its port if it has one.")
     username: str = Field(description="User name.")
-    password: SecretStr | None = Field(None, description="The password itself; prefer the other two.")
-    password_env: str | None = Field(None, description="Name of the variable that holds the password.")
-    password_file: Path | None = Field(None, description="File that holds the password.")
+    password: SecretStr | None = Field(default=None, description="The password itself; prefer the other two.")
+    password_env: str | None = Field(
+        default=None, description="Name of the variable that holds the password."
+    )
+    password_file: Path | None = Field(default=None, description="File that holds the password.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Registry:
@@ -56,21 +58,24 @@ class ImageSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    default: str = Field("", description="Image of a spawn that names none; empty for the runtime's own.")
+    default: str = Field(
+        default="", description="Image of a spawn that names none; empty for the runtime's own."
+    )
     aliases: dict[str, str] = Field(
         default_factory=dict[str, str], description="Short names and the references that they stand for."
     )
-    default_registry: str = Field("docker.io", description="Registry of references that name none.")
+    default_registry: str = Field(default="docker.io", description="Registry of references that name none.")
     allow: tuple[str, ...] = Field(
-        ("*",),
+        default=("*",),
         description="Patterns (shell style) over the full name; an image that matches none is refused.",
     )
     pin_digests: bool = Field(
-        False, description="Refuse an image whose repository digest is unknown; record the digest."
+        default=False, description="Refuse an image whose repository digest is unknown; record the digest."
     )
     pull_policy: Literal["never", "missing", "always"] = Field(
-        "missing", description="When to pull: never, when the engine lacks the image, or at each resolution."
+        default="missing",
+        description="When to pull: never, when the engine lacks the image, or at each resolution.",
     )
-    registries: tuple[Registry, ...] = Field((), description="Credentials, one entry a registry.")
-    cache_ttl_s: float = Field(3600.0, ge=0, description="How long a resolution is remembered.")
-    cache_size: int = Field(1024, ge=1, description="How many resolutions are remembered.")
+    registries: tuple[Registry, ...] = Field(default=(), description="Credentials, one entry a registry.")
+    cache_ttl_s: float = Field(default=3600.0, ge=0, description="How long a resolution is remembered.")
+    cache_size: int = Field(default=1024, ge=1, description="How many resolutions are remembered.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from devbench_core.clock import Clock
 from devbench_core.contracts.checks import check_name
 from devbench_core.contracts.lock import Lease, Lock
 from devbench_core.errors import LeaseLost, TimedOut, ValidationFailed
+
+MICROSECONDS = 1_000_000
 
 
 class LocalLease:
@@ -51,19 +53,24 @@ class _Queue:
 
 
 class LocalLock:
-    """Keys of this process. Tokens rise across all keys and are never reused."""
+    """Keys of this process. Tokens rise across all keys and are never reused.
+
+    They begin with the time at which the lock was made, so that a store that outlives the process sees them rise
+    across restarts as well.
+    """
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
         self._queues: dict[str, _Queue] = {}
-        self._tokens = 0
+        self._tokens = int(clock.now().timestamp() * MICROSECONDS)
 
     @asynccontextmanager
-    async def hold(self, key: str, *, ttl_s: float, wait_s: float) -> AsyncIterator[Lease]:
+    async def hold(self, key: str, *, ttl_s: float, wait_s: float) -> AsyncGenerator[Lease, None]:
         """Hold a key for the block; ``ttl_s`` is only checked, since a holder dies with the process."""
         check_name("key", key)
-        if not ttl_s > 0 or wait_s < 0:
-            raise ValidationFailed("ttl_s" if wait_s >= 0 else "wait_s", "must be positive")
+        if not ttl_s > 0:
+            raise ValidationFailed("ttl_s", "must be above 0")
+        if not wait_s >= 0:
+            raise ValidationFailed("wait_s", "must not be negative")
         await self._acquire(key, wait_s)
         self._tokens += 1
         lease = LocalLease(key, self._tokens)
@@ -90,7 +97,9 @@ class LocalLock:
                 queue.waiters.remove(turn)
             if isinstance(error, TimeoutError):
                 raise TimedOut(
-                    f"lock {key!r} was not free within {wait_s:g} s", hint="try again", details={"limit": wait_s}
+                    f"lock {key!r} was not free within {wait_s:g} s",
+                    hint="try again",
+                    details={"limit": wait_s},
                 ) from error
             raise
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from pydantic import BaseModel, ConfigDict
@@ -22,13 +22,13 @@ class NoSettings(BaseModel):
 
 
 @asynccontextmanager
-async def open_store(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[Store]:
+async def open_store(_settings: NoSettings, _context: OpenContext) -> AsyncGenerator[Store, None]:
     """Open an empty store."""
     yield MemoryStore()
 
 
 @asynccontextmanager
-async def open_lock(_settings: NoSettings, context: OpenContext) -> AsyncIterator[Lock]:
+async def open_lock(_settings: NoSettings, context: OpenContext) -> AsyncGenerator[Lock, None]:
     """Open a lock of this process."""
     yield LocalLock(context.clock)
 
