@@ -13,7 +13,7 @@ from types import FrameType
 from engines import daemon, images
 from engines.api import DockerApi
 from engines.install import install_missing
-from engines.places import DOCKER_HOST_VARIABLE, KEPT_FOLDER, PRIVATE_PARENT, PRIVATE_PREFIX
+from engines.places import DOCKER_HOST_VARIABLE, KEPT_FOLDER, PRIVATE_PARENT, PRIVATE_PREFIX, PRIVATE_VARIABLE
 from engines.privilege import PrivilegeMissingError
 from engines.progress import say
 
@@ -118,7 +118,8 @@ def _supervise(argv: list[str], environment: dict[str, str]) -> int:
 @contextmanager
 def _docker() -> Generator[str]:
     """Lend a Docker engine: one that answers already, else a private one that goes afterwards."""
-    if host := answering_host():
+    host = None if os.environ.get(PRIVATE_VARIABLE) else answering_host()
+    if host is not None:
         say(f"using the Docker engine that answers at {host}")
         imported = images.provide(host)
         try:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 DOCKER_HOST_VARIABLE = "DEVBENCH_TEST_DOCKER_HOST"
+PRIVATE_VARIABLE = "DEVBENCH_TEST_PRIVATE_ENGINE"
 CACHE_VARIABLE = "DEVBENCH_TEST_CACHE"
 KEPT_FOLDER = Path("/var/tmp/devbench-engines")  # a fixed place that other shells can find
 PRIVATE_PREFIX = "devbench-test-"

@@ -29,7 +29,7 @@ METHODS = frozenset(
     {
         "exists", "expanduser", "glob", "hardlink_to", "is_dir", "is_file", "is_socket", "is_symlink", "iterdir",
         "lstat", "mkdir", "read_bytes", "read_text", "rglob", "rmdir", "run_until_complete", "sendall",
-        "symlink_to", "touch", "unlink", "write_bytes", "write_text",
+        "symlink_to", "unlink", "write_bytes", "write_text",
     }
 )  # fmt: skip
 

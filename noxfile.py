@@ -1,0 +1,113 @@
+"""The project's jobs. ``uv run nox -l`` lists them; every one runs in the environment that ``uv sync`` made."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["tests", "lint", "types", "docs", "precommit"]
+nox.options.error_on_missing_interpreters = False
+
+REPOSITORY = Path(__file__).resolve().parent
+PROGRAMS = Path(sys.executable).parent
+ENGINES = (sys.executable, "tests/engines")
+LINTED = ("packages", "tests", "scripts", "conftest.py", "noxfile.py")
+CORE_COVERAGE_PERCENT = 90
+WHOLE_COVERAGE_PERCENT = 85
+CLEAN_UP_TIMEOUT_S = 120.0
+
+
+def program(name: str) -> str:
+    """Return a program of the environment that nox itself runs in."""
+    return str(PROGRAMS / name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format of the Python sources (the C sources' warnings are errors when they are built)."""
+    session.run(program("ruff"), "check", *LINTED)
+    session.run(program("ruff"), "format", "--check", *LINTED)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types strictly, in all packages and tests."""
+    session.run(program("pyright"), *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test on real engines: install and start what is absent, and leave nothing running.
+
+    With arguments (``nox -s tests -- packages/devbench-core -k spool``) pytest gets them, and coverage is not asked.
+    """
+    if session.posargs:
+        _with_engines(session, program("pytest"), *session.posargs)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="devbench-coverage-", dir="/var/tmp"))
+    folder.chmod(0o1777)  # some tests run parts of themselves as another user, and are measured too
+    data = {"COVERAGE_FILE": str(folder / "data")}
+    try:
+        _with_engines(session, program("coverage"), "run", "-m", "pytest", "--durations=15", env=data)
+        session.run(program("coverage"), "combine", "--quiet", env=data)
+        _report_coverage(session, data)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _report_coverage(session: nox.Session, data: dict[str, str]) -> None:
+    report = (program("coverage"), "report", "--skip-covered", "--skip-empty")
+    core = "--include=packages/devbench-core/src/*"
+    session.log(f"coverage of core, at least {CORE_COVERAGE_PERCENT} %")
+    session.run(*report, core, f"--fail-under={CORE_COVERAGE_PERCENT}", env=data)
+    session.log(f"coverage of the whole Python, at least {WHOLE_COVERAGE_PERCENT} %")
+    session.run(*report, f"--fail-under={WHOLE_COVERAGE_PERCENT}", env=data)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure devbench against the raw engines, and write the table into the documentation."""
+    _with_engines(session, sys.executable, "-m", "performance", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, strictly, and the draft of the next release's changes."""
+    session.run(program("mkdocs"), "build", "--strict", "--quiet", "--site-dir", "site", *session.posargs)
+    session.run(program("towncrier"), "build", "--draft", "--version", "next", silent=True)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build every package's wheel and sdist, and compose from each plugin alone in a fresh environment."""
+    session.run(sys.executable, "tests/wheels", *session.posargs)
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Install and start what tests need and keep it for development; ``-- stop`` takes it away again."""
+    session.run(*ENGINES, *(session.posargs or ["up"]), interrupt_timeout=CLEAN_UP_TIMEOUT_S)
+
+
+@nox.session
+def precommit(session: nox.Session) -> None:
+    """Run every pre-commit hook on all files."""
+    session.run(program("pre-commit"), "run", "--all-files", "--show-diff-on-failure")
+
+
+def _with_engines(session: nox.Session, *command: str, env: dict[str, str] | None = None) -> None:
+    """Run a command while test engines are up; they are stopped however it ends."""
+    session.run(
+        *ENGINES,
+        "run",
+        "--",
+        *command,
+        env={**os.environ, **(env or {})},
+        interrupt_timeout=CLEAN_UP_TIMEOUT_S,
+        terminate_timeout=CLEAN_UP_TIMEOUT_S,
+    )
