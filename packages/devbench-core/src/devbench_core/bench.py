@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from devbench_core.files import Files
 from devbench_core.ids import INSTANCE, new_id
 from devbench_core.images import Images
 from devbench_core.tool import Tool
-from devbench_core.wiring import Services, wire
+from devbench_core.wiring import Parts, Services, wire
 
 log = structlog.get_logger(__name__)
 STATE_MODE = 0o700
@@ -110,7 +110,7 @@ async def open(  # noqa: A001 - read as devbench_core.open
     plugins: Sequence[object] = (),
     clock: Clock | None = None,
     serving: bool = True,
-) -> AsyncIterator[Bench]:
+) -> AsyncGenerator[Bench, None]:
     """Open the core.
 
     Entered in order: store, lock, runtime, scanners; then state is reconciled; then lifespans; then the caller.
@@ -145,61 +145,48 @@ async def open(  # noqa: A001 - read as devbench_core.open
         lock: Lock = await open_chosen(composition.lock, context, stack)
         runtime = await open_runtime(composition.runtimes, context, settings.startup, stack)
         scanners = tuple([await open_chosen(chosen, context, stack) for chosen in composition.scanners])
-        bench = await stack.enter_async_context(
-            _serve(
-                settings, composition, installation, store, lock, runtime, scanners, ticking, serving=serving
+        instance = new_id(INSTANCE)
+        async with asyncio.TaskGroup() as tasks:
+            parts = Parts(
+                settings=settings,
+                registry=composition.registry,
+                installation=installation,
+                instance=instance,
+                serving=serving,
+                store=store,
+                runtime=runtime,
+                clock=ticking,
+                tasks=tasks,
             )
-        )
-        yield bench
+            bench = Bench(
+                settings=settings,
+                composition=composition,
+                installation=installation,
+                instance=instance,
+                store=store,
+                lock=lock,
+                runtime=runtime,
+                scanners=scanners,
+                services=wire(parts),
+            )
+            async with _served(bench):
+                yield bench
 
 
 @asynccontextmanager
-async def _serve(
-    settings: Settings,
-    composition: Composition,
-    installation: str,
-    store: Store,
-    lock: Lock,
-    runtime: Runtime,
-    scanners: tuple[Scanner, ...],
-    clock: Clock,
-    *,
-    serving: bool,
-) -> AsyncIterator[Bench]:
-    instance = new_id(INSTANCE)
-    async with asyncio.TaskGroup() as tasks:
-        services = wire(
-            settings=settings,
-            registry=composition.registry,
-            installation=installation,
-            instance=instance,
-            store=store,
-            runtime=runtime,
-            clock=clock,
-            tasks=tasks,
-            serving=serving,
-        )
-        bench = Bench(
-            settings=settings,
-            composition=composition,
-            installation=installation,
-            instance=instance,
-            store=store,
-            lock=lock,
-            runtime=runtime,
-            scanners=scanners,
-            services=services,
-        )
-        await bench.containers.beat()
-        await bench.containers.reconcile()
-        try:
-            async with AsyncExitStack() as lifespans:
-                for lifespan in composition.lifespans:
-                    await lifespans.enter_async_context(lifespan(bench))
-                yield bench
-        finally:
-            await bench.containers.leave()
-            await bench.execs.aclose()
+async def _served(bench: Bench) -> AsyncGenerator[None, None]:
+    """Reconcile, run the lifespans for the block, and end this host's responsibility."""
+    await bench.containers.beat()
+    await bench.containers.reconcile()
+    try:
+        async with AsyncExitStack() as lifespans:
+            for lifespan in bench.composition.lifespans:
+                await lifespans.enter_async_context(lifespan(bench))
+            yield
+    finally:
+        await bench.containers.leave()
+        await bench.execs.aclose()
+        await bench.containers.close()
 
 
 async def _installation(

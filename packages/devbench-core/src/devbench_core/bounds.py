@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from devbench_core.errors import TimedOut
 
 
 @asynccontextmanager
-async def bound(seconds: float, setting: str, what: str) -> AsyncIterator[None]:
+async def bound(seconds: float, setting: str, what: str) -> AsyncGenerator[None, None]:
     """Bound the block in time.
 
     Args:
@@ -21,8 +21,9 @@ async def bound(seconds: float, setting: str, what: str) -> AsyncIterator[None]:
     Raises:
         TimedOut: The block was not done in time; it was cancelled.
     """
+    timeout = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as timeout:
+        async with timeout:
             yield
     except TimeoutError as error:
         if not timeout.expired():

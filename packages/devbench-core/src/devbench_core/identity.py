@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +40,7 @@ async def lasting(store: Store, configured: str) -> str:
 
 
 @contextmanager
-def slot(state_dir: Path, base: str) -> Iterator[str]:
+def slot(state_dir: Path, base: str) -> Generator[str, None, None]:
     """Hold an identity for a process whose store forgets everything when it ends.
 
     Slots are numbered and locked; the next process that takes a slot finds, by the same identity, whatever

@@ -11,10 +11,15 @@ IMAGE_CACHE = Counter(
 )
 SPAWNS = Counter("devbench_spawns", "Spawns by their outcome.", ["outcome"], registry=REGISTRY)
 SPAWN_SECONDS = Histogram("devbench_spawn_seconds", "Time of successful spawns.", registry=REGISTRY)
-CONTAINERS_ENDED = Counter("devbench_containers_ended", "Ended containers by reason.", ["reason"], registry=REGISTRY)
+CONTAINERS_ENDED = Counter(
+    "devbench_containers_ended", "Ended containers by reason.", ["reason"], registry=REGISTRY
+)
 EXECS_ENDED = Counter("devbench_execs_ended", "Ended commands by reason.", ["reason"], registry=REGISTRY)
 EXECS_RUNNING = Gauge("devbench_execs_running", "Commands that run now on this host.", registry=REGISTRY)
 EVENTS = Counter("devbench_events", "Events by name.", ["name"], registry=REGISTRY)
 TOOL_CALLS = Counter(
-    "devbench_tool_calls", "Tool calls by tool and error code (ok for none).", ["tool", "code"], registry=REGISTRY
+    "devbench_tool_calls",
+    "Tool calls by tool and error code (ok for none).",
+    ["tool", "code"],
+    registry=REGISTRY,
 )

@@ -60,7 +60,9 @@ def test_only_the_named_plugins_are_loaded(install: Install):
 
 
 def test_a_coroutine_hook_implementation_is_refused_by_name(install: Install):
-    source = HEADER + "class P:\n    @hookimpl\n    async def devbench_event(self, event): ...\nplugin = P()\n"
+    source = (
+        HEADER + "class P:\n    @hookimpl\n    async def devbench_event(self, event): ...\nplugin = P()\n"
+    )
     install("sleepy", source)
     faults = faults_of(["sleepy"])
     assert any("sleepy" in fault and "devbench_event is a coroutine function" in fault for fault in faults)

@@ -11,10 +11,13 @@ HEAVY = ("aiodocker", "aiohttp", "sqlalchemy", "alembic", "aiosqlite", "mcp", "s
 
 
 @pytest.mark.parametrize(
-    "module", ["devbench_runtime_docker", "devbench_runtime_bubblewrap", "devbench_store_sql", "devbench_core"]
+    "module",
+    ["devbench_runtime_docker", "devbench_runtime_bubblewrap", "devbench_store_sql", "devbench_core"],
 )
 def test_importing_a_plugin_imports_no_client_library(module: str):
     code = f"import {module}, sys; {module}.__dict__.get('plugin'); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     loaded = set(done.stdout.split())
     assert not loaded & set(HEAVY)

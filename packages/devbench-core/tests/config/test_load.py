@@ -76,9 +76,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path):
         "setting 'runtme' is unknown; did you mean 'runtime'?"
     ]
     nested = faults_of("[lifetimes]\ncheck_intervall_s = 1\n", tmp_path)
-    assert nested == [
-        "setting 'lifetimes.check_intervall_s' is unknown; did you mean 'check_interval_s'?"
-    ]
+    assert nested == ["setting 'lifetimes.check_intervall_s' is unknown; did you mean 'check_interval_s'?"]
 
 
 def test_an_unknown_variable_is_refused_with_the_nearest_name(tmp_path: Path):
@@ -87,7 +85,9 @@ def test_an_unknown_variable_is_refused_with_the_nearest_name(tmp_path: Path):
 
 
 def test_all_faults_are_reported_together_and_no_value_is_shown(tmp_path: Path):
-    text = '[lifetimes]\ncheck_interval_s = "hunter2"\nsweep_batch = 0\n[startup]\nengine_silent = "hunter2"\n'
+    text = (
+        '[lifetimes]\ncheck_interval_s = "hunter2"\nsweep_batch = 0\n[startup]\nengine_silent = "hunter2"\n'
+    )
     faults = faults_of(text, tmp_path)
     assert len(faults) == 3
     assert "hunter2" not in "".join(faults)

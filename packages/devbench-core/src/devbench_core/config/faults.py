@@ -31,17 +31,17 @@ def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None
     current: type[BaseModel] | None = model
     for part in path:
         field = current.model_fields.get(part) if current else None
-        current = _inner(field.annotation) if field else None
+        current = inner_model(field.annotation) if field else None
     return current
 
 
-def _inner(annotation: Any) -> type[BaseModel] | None:
+def inner_model(annotation: Any) -> type[BaseModel] | None:
     """Return the model in an annotation such as ``Model``, ``Model | None`` or ``list[Model]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
         for argument in typing.get_args(annotation):
-            found = _inner(argument)
+            found = inner_model(argument)
             if found is not None:
                 return found
     return None

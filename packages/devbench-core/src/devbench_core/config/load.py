@@ -48,7 +48,7 @@ def load_settings(
     Raises:
         ConfigurationInvalid: With all faults; values are never shown, since they may be secrets.
     """
-    variables = os.environ if environ is None else environ
+    variables: Mapping[str, str] = os.environ if environ is None else environ
     found = find(path, variables)
     return Loaded(settings=from_values(read_file(found), overrides=overrides, environ=variables), path=found)
 
@@ -64,7 +64,7 @@ def from_values(
     Raises:
         ConfigurationInvalid: With all faults.
     """
-    variables = {} if environ is None else environ
+    variables: Mapping[str, str] = {} if environ is None else environ
     faults = _unknown_variables(variables)
 
     class Bound(Settings):

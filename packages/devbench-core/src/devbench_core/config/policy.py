@@ -16,35 +16,43 @@ class PolicySettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    read_only_root: bool = Field(True, description="Nothing but workspace and /tmp can be written.")
-    capabilities: tuple[str, ...] = Field((), description="Linux capabilities kept, without CAP_.")
-    no_new_privileges: bool = Field(True, description="No program gains a privilege by being executed.")
-    seccomp: bool = Field(True, description="The runtime's default system call filter is on.")
-    memory_bytes: int | None = Field(
-        512 * MEBIBYTE, ge=16 * MEBIBYTE, description="Memory; null for no bound."
+    read_only_root: bool = Field(default=True, description="Nothing but workspace and /tmp can be written.")
+    capabilities: tuple[str, ...] = Field(default=(), description="Linux capabilities kept, without CAP_.")
+    no_new_privileges: bool = Field(
+        default=True, description="No program gains a privilege by being executed."
     )
-    cpus: float | None = Field(1.0, gt=0, description="Processor time in cores; null for no bound.")
-    pids: int | None = Field(256, ge=8, description="Number of processes; null for no bound.")
-    network: Network = Field(Network.NONE, description="`none`, or `engine` for what the engine gives.")
+    seccomp: bool = Field(default=True, description="The runtime's default system call filter is on.")
+    memory_bytes: int | None = Field(
+        default=512 * MEBIBYTE, ge=16 * MEBIBYTE, description="Memory; null for no bound."
+    )
+    cpus: float | None = Field(default=1.0, gt=0, description="Processor time in cores; null for no bound.")
+    pids: int | None = Field(default=256, ge=8, description="Number of processes; null for no bound.")
+    network: Network = Field(
+        default=Network.NONE, description="`none`, or `engine` for what the engine gives."
+    )
     user: str = Field(
-        "",
+        default="",
         pattern=r"^$|^[0-9]{1,10}(:[0-9]{1,10})?$",
         description="`uid` or `uid:gid`; empty for the runtime's.",
     )
-    tmpfs_bytes: int = Field(64 * MEBIBYTE, ge=MEBIBYTE, description="Size of /tmp.")
+    tmpfs_bytes: int = Field(default=64 * MEBIBYTE, ge=MEBIBYTE, description="Size of /tmp.")
 
     max_memory_bytes: int | None = Field(
-        4096 * MEBIBYTE, description="Most memory a caller may ask for; null: any."
+        default=4096 * MEBIBYTE, description="Most memory a caller may ask for; null: any."
     )
-    max_cpus: float | None = Field(8.0, description="Most processor time a caller may ask for; null: any.")
-    max_pids: int | None = Field(4096, description="Most processes a caller may ask for; null: any.")
-    max_tmpfs_bytes: int = Field(1024 * MEBIBYTE, description="Largest /tmp that a caller may ask for.")
+    max_cpus: float | None = Field(
+        default=8.0, description="Most processor time a caller may ask for; null: any."
+    )
+    max_pids: int | None = Field(default=4096, description="Most processes a caller may ask for; null: any.")
+    max_tmpfs_bytes: int = Field(
+        default=1024 * MEBIBYTE, description="Largest /tmp that a caller may ask for."
+    )
     callers_may_loosen: tuple[Clause, ...] = Field(
-        (),
+        default=(),
         description="Clauses that a caller may switch off. Bounds above may always be moved up to their maximum.",
     )
     tolerate_absent: tuple[Clause, ...] = Field(
-        (),
+        default=(),
         description="Clauses that may be missing where the runtime cannot enforce them; all others refuse the spawn.",
     )
 

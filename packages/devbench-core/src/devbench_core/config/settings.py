@@ -39,19 +39,22 @@ class ContainerLimits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     spawn_timeout_s: float = Field(
-        120.0, gt=0, le=3600, description="How long a spawn may take, pulling excluded."
+        default=120.0, gt=0, le=3600, description="How long a spawn may take, pulling excluded."
     )
-    pull_timeout_s: float = Field(1800.0, gt=0, description="How long a pull may take.")
-    kill_timeout_s: float = Field(30.0, gt=0, le=600, description="How long a kill may take.")
+    pull_timeout_s: float = Field(default=1800.0, gt=0, description="How long a pull may take.")
+    kill_timeout_s: float = Field(default=30.0, gt=0, le=600, description="How long a kill may take.")
     stop_grace_s: float = Field(
-        2.0, ge=0, le=600, description="From TERM to KILL when a container is stopped by a clean shutdown."
+        default=2.0,
+        ge=0,
+        le=600,
+        description="From TERM to KILL when a container is stopped by a clean shutdown.",
     )
     idempotency_ttl_s: float = Field(
-        86400.0, gt=0, description="How long an idempotency key of a spawn is remembered."
+        default=86400.0, gt=0, description="How long an idempotency key of a spawn is remembered."
     )
-    page_max: int = Field(1000, ge=1, le=1000, description="The largest page of a listing.")
-    env_max_bytes: int = Field(131072, ge=0, description="Size of a container's own environment.")
-    labels_max: int = Field(64, ge=0, description="How many labels a container may have.")
+    page_max: int = Field(default=1000, ge=1, le=1000, description="The largest page of a listing.")
+    env_max_bytes: int = Field(default=131072, ge=0, description="Size of a container's own environment.")
+    labels_max: int = Field(default=64, ge=0, description="How many labels a container may have.")
 
 
 class Lifetimes(BaseModel):
@@ -60,21 +63,23 @@ class Lifetimes(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     check_interval_s: float = Field(
-        5.0, gt=0, le=3600, description="How often lifetimes, idle times and exits are checked."
+        default=5.0, gt=0, le=3600, description="How often lifetimes, idle times and exits are checked."
     )
     default_ttl_s: float | None = Field(
-        None, gt=0, description="Time to live of a container whose spawn names none; null for no end."
+        default=None, gt=0, description="Time to live of a container whose spawn names none; null for no end."
     )
     max_ttl_s: float | None = Field(
-        None, gt=0, description="The longest time to live that a caller may ask for."
+        default=None, gt=0, description="The longest time to live that a caller may ask for."
     )
     default_idle_timeout_s: float | None = Field(
-        None, gt=0, description="Idle timeout of a container whose spawn names none; null for none."
+        default=None, gt=0, description="Idle timeout of a container whose spawn names none; null for none."
     )
     ended_retention_s: float = Field(
-        7 * 86400.0, ge=0, description="How long the record of an ended container is kept."
+        default=7 * 86400.0, ge=0, description="How long the record of an ended container is kept."
     )
-    sweep_batch: int = Field(100, ge=1, le=1000, description="Records looked at in one sweep of old ones.")
+    sweep_batch: int = Field(
+        default=100, ge=1, le=1000, description="Records looked at in one sweep of old ones."
+    )
 
 
 class Startup(BaseModel):
@@ -83,17 +88,17 @@ class Startup(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine_wait_s: float = Field(
-        15.0, ge=0, le=3600, description="How long start-up waits for an engine that does not answer."
+        default=15.0, ge=0, le=3600, description="How long start-up waits for an engine that does not answer."
     )
     engine_silent: Literal["degrade", "fail"] = Field(
-        "degrade",
+        default="degrade",
         description="What follows when it still does not answer: serve with every container unknown, or stop.",
     )
     heartbeat_s: float = Field(
-        5.0, gt=0, le=600, description="How often a host says in the store that it lives."
+        default=5.0, gt=0, le=600, description="How often a host says in the store that it lives."
     )
     dead_after_s: float = Field(
-        20.0, gt=0, le=3600, description="Silence after which the others take a host for dead."
+        default=20.0, gt=0, le=3600, description="Silence after which the others take a host for dead."
     )
 
 
@@ -109,13 +114,16 @@ class Settings(BaseSettings):
     )
 
     plugins: list[str] | None = Field(
-        None, description="Names of the plugins to load; every installed one when absent."
+        default=None, description="Names of the plugins to load; every installed one when absent."
     )
     runtime: str = Field(
-        AUTO, description="The runtime; `auto` takes docker, podman or bubblewrap: the first that answers."
+        default=AUTO,
+        description="The runtime; `auto` takes docker, podman or bubblewrap: the first that answers.",
     )
-    store: str = Field(AUTO, description="The state store; `auto` takes sql when installed, else memory.")
-    lock: str = Field("local", description="The lock.")
+    store: str = Field(
+        default=AUTO, description="The state store; `auto` takes sql when installed, else memory."
+    )
+    lock: str = Field(default="local", description="The lock.")
     scanners: list[str] = Field(
         default_factory=list[str], description="Image scanners, all of which must pass."
     )
@@ -127,7 +135,7 @@ class Settings(BaseSettings):
         default_factory=default_cache_dir, description="Folder of what can be made again (XDG cache folder)."
     )
     installation: str = Field(
-        "",
+        default="",
         pattern=r"^[a-z0-9_]{0,40}$",
         description="Identity on the engine; containers of others are never touched. Made once when empty.",
     )

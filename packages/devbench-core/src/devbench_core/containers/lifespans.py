@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -31,14 +31,14 @@ plugin = LifespansPlugin()
 
 
 @asynccontextmanager
-async def reaper(bench: Bench) -> AsyncIterator[None]:
+async def reaper(bench: Bench) -> AsyncGenerator[None, None]:
     """Enforce ``ttl_s`` and ``idle_timeout_s``, notice exits, remove old records."""
     async with _repeating(bench.settings.lifetimes.check_interval_s, bench.containers.sweep, "reaper"):
         yield
 
 
 @asynccontextmanager
-async def heartbeat(bench: Bench) -> AsyncIterator[None]:
+async def heartbeat(bench: Bench) -> AsyncGenerator[None, None]:
     """Say in the store that this host lives."""
     async with _repeating(bench.settings.startup.heartbeat_s, bench.containers.beat, "heartbeat"):
         yield
@@ -47,7 +47,7 @@ async def heartbeat(bench: Bench) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _repeating(
     interval_s: float, work: Callable[[], Awaitable[None]], name: str
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None, None]:
     """Repeat some work until the block is left; a failure is logged and the next round tries again."""
 
     async def loop() -> None:

@@ -81,12 +81,9 @@ def _check_form(wishes: dict[str, object]) -> None:
     user = wishes.get("user")
     if isinstance(user, str) and user and not USER.fullmatch(user):
         raise ValidationFailed("policy.user", "must be a numeric uid or uid:gid")
-    names = wishes.get("capabilities", ())
-    for name in names if isinstance(names, tuple) else ():
-        if not CAPABILITY.fullmatch(str(name)):
-            raise ValidationFailed(
-                "policy.capabilities", f"{str(name)[:40]!r} is no capability (without CAP_)"
-            )
+    for name in cast("tuple[str, ...]", wishes.get("capabilities", ())):
+        if not CAPABILITY.fullmatch(name):
+            raise ValidationFailed("policy.capabilities", f"{name[:40]!r} is no capability (without CAP_)")
 
 
 def _check_bounds(wishes: dict[str, object], settings: PolicySettings) -> None:

@@ -14,7 +14,7 @@ from devbench_core.containers.reconcile import Reconciler, Recover, Report
 from devbench_core.containers.repository import Repository
 from devbench_core.containers.requests import Attached, ContainerPage, Spawned, SpawnRequest
 from devbench_core.containers.spawn import FirstCommand, Progress, Resolve, Spawner
-from devbench_core.containers.sweep import IsBusy, Sweeper
+from devbench_core.containers.sweep import Forget, IsBusy, Sweeper
 from devbench_core.contracts.store import Put
 from devbench_core.errors import ValidationFailed
 from devbench_core.model.caller import LOCAL, Caller
@@ -39,13 +39,14 @@ class Containers:
         recover_execs: Recover,
         running_execs: ListExecs,
         is_busy: IsBusy,
+        forget_execs: Forget,
     ) -> None:
         self._context = context
         self._running_execs = running_execs
         self._ender = Ender(context, end_execs)
         self._spawner = Spawner(context, self._ender, resolve_image, run_entrypoint)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
-        self._sweeper = Sweeper(context, self._ender, self._reconciler, is_busy)
+        self._sweeper = Sweeper(context, self._ender, self._reconciler, is_busy, forget_execs)
         self._self = this_process(context.instance, serving=context.serving, now=context.clock.now())
 
     @property
@@ -206,5 +207,8 @@ class Containers:
                         message="its host shut down and it is not persistent",
                     )
                     await self._ender.end(container, ending, None)
-        await self._context.links.close_all()
         await self._context.instances.leave(self._context.instance)
+
+    async def close(self) -> None:
+        """Close the channels to all agents."""
+        await self._context.links.close_all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from devbench_core.containers.context import Context
@@ -14,16 +14,20 @@ from devbench_core.errors import Conflict
 from devbench_core.model.container import Container, ContainerEnding, EndReason, Status
 
 IsBusy = Callable[[str], bool]
+Forget = Callable[[str], Awaitable[None]]
 
 
 class Sweeper:
     """Finds what is due."""
 
-    def __init__(self, context: Context, ender: Ender, reconciler: Reconciler, is_busy: IsBusy) -> None:
+    def __init__(
+        self, context: Context, ender: Ender, reconciler: Reconciler, is_busy: IsBusy, forget: Forget
+    ) -> None:
         self._context = context
         self._ender = ender
         self._reconciler = reconciler
         self._is_busy = is_busy
+        self._forget_execs = forget
         self._used: dict[str, datetime] = {}
 
     def touch(self, container_id: str) -> None:
@@ -82,6 +86,7 @@ class Sweeper:
         async for container in self._context.repository.all(ENDED):
             if container.status is not Status.GONE or container.ending is None or container.ending.at > limit:
                 continue
+            await self._forget_execs(container.id)
             try:
                 remove = Remove(kind=KIND, key=container.id, expect=container.revision)
                 await self._context.repository.store.apply(remove)
