@@ -20,6 +20,7 @@ from devbench_core.nearest import suggestion
 from devbench_core.tool import Tool
 
 T = TypeVar("T")
+LASTING_STORE = "sql"
 AUTO_ORDER = ("docker", "podman", "bubblewrap")
 """``runtime = "auto"`` tries these first, in this order, then whatever else is installed."""
 
@@ -79,7 +80,7 @@ def compose(settings: Settings, *, extra: Sequence[object] = ()) -> Composition:
     tools = gather.tools()
     gather.unknown_tables({**runtimes, **stores, **locks, **scanners})
     picked = _pick_runtimes(settings.runtime, runtimes, gather)
-    store = gather.pick("store", settings.store, stores)
+    store = gather.pick("store", _store_name(settings.store, stores), stores)
     lock = gather.pick("lock", settings.lock, locks)
     chosen_scanners = [gather.pick("scanner", name, scanners) for name in settings.scanners]
     lifespans = tuple(cast("Lifespan", item) for item in gather.all("devbench_lifespans"))
@@ -188,6 +189,13 @@ def _pick_runtimes(name: str, runtimes: Mapping[str, Provider[Any]], gather: _Ga
     order = [*(n for n in AUTO_ORDER if n in runtimes), *sorted(set(runtimes) - set(AUTO_ORDER))]
     candidates = [gather.chosen(runtimes[candidate]) for candidate in order]
     return tuple(candidate for candidate in candidates if candidate is not None)
+
+
+def _store_name(name: str, stores: Mapping[str, Provider[Any]]) -> str:
+    """Return which store ``auto`` means: the lasting one when it is installed."""
+    if name != AUTO:
+        return name
+    return LASTING_STORE if LASTING_STORE in stores else "memory"
 
 
 def _unknown(kind: str, name: str, providers: Mapping[str, Provider[Any]], settings: Settings) -> str:

@@ -1,0 +1,228 @@
+"""A runtime whose containers are plain agents on folders of this machine: no isolation at all, no engine needed.
+
+It keeps the whole contract but for isolation, which it does not claim. Its containers outlive the host process, so
+restarts and crashes of hosts can be tested in milliseconds. Never use it for code that you do not trust.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from devbench_core.channel.unix import open_unix
+from devbench_core.contracts.provider import OpenContext, Provider
+from devbench_core.contracts.runtime import (
+    LABEL_CONTAINER,
+    LABEL_INSTALLATION,
+    CreateRequest,
+    EngineInfo,
+    Runtime,
+)
+from devbench_core.contracts.stream import ByteStream
+from devbench_core.errors import AgentUnavailable, Conflict, ContainerExited, ContainerNotFound, ImageNotFound
+from devbench_core.hookspecs import hookimpl
+from devbench_core.model.capabilities import Capabilities
+from devbench_core.model.container import Observed, Status
+from devbench_core.model.image import Image
+from devbench_core.testing.processes import descendants, is_running, start_time
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+READY_S = 10.0
+STEP_S = 0.002
+
+
+class LocalSettings(BaseModel):
+    """Settings of the local runtime."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    root: Path | None = Field(
+        default=None, description="Folder of the containers; in the state folder by default."
+    )
+
+
+class LocalRuntime:
+    """Containers as folders with a running agent each."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._architecture = ARCHITECTURES[platform.machine()]
+
+    @property
+    def name(self) -> str:
+        """``local``."""
+        return "local"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """No clause is enforced."""
+        return Capabilities(enforces=frozenset(), images=False, architectures=(self._architecture,))
+
+    async def ping(self) -> EngineInfo:
+        """It always answers."""
+        return EngineInfo(name="this machine", version=platform.release())
+
+    async def create(self, request: CreateRequest) -> str:
+        """Make the folder."""
+        return await asyncio.to_thread(self._create, request)
+
+    def _create(self, request: CreateRequest) -> str:
+        folder = self._root / request.container_id
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError as error:
+            raise Conflict(f"container {request.container_id!r} exists already") from error
+        (folder / "workspace").mkdir()
+        spec = {"labels": request.labels, "env": request.env, "agent": str(request.agent.path)}
+        (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+        return str(folder)
+
+    async def start(self, ref: str) -> None:
+        """Start the agent, in a session of its own so that it outlives us."""
+        folder, spec = await asyncio.to_thread(_load, ref)
+        if await asyncio.to_thread(_alive, folder):
+            return
+        log = await asyncio.to_thread((folder / "log").open, "ab")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                str(spec["agent"]),
+                "--workspace",
+                str(folder / "workspace"),
+                "--socket",
+                str(folder / "agent.sock"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_strings(spec["env"]),
+                cwd=folder / "workspace",
+                start_new_session=True,
+            )
+        finally:
+            log.close()
+        pid = {"pid": process.pid, "started": start_time(process.pid), "at": datetime.now(UTC).isoformat()}
+        await asyncio.to_thread((folder / "pid.json").write_text, json.dumps(pid), "utf-8")
+        async with asyncio.timeout(READY_S):
+            while not (folder / "agent.sock").exists():
+                if not is_running(process.pid, str(pid["started"])):
+                    raise AgentUnavailable(f"the agent ended at once: {(folder / 'log').read_text()[-500:]}")
+                await asyncio.sleep(STEP_S)
+
+    async def stop(self, ref: str, *, grace_s: float) -> None:
+        """End the agent and whatever its commands left."""
+        folder = Path(ref)
+        pid, started = await asyncio.to_thread(_pid, folder)
+        if not pid or not is_running(pid, started):
+            return
+        family = descendants(pid)
+        _signal(pid, signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(grace_s, 1.0)):
+                while is_running(pid, started):
+                    await asyncio.sleep(STEP_S)
+        for member in (pid, *family, *descendants(pid)):
+            _signal(member, signal.SIGKILL)
+
+    async def remove(self, ref: str) -> None:
+        """Stop and delete."""
+        await self.stop(ref, grace_s=1.0)
+        await asyncio.to_thread(shutil.rmtree, ref, ignore_errors=True)
+
+    async def inspect(self, ref: str) -> Observed:
+        """Look at the folder and the process."""
+        return await asyncio.to_thread(_observe, ref)
+
+    async def list(self, installation: str) -> AsyncIterator[Observed]:
+        """Look at all folders."""
+        names = await asyncio.to_thread(lambda: sorted(self._root.iterdir()) if self._root.exists() else [])
+        for folder in names:
+            with suppress(ContainerNotFound):
+                observed = await self.inspect(str(folder))
+                if observed.labels.get(LABEL_INSTALLATION) == installation:
+                    yield observed
+
+    async def connect(self, ref: str) -> ByteStream:
+        """Connect to the agent's socket."""
+        observed = await self.inspect(ref)
+        if observed.status is not Status.RUNNING:
+            raise ContainerExited(f"container {observed.container_id!r} does not run")
+        return await open_unix(Path(ref) / "agent.sock")
+
+    async def resolve_image(self, name: str) -> Image:
+        """Know the image ``host`` only."""
+        if name != "host":
+            raise ImageNotFound(f"no image {name!r}", hint="the local runtime has only 'host'")
+        return Image(name="host", id="host", architecture=self._architecture)
+
+    async def images(self) -> tuple[Image, ...]:
+        """Return ``host``."""
+        return (await self.resolve_image("host"),)
+
+
+def _load(ref: str) -> tuple[Path, dict[str, object]]:
+    folder = Path(ref)
+    try:
+        return folder, json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ContainerNotFound(f"no container at {ref!r}") from error
+
+
+def _strings(value: object) -> dict[str, str]:
+    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType]
+
+
+def _pid(folder: Path) -> tuple[int, str]:
+    try:
+        data = json.loads((folder / "pid.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 0, ""
+    return int(data["pid"]), str(data["started"])
+
+
+def _alive(folder: Path) -> bool:
+    pid, started = _pid(folder)
+    return bool(pid) and is_running(pid, started)
+
+
+def _observe(ref: str) -> Observed:
+    folder, spec = _load(ref)
+    labels = _strings(spec["labels"])
+    pid, started = _pid(folder)
+    status = Status.CREATING if not pid else Status.RUNNING if is_running(pid, started) else Status.EXITED
+    return Observed(ref=ref, container_id=labels[LABEL_CONTAINER], status=status, labels=labels)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+@asynccontextmanager
+async def open_local(settings: LocalSettings, context: OpenContext) -> AsyncGenerator[Runtime, None]:
+    """Open the runtime on its folder."""
+    root = settings.root or context.state_dir / "local"
+    await asyncio.to_thread(root.mkdir, parents=True, exist_ok=True)
+    yield LocalRuntime(root)
+
+
+class LocalPlugin:
+    """Offers the runtime ``local`` to a bench that is given this plugin by its program."""
+
+    @hookimpl
+    def devbench_runtimes(self) -> Sequence[Provider[Runtime]]:
+        """Offer ``local``."""
+        return [Provider(name="local", settings=LocalSettings, open=open_local)]
+
+
+if TYPE_CHECKING:
+    _: type[Runtime] = LocalRuntime
