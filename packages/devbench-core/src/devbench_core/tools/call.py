@@ -1,0 +1,110 @@
+"""The one way to call a tool, so that arguments, scopes and errors are the same behind every front end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+import structlog
+
+from devbench_core.errors import DevbenchError, PluginNotFound, Unauthorised
+from devbench_core.json_types import JsonObject
+from devbench_core.metrics import TOOL_CALLS
+from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.nearest import suggestion
+from devbench_core.tool import ProgressSink, Tool, ToolContext, ToolOutput
+from devbench_core.tools.arguments import validate
+from devbench_core.tools.payload import error_payload
+
+if TYPE_CHECKING:
+    from devbench_core.bench import Bench
+
+log = structlog.get_logger(__name__)
+__all__ = ["InternalError", "ToolResult", "call_tool", "error_payload"]
+UNKNOWN = "unknown"
+"""Label of calls of unknown tools: names that clients invent must not become metrics."""
+
+
+class InternalError(DevbenchError):
+    """A tool failed in a way that nobody foresaw; the host's log tells more, the client learns no secrets."""
+
+    code = "internal"
+
+
+@attrs.frozen(kw_only=True)
+class ToolResult:
+    """What a call gave.
+
+    Attributes:
+        output: The model that the handler returned.
+        structured: The same as JSON values; what is absent (None) is left out.
+    """
+
+    output: ToolOutput
+    structured: JsonObject
+
+
+async def call_tool(
+    bench: Bench,
+    name: str,
+    arguments: Mapping[str, object] | None = None,
+    *,
+    caller: Caller = LOCAL,
+    progress: ProgressSink | None = None,
+) -> ToolResult:
+    """Call a tool by name.
+
+    Cancelling the call ends the wait for it; a command that it started or follows goes on.
+
+    Args:
+        bench: The opened core.
+        name: Which tool.
+        arguments: As JSON values.
+        caller: Who asks.
+        progress: Told how far long work is.
+
+    Raises:
+        PluginNotFound: There is no such tool; names the nearest.
+        Unauthorised: The caller lacks the tool's scope; nothing was validated or done.
+        ValidationFailed: An argument is unknown, missing or out of bounds; nothing was done.
+        DevbenchError: Whatever the tool itself raises; `InternalError` for what it did not foresee.
+    """
+    tool = bench.tools.get(name)
+    if tool is None:
+        TOOL_CALLS.labels(UNKNOWN, PluginNotFound.code).inc()
+        raise PluginNotFound(f"there is no tool {name[:80]!r}", hint=suggestion(name[:80], bench.tools))
+    try:
+        result = await _call(bench, tool, arguments or {}, caller, progress)
+    except DevbenchError as error:
+        TOOL_CALLS.labels(name, error.code).inc()
+        raise
+    except Exception as error:
+        TOOL_CALLS.labels(name, InternalError.code).inc()
+        log.exception("tool.failed", tool=name, correlation=caller.correlation_id)
+        raise InternalError(
+            f"tool {name!r} failed unexpectedly", hint="the host's log tells more; look for tool.failed"
+        ) from error
+    TOOL_CALLS.labels(name, "ok").inc()
+    return result
+
+
+async def _call(
+    bench: Bench,
+    tool: Tool,
+    arguments: Mapping[str, object],
+    caller: Caller,
+    progress: ProgressSink | None,
+) -> ToolResult:
+    if tool.scope not in caller.scopes:
+        raise Unauthorised(
+            f"tool {tool.name!r} needs the scope {tool.scope!r}, which {caller.subject!r} does not have",
+            hint=f"your scopes: {', '.join(sorted(caller.scopes)) or 'none'}",
+            details={"scope": tool.scope},
+        )
+    given = validate(tool, arguments)
+    context = ToolContext(bench=bench, caller=caller)
+    if progress is not None:
+        context = attrs.evolve(context, progress=progress)
+    output = await tool.handler(context, given)
+    return ToolResult(output=output, structured=output.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,262 @@
+"""The built-in tools: names, descriptions that teach an agent, hints and scopes."""
+
+from __future__ import annotations
+
+from devbench_core.tool import Tool, ToolHints
+from devbench_core.tools import containers, execs, files, host
+from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
+
+LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
+ADDS = ToolHints(read_only=False, destructive=False, idempotent=False, open_world=False)
+RENEWS = ToolHints(read_only=False, destructive=False, idempotent=True, open_world=False)
+ENDS = ToolHints(read_only=False, destructive=True, idempotent=True, open_world=False)
+OVERWRITES = ENDS
+FETCHES = ToolHints(read_only=False, destructive=False, idempotent=False, open_world=True)
+"""May pull an image from a registry."""
+RUNS_ANYTHING = ToolHints(read_only=False, destructive=True, idempotent=False, open_world=True)
+"""A command may do whatever its container allows."""
+
+CONTAINER_TOOLS = (
+    Tool(
+        name="spawn",
+        title="Spawn a container",
+        description=(
+            "Make an isolated container with an empty workspace at /workspace, ready for commands when this "
+            "returns. Use it once at the beginning of a piece of work; use `list_containers` and `attach` to go "
+            "on with one that exists. Returns `container` (use its `id`, or the alias that you gave, as "
+            "`container` everywhere) and `replayed`. Give an `idempotency_key` so that you can repeat the call "
+            "when its answer is lost. There is no network unless policy.network allows it. Next: `fs_write` "
+            "files, `exec_start` commands; at the end `kill` it."
+        ),
+        input=containers.SpawnInput,
+        output=containers.SpawnOutput,
+        hints=FETCHES,
+        scope=MANAGE,
+        handler=containers.spawn,
+    ),
+    Tool(
+        name="attach",
+        title="Attach to a container",
+        description=(
+            "Go on with a container that exists, for example after a restart of yours. Records your interest "
+            "under `client` and `session` and returns what you need: the container, its commands that still "
+            "run, and the workspace's root. Repeating it is harmless. Next: `exec_poll` the running commands "
+            "with `after` 0 for all their output, or start new ones."
+        ),
+        input=containers.AttachInput,
+        output=containers.AttachOutput,
+        hints=RENEWS,
+        scope=READ,
+        handler=containers.attach,
+    ),
+    Tool(
+        name="kill",
+        title="Kill a container",
+        description=(
+            "End a container, everything that runs in it and all its files, for good. Use it when the work is "
+            "done; copy results out with `fs_read` first. Returns its record with the ending, which `inspect` "
+            "shows for days afterwards. Killing it again changes nothing and returns the first ending."
+        ),
+        input=containers.KillInput,
+        output=containers.KillOutput,
+        hints=ENDS,
+        scope=MANAGE,
+        handler=containers.kill,
+    ),
+    Tool(
+        name="inspect",
+        title="Inspect a container",
+        description=(
+            "Show everything about one container: record, isolation, what the engine shows now, running "
+            "commands, and, when it has ended, why, when and by whom. Use it when a call failed with "
+            "`container_exited` or when something is odd. Status `unknown` means that the engine does not "
+            "answer: nothing is lost, try again."
+        ),
+        input=containers.InspectInput,
+        output=containers.InspectOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=containers.inspect,
+    ),
+    Tool(
+        name="list_containers",
+        title="List containers",
+        description=(
+            "List your containers, living ones by default, a page at a time; filter by labels. Use it to find a "
+            "container of earlier work before you spawn a new one. When `cursor` is not empty, call again with "
+            "it as `after`. Next: `attach` or `inspect`."
+        ),
+        input=containers.ListContainersInput,
+        output=containers.ListContainersOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=containers.list_containers,
+    ),
+)
+
+EXEC_TOOLS = (
+    Tool(
+        name="exec_start",
+        title="Start a command",
+        description=(
+            "Start a command in a container and return at once with its `exec.id`; it goes on even when your "
+            "connection breaks. `argv` is a list and there is no shell: for pipes, globs or && use "
+            '["sh", "-c", "…"]. Next: `exec_poll` with `until` "end" and a `wait_s` to get output and exit code '
+            "of a short command in one call; poll with the `cursor` for a long one. A few commands may run at "
+            "once; `concurrency_limit` means: wait for one to end or `exec_cancel` one."
+        ),
+        input=execs.ExecStartInput,
+        output=execs.ExecStartOutput,
+        hints=RUNS_ANYTHING,
+        scope=EXEC,
+        handler=execs.exec_start,
+    ),
+    Tool(
+        name="exec_poll",
+        title="Read a command's output",
+        description=(
+            "Return a command's output after a cursor, in order and each byte once, and its ending when the "
+            "page reaches it. Begin with `after` 0, then give the returned `cursor`; polling an old cursor again "
+            "returns the same output. Go on until `ended` is true, then look at `ending.exit_code`. Set `wait_s` "
+            "instead of polling in a loop. `lost_bytes` says how much of a flood of output was dropped. Works "
+            "for ended commands too. Giving up this call does not end the command."
+        ),
+        input=execs.ExecPollInput,
+        output=execs.ExecPollOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=execs.exec_poll,
+    ),
+    Tool(
+        name="exec_wait",
+        title="Wait for a command",
+        description=(
+            "Wait until a command ends, at most `wait_s`, and return its state and ending without output. Use "
+            "it when you do not need the output yet. `ended` false means that it still runs: call again, or "
+            "`exec_poll` to see what it says, or `exec_cancel`. Giving up this call does not end the command."
+        ),
+        input=execs.ExecWaitInput,
+        output=execs.ExecWaitOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=execs.exec_wait,
+    ),
+    Tool(
+        name="exec_cancel",
+        title="Cancel a command",
+        description=(
+            "End a command with everything it started: TERM, a grace, then KILL; returns when nothing of it is "
+            "left. A command that has ended already keeps its ending. Its output stays there for `exec_poll`."
+        ),
+        input=execs.ExecCancelInput,
+        output=execs.ExecCancelOutput,
+        hints=ENDS,
+        scope=EXEC,
+        handler=execs.exec_cancel,
+    ),
+)
+
+FILE_TOOLS = (
+    Tool(
+        name="fs_read",
+        title="Read a file",
+        description=(
+            "Read a file of the workspace, or a piece of it: text when it is UTF-8, else base64. Returns the "
+            "`etag` too: give it as `if_match` to `fs_write` to change the file only if nobody else did. When "
+            "`next_offset` is there, the file goes on: read again from it."
+        ),
+        input=files.FsReadInput,
+        output=files.FsReadOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=files.fs_read,
+    ),
+    Tool(
+        name="fs_write",
+        title="Write a file",
+        description=(
+            "Replace a whole file, or make it, in one atomic step; readers see the old or the new content, never "
+            "a mix. Give `text`, or `base64` for bytes. With `if_match` (the etag of your last read) it is "
+            "refused as `file_conflict` when the file changed since: read again, redo your change, write again. "
+            "`create_only` refuses to overwrite. Missing folders are made."
+        ),
+        input=files.FsWriteInput,
+        output=files.FsWriteOutput,
+        hints=OVERWRITES,
+        scope=WRITE,
+        handler=files.fs_write,
+    ),
+    Tool(
+        name="fs_list",
+        title="List a folder",
+        description=(
+            "List what is directly in a folder (the workspace's root by default), with types, sizes and etags, "
+            "sorted by name, a page at a time. When `cursor` is not empty, call again with it as `after`. For a "
+            "whole tree run `find` with `exec_start`."
+        ),
+        input=files.FsListInput,
+        output=files.FsListOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=files.fs_list,
+    ),
+    Tool(
+        name="fs_stat",
+        title="Look at a path",
+        description=(
+            "Tell type, size, mode, time and etag of what is at a path, without reading it. "
+            "`file_not_found` when nothing is there."
+        ),
+        input=files.FsStatInput,
+        output=files.FsStatOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=files.fs_stat,
+    ),
+    Tool(
+        name="fs_delete",
+        title="Delete a file or folder",
+        description=(
+            "Delete a file, a link (not what it points to) or a folder; a folder that is not empty needs "
+            "`recursive`. With `if_match` a file is deleted only when it still has that etag."
+        ),
+        input=files.FsDeleteInput,
+        output=files.FsDeleteOutput,
+        hints=OVERWRITES,
+        scope=WRITE,
+        handler=files.fs_delete,
+    ),
+)
+
+HOST_TOOLS = (
+    Tool(
+        name="images",
+        title="List images",
+        description=(
+            "List the images that are here and allowed, the default one, and the short names that `spawn` "
+            "knows. Another image may be pulled by `spawn` when the operator allows it. On a runtime without "
+            "images of its own the list shows what it can start from, for example `host`."
+        ),
+        input=host.ImagesInput,
+        output=host.ImagesOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=host.images,
+    ),
+    Tool(
+        name="status",
+        title="Show the host's status",
+        description=(
+            "Say what this devbench is and can: versions, the runtime and whether it answers, which policy "
+            "clauses it enforces and why others not, limits that you meet, plugins, your scopes, counts. Use it "
+            "when a call fails for a reason of the host, or to learn the limits first."
+        ),
+        input=host.StatusInput,
+        output=host.StatusOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=host.status,
+    ),
+)
+
+TOOLS = (*CONTAINER_TOOLS, *EXEC_TOOLS, *FILE_TOOLS, *HOST_TOOLS)

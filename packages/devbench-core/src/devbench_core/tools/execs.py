@@ -1,0 +1,214 @@
+"""The tools for commands: their inputs and outputs, and the handlers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import Field
+
+from devbench_core.model.execution import Chunk, ExecEnding, ExecRequest, ExecState, Page
+from devbench_core.tool import ToolContext, ToolOutput
+from devbench_core.tools.base import (
+    OUTPUT_DEFAULT_BYTES,
+    TEXT_MAX_BYTES,
+    WAIT_MAX_S,
+    ContainerArgument,
+    ExecArgument,
+    Input,
+)
+from devbench_core.tools.bytes_text import one_content
+from devbench_core.tools.pieces import OutputPiece, pieces_of
+from devbench_core.tools.views import ExecEndingView, ExecView
+
+PROGRESS_EVERY_S = 5.0
+"""How often a long wait says that it still waits."""
+CHUNKS_MAX = 500
+"""The most pieces in a page: each costs some bytes beside its text."""
+
+
+class ExecStartInput(Input):
+    """Arguments of `exec_start`."""
+
+    container: ContainerArgument
+    argv: list[str] = Field(
+        min_length=1,
+        max_length=4096,
+        description=(
+            "Program and arguments, one item each; there is no shell. For pipes, globs, && or several lines "
+            'give ["sh", "-c", "…"].'
+        ),
+    )
+    cwd: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4095,
+        description="Directory to run in, relative to the workspace or absolute; absent: the image's or workspace.",
+    )
+    env: dict[str, str] = Field(
+        default_factory=dict[str, str], description="Variables added to the container's for this command."
+    )
+    stdin: str | None = Field(default=None, description="Text given on its standard input, then end of file.")
+    stdin_base64: str | None = Field(default=None, description="The same for arbitrary bytes, as base64.")
+    timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="End the command and all it started after so many seconds; absent: the default.",
+    )
+    grace_s: float | None = Field(
+        default=None, ge=0, description="Seconds between TERM and KILL when it is ended; absent: the default."
+    )
+
+
+class ExecStartOutput(ToolOutput):
+    """Result of `exec_start`."""
+
+    exec: ExecView = Field(description="The command's run; it goes on whatever happens to your connection.")
+
+
+class ExecPollInput(Input):
+    """Arguments of `exec_poll`."""
+
+    exec_id: ExecArgument
+    after: int = Field(
+        default=0,
+        ge=0,
+        description="The `cursor` of the last poll: output after it comes; 0 is from the beginning.",
+    )
+    max_bytes: int = Field(
+        default=OUTPUT_DEFAULT_BYTES,
+        ge=1,
+        le=TEXT_MAX_BYTES,
+        description="About how much output to return at most, in bytes (one chunk comes in any case).",
+    )
+    wait_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=WAIT_MAX_S,
+        description="Wait so many seconds when there is nothing new; 0 answers at once.",
+    )
+    until: Literal["output", "end"] = Field(
+        default="output",
+        description=(
+            "What wait_s waits for. output: anything new. end: the command's end or a full page; best for "
+            "commands that you expect to end soon."
+        ),
+    )
+
+
+class ExecPollOutput(ToolOutput):
+    """Result of `exec_poll`."""
+
+    output: list[OutputPiece] = Field(description="Output after the cursor that was given, in order.")
+    cursor: int = Field(description="Give it as `after` to the next poll.")
+    ended: bool = Field(description="Whether the command has ended and this page reaches its last byte.")
+    ending: ExecEndingView | None = Field(
+        default=None, description="How it ended; present when `ended` is true."
+    )
+
+
+class ExecWaitInput(Input):
+    """Arguments of `exec_wait`."""
+
+    exec_id: ExecArgument
+    wait_s: float = Field(
+        default=30.0,
+        ge=0,
+        le=WAIT_MAX_S,
+        description="Wait at most so many seconds; then call again if you like.",
+    )
+
+
+class ExecWaitOutput(ToolOutput):
+    """Result of `exec_wait`."""
+
+    exec: ExecView = Field(description="The run; see `state` and `ending`.")
+    ended: bool = Field(description="Whether it has ended.")
+
+
+class ExecCancelInput(Input):
+    """Arguments of `exec_cancel`."""
+
+    exec_id: ExecArgument
+
+
+class ExecCancelOutput(ToolOutput):
+    """Result of `exec_cancel`."""
+
+    exec: ExecView = Field(description="The ended run; its output can still be polled.")
+
+
+async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOutput:
+    """Start a command."""
+    request = ExecRequest(
+        argv=tuple(given.argv),
+        cwd=None if given.cwd is None else PurePosixPath(given.cwd),
+        env=given.env,
+        stdin=one_content("stdin", given.stdin, "stdin_base64", given.stdin_base64),
+        timeout_s=given.timeout_s,
+        grace_s=given.grace_s,
+    )
+    record = await context.bench.execs.start(given.container, request, caller=context.caller)
+    return ExecStartOutput(exec=ExecView.of(record))
+
+
+async def exec_poll(context: ToolContext, given: ExecPollInput) -> ExecPollOutput:
+    """Read output."""
+    started = time.monotonic()
+    chunks: list[Chunk] = []
+    cursor, left_bytes = given.after, given.max_bytes
+    while True:
+        waited_s = time.monotonic() - started
+        page = await context.bench.execs.poll(
+            given.exec_id,
+            after=cursor,
+            max_bytes=left_bytes,
+            wait_s=max(0.0, min(given.wait_s - waited_s, PROGRESS_EVERY_S)),
+            caller=context.caller,
+        )
+        taken, cursor, ending = _bounded(page, CHUNKS_MAX - len(chunks))
+        chunks.extend(taken)
+        left_bytes -= sum(len(chunk.data) for chunk in taken)
+        waited_s = time.monotonic() - started
+        enough = bool(chunks) if given.until == "output" else left_bytes <= 0 or len(chunks) >= CHUNKS_MAX
+        if ending is not None or enough or waited_s >= given.wait_s:
+            break
+        await context.progress(waited_s, given.wait_s, f"{given.exec_id} is running")
+    return ExecPollOutput(
+        output=pieces_of(chunks),
+        cursor=cursor,
+        ended=ending is not None,
+        ending=None if ending is None else ExecEndingView.of(ending),
+    )
+
+
+def _bounded(page: Page, room: int) -> tuple[tuple[Chunk, ...], int, ExecEnding | None]:
+    """Return what fits of a page, where it ends, and the ending when it is reached."""
+    if len(page.chunks) <= room:
+        return page.chunks, page.cursor, page.ending
+    taken = page.chunks[:room]
+    return taken, taken[-1].seq, None
+
+
+async def exec_wait(context: ToolContext, given: ExecWaitInput) -> ExecWaitOutput:
+    """Wait for the end."""
+    started = time.monotonic()
+    while True:
+        waited_s = time.monotonic() - started
+        record = await context.bench.execs.wait(
+            given.exec_id,
+            wait_s=max(0.0, min(given.wait_s - waited_s, PROGRESS_EVERY_S)),
+            caller=context.caller,
+        )
+        waited_s = time.monotonic() - started
+        if record.state is ExecState.ENDED or waited_s >= given.wait_s:
+            return ExecWaitOutput(exec=ExecView.of(record), ended=record.state is ExecState.ENDED)
+        await context.progress(waited_s, given.wait_s, f"{given.exec_id} is {record.state}")
+
+
+async def exec_cancel(context: ToolContext, given: ExecCancelInput) -> ExecCancelOutput:
+    """End a command with its whole process tree."""
+    return ExecCancelOutput(
+        exec=ExecView.of(await context.bench.execs.cancel(given.exec_id, caller=context.caller))
+    )
