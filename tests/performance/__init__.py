@@ -1,0 +1,1 @@
+"""Measurements against the raw engines; run by `nox -s bench`."""

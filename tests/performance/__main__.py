@@ -1,0 +1,45 @@
+"""``python -m performance [--short]``: measures, prints, and writes docs/reference/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+from performance import bubblewrap_rounds, docker_rounds
+from performance.measure import Row
+from performance.setting import Setting
+from performance.table import PATH, describe_machine, page
+
+
+async def measure(setting: Setting) -> dict[str, list[Row]]:
+    """Run all rounds."""
+    return {
+        "Docker": await docker_rounds.run(setting),
+        "bubblewrap": await bubblewrap_rounds.run(setting),
+    }
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="python -m performance", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a smoke run: few rounds, nothing is written")
+    short: bool = parser.parse_args().short
+    with tempfile.TemporaryDirectory(prefix="devbench-bench-") as folder:
+        sections = asyncio.run(measure(Setting.from_environment(Path(folder), short=short)))
+    text = page(sections, describe_machine())
+    if not short:
+        PATH.write_text(text, encoding="utf-8")
+    over = [
+        f"{row.operation}, {name}: {row.ratio(name):.3f} is above {bound}"
+        for rows in sections.values()
+        for row in rows
+        for name, bound in row.bounds.items()
+        if row.ratio(name) > bound
+    ]
+    print("\n".join(over) or "every bound holds")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""All rounds on Docker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import aiodocker
+from mcp import Client
+
+import devbench_core
+from performance.measure import Figures, Row, Step, interleave, line
+from performance.ours import Mcp, Python, serving
+from performance.raw_docker import RawDocker
+from performance.setting import Setting
+
+KIB, MIB = 1024, 1024 * 1024
+CALLERS = 20
+CONTAINERS = 4
+
+
+async def run(setting: Setting) -> list[Row]:
+    """Measure everything on Docker."""
+    config = setting.write_config("python", runtime="docker", host=setting.docker_host)
+    async with (
+        aiodocker.Docker(url=setting.docker_host) as client,
+        devbench_core.open(config) as bench,
+        serving(setting.write_config("mcp", runtime="docker", host=setting.docker_host)) as url,
+        Client(url) as mcp_client,
+    ):
+        raw = RawDocker(client, setting.image)
+        ours, mcp = Python(bench, setting.image), Mcp(mcp_client, setting.image)
+        rows = await _life(setting, raw, ours, mcp)
+        for contender in (raw, ours, mcp):
+            await contender.spawn()
+        try:
+            rows += await _commands(setting, raw, ours, mcp)
+            rows += await _files(setting, raw, ours, mcp)
+        finally:
+            for contender in (raw, ours, mcp):
+                await contender.kill()
+        rows.append(await _many(setting, client, bench))
+        return rows
+
+
+async def _life(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> list[Row]:
+    spawn = await interleave(
+        "cold spawn",
+        {"raw engine": raw.spawn, "Python": ours.spawn, "MCP over HTTP": mcp.spawn},
+        after={"raw engine": raw.kill, "Python": ours.kill, "MCP over HTTP": mcp.kill},
+        rounds=setting.slow,
+        bounds={"Python": 1.15},
+    )
+    kill = await _kills(setting, raw, ours, mcp)
+    return [spawn, kill]
+
+
+async def _kills(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> Row:
+    samples: dict[str, list[float]] = {"raw engine": [], "Python": [], "MCP over HTTP": []}
+    for _ in range(setting.slow):
+        for name, contender in zip(samples, (raw, ours, mcp), strict=True):
+            await contender.spawn()
+            begin = time.perf_counter()
+            await contender.kill()
+            samples[name].append(time.perf_counter() - begin)
+    figures = {name: Figures.of(values) for name, values in samples.items()}
+    row = Row(operation="kill", figures=figures, bounds={"Python": 1.1})
+    print(line(row), flush=True)  # noqa: T201 - progress
+    return row
+
+
+async def _commands(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> list[Row]:
+    return [
+        await interleave(
+            "trivial command",
+            {"raw engine": raw.true, "Python": ours.true, "MCP over HTTP": mcp.true},
+            rounds=setting.quick,
+        )
+    ]
+
+
+async def _files(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> list[Row]:
+    rows: list[Row] = []
+    for label, size in (("1 KiB", KIB), ("1 MiB", MIB)):
+        data, text = b"x" * size, "x" * min(size, 512 * KIB)
+
+        async def raw_write(data: bytes = data) -> None:
+            await raw.write("raw.bin", data)
+
+        async def our_write(data: bytes = data) -> None:
+            await ours.write("our.bin", data)
+
+        async def mcp_write(text: str = text) -> None:
+            await mcp.write("mcp.bin", text)
+
+        async def raw_read(size: int = size) -> None:
+            await raw.read("raw.bin", size)
+
+        async def our_read(size: int = size) -> None:
+            await ours.read("our.bin", size)
+
+        async def mcp_read(size: int = size) -> None:
+            await mcp.read("mcp.bin", size)
+
+        small = size == KIB
+        writers = {"raw engine": raw_write, "Python": our_write}
+        readers = {"raw engine": raw_read, "Python": our_read}
+        if small:
+            writers["MCP over HTTP"] = mcp_write
+            readers["MCP over HTTP"] = mcp_read
+        rows.append(await interleave(f"write {label}", writers, rounds=setting.quick))
+        rows.append(await interleave(f"read {label}", readers, rounds=setting.quick))
+    return rows
+
+
+async def _many(setting: Setting, client: aiodocker.Docker, bench: devbench_core.Bench) -> Row:
+    """Measure the time per command with 20 callers over 4 containers."""
+    raws = [RawDocker(client, setting.image) for _ in range(CONTAINERS)]
+    ours = [Python(bench, setting.image) for _ in range(CONTAINERS)]
+    for contender in (*raws, *ours):
+        await contender.spawn()
+    samples: dict[str, list[float]] = {"raw engine": [], "Python": []}
+    try:
+        for _ in range(3):
+            samples["raw engine"].append(await _burst([raw.true for raw in raws], setting.burst_raw))
+            samples["Python"].append(await _burst([our.true for our in ours], setting.burst))
+    finally:
+        for contender in (*raws, *ours):
+            await contender.kill()
+    figures = {name: Figures.of(values) for name, values in samples.items()}
+    row = Row(operation=f"trivial command, {CALLERS} callers (time per command)", figures=figures)
+    print(line(row), flush=True)  # noqa: T201 - progress
+    return row
+
+
+async def _burst(steps: list[Step], count: int) -> float:
+    queue = list(range(count))
+
+    async def caller(number: int) -> None:
+        while queue:
+            queue.pop()
+            await steps[number % len(steps)]()
+
+    begin = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(CALLERS):
+            tasks.create_task(caller(number))
+    return (time.perf_counter() - begin) / count

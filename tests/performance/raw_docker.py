@@ -1,0 +1,84 @@
+"""What a program does that uses Docker directly: the measure of everything else."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import uuid
+from typing import Any
+
+import aiodocker
+from aiodocker.containers import DockerContainer
+
+HARDENED: dict[str, Any] = {
+    "ReadonlyRootfs": True,
+    "CapDrop": ["ALL"],
+    "SecurityOpt": ["no-new-privileges"],
+    "Memory": 512 * 2**20,
+    "PidsLimit": 256,
+    "NanoCpus": 10**9,
+    "NetworkMode": "none",
+    "Tmpfs": {"/tmp": "size=67108864"},
+}
+
+
+class RawDocker:
+    """Raw calls on one engine and image."""
+
+    def __init__(self, client: aiodocker.Docker, image: str) -> None:
+        self._client = client
+        self._image = image
+        self.container: DockerContainer | None = None
+        self._volume = ""
+
+    async def spawn(self) -> None:
+        """Create and start a container as hardened as devbench's."""
+        self._volume = f"raw-{uuid.uuid4().hex[:12]}"
+        config = {
+            "Image": self._image,
+            "Cmd": ["sleep", "100000"],
+            "HostConfig": {**HARDENED, "Binds": [f"{self._volume}:/workspace"]},
+            "WorkingDir": "/workspace",
+        }
+        self.container = await self._client.containers.create(config)
+        await self.container.start()
+
+    async def kill(self) -> None:
+        """Remove it by force, with its volume."""
+        if self.container is not None:
+            await self.container.delete(force=True, v=True)
+            await self._client.volumes.get(self._volume)
+            volume = aiodocker.docker.DockerVolume(self._client, self._volume)
+            await volume.delete()
+            self.container = None
+
+    async def true(self) -> None:
+        """Run a trivial command to its exit code: create, start, read, inspect."""
+        container = self._need()
+        execution = await container.exec(["true"], stdin=False)
+        async with execution.start(detach=False) as stream:
+            while await stream.read_out() is not None:
+                pass
+        while (await execution.inspect())["Running"]:
+            pass
+
+    async def read(self, name: str, size: int) -> None:
+        """Get a file as an archive."""
+        archive = await self._need().get_archive(f"/workspace/{name}")
+        member = archive.extractfile(name)
+        if member is None or len(member.read()) != size:
+            raise AssertionError(name)
+
+    async def write(self, name: str, data: bytes) -> None:
+        """Put a file as an archive."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        await self._need().put_archive("/workspace", buffer.getvalue())
+
+    def _need(self) -> DockerContainer:
+        if self.container is None:
+            raise AssertionError("spawn first")
+        return self.container

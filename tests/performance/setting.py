@@ -1,0 +1,56 @@
+"""Where the measurements run, and how many rounds."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """One run of the benchmark.
+
+    Attributes:
+        folder: Private folder for configurations and state.
+        docker_host: The engine.
+        image: A small image that is there already.
+        slow: Rounds of what takes a tenth of a second.
+        quick: Rounds of what takes milliseconds.
+        burst: Commands in one burst of many callers through devbench.
+        burst_raw: The same on the raw engine.
+    """
+
+    folder: Path
+    docker_host: str
+    image: str = "devbench-test/busybox:latest"
+    slow: int = 12
+    quick: int = 60
+    burst: int = 1000
+    burst_raw: int = 60
+
+    @classmethod
+    def from_environment(cls, folder: Path, *, short: bool) -> Setting:
+        """Read where the engine is; ``short`` gives a smoke run."""
+        host = os.environ.get("DEVBENCH_TEST_DOCKER_HOST") or os.environ["DOCKER_HOST"]
+        if short:
+            return cls(folder=folder, docker_host=host, slow=3, quick=10, burst=100, burst_raw=20)
+        return cls(folder=folder, docker_host=host)
+
+    def write_config(self, name: str, *, runtime: str, host: str = "") -> Path:
+        """Write a configuration with a state folder of its own."""
+        lines = [
+            f"runtime = {json.dumps(runtime)}",
+            'store = "sql"',
+            f"state_dir = {json.dumps(str(self.folder / name))}",
+            f"cache_dir = {json.dumps(str(self.folder / 'cache'))}",
+            "[execs]",
+            "concurrent_per_container = 20",
+        ]
+        if host:
+            lines += ["[plugin.docker]", f"host = {json.dumps(host)}"]
+        path = self.folder / f"{name}.toml"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path

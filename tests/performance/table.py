@@ -1,0 +1,59 @@
+"""Writes the page of the documentation."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from performance.measure import Row
+
+PATH = Path(__file__).parents[2] / "docs" / "reference" / "performance.md"
+INTRO = """# Performance
+
+Measured by `uv run nox -s bench` in interleaved rounds: in each round every contender runs once, in turning order, so that
+the machine's noise hits all alike. Compare ratios, not milliseconds: they hold on other machines.
+"""
+
+
+def page(sections: Mapping[str, Sequence[Row]], machine: Mapping[str, str]) -> str:
+    """Return the whole page."""
+    parts = [INTRO, "\n## The machine\n", "| | |", "|---|---|"]
+    parts += [f"| {name} | {value} |" for name, value in machine.items()]
+    for title, rows in sections.items():
+        parts += [f"\n## {title}\n", *table(rows)]
+    return "\n".join(parts) + "\n"
+
+
+def table(rows: Iterable[Row]) -> Iterable[str]:
+    """Yield the lines of one table."""
+    yield "| operation | contender | p50 ms | p95 ms | ratio to raw | at most | rounds |"
+    yield "|---|---|---:|---:|---:|---:|---:|"
+    for row in rows:
+        for number, (name, figures) in enumerate(row.figures.items()):
+            ratio = "1" if number == 0 else f"{row.ratio(name):.3f}"
+            most = f"{row.bounds[name]:g}" if name in row.bounds else ""
+            operation = row.operation if number == 0 else ""
+            yield (
+                f"| {operation} | {name} | {figures.p50_ms:.2f} | {figures.p95_ms:.2f} "
+                f"| {ratio} | {most} | {figures.rounds} |"
+            )
+
+
+def describe_machine(**more: str) -> dict[str, str]:
+    """Describe what the figures were measured on."""
+    memory_kib = next(
+        line.split()[1]
+        for line in Path("/proc/meminfo").read_text().splitlines()
+        if line.startswith("MemTotal")
+    )
+    return {
+        "processors": str(os.cpu_count()),
+        "memory": f"{int(memory_kib) // 2**20} GiB",
+        "kernel": platform.release(),
+        "Python": platform.python_version(),
+        **more,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
