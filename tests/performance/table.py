@@ -13,8 +13,8 @@ from performance.measure import Row
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "performance.md"
 INTRO = """# Performance
 
-Measured by `uv run nox -s bench` in interleaved rounds: in each round every contender runs once, in turning order, so that
-the machine's noise hits all alike. Compare ratios, not milliseconds: they hold on other machines.
+Measured by `uv run nox -s bench` in interleaved rounds: in each round every contender runs once, in turning order, so
+that the machine's noise hits all alike. Compare ratios, not milliseconds: they hold on other machines.
 """
 
 
