@@ -8,9 +8,8 @@ import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
-from engines import daemon, images
+from engines import daemon, images, signals
 from engines.api import DockerApi
 from engines.install import install_missing
 from engines.places import DOCKER_HOST_VARIABLE, KEPT_FOLDER, PRIVATE_PARENT, PRIVATE_PREFIX, PRIVATE_VARIABLE
@@ -31,8 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     run = subcommands.add_parser("run", help="run a command with engines that go when it ends")
     run.add_argument("words", nargs=argparse.REMAINDER)
     chosen = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    signals.install()
     try:
         match chosen.command:
             case "up":
@@ -102,17 +100,25 @@ def _environment(host: str) -> dict[str, str]:
 
 def _supervise(argv: list[str], environment: dict[str, str]) -> int:
     """Run the command; when we are interrupted so is it, and its own cleaning up comes before ours."""
-    process = subprocess.Popen(argv, env=environment)
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with signals.deferred():
+            process = subprocess.Popen(argv, env=environment)
         return process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(CHILD_GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    except KeyboardInterrupt as interrupt:
+        if process is not None:
+            if isinstance(interrupt, signals.TerminatedError):
+                process.send_signal(signal.SIGINT)
+            _await_end(process)
         raise
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(CHILD_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
@@ -135,7 +141,7 @@ def _docker() -> Generator[str]:
         images.provide(engine.host)
         yield engine.host
     finally:
-        with _uninterrupted():
+        with signals.ignored():
             daemon.stop(engine)
 
 
@@ -151,17 +157,6 @@ def answering_host() -> str | None:
     return None
 
 
-@contextmanager
-def _uninterrupted() -> Generator[None]:
-    """Let nothing cut the cleaning up short; it has bounds of its own."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _sweep_orphans() -> None:
     """Stop private engines whose owner was killed before it could."""
     for folder in PRIVATE_PARENT.glob(f"{PRIVATE_PREFIX}*"):
@@ -169,7 +164,3 @@ def _sweep_orphans() -> None:
         if engine is not None and not Path(f"/proc/{engine.owner_pid}").exists():
             say(f"an earlier run left an engine in {folder}")
             daemon.stop(engine)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

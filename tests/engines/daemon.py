@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from engines import signals
 from engines.api import DockerApi
 from engines.install import ADMIN_FOLDERS, find_program
 from engines.privilege import as_root, run_as_root
@@ -25,7 +26,6 @@ class Engine:
     """A running engine and everything that has to go when it stops."""
 
     folder: str
-    pid: int
     bridge: str
     owner_pid: int
 
@@ -51,27 +51,30 @@ def start(folder: Path, *, owner_pid: int) -> Engine:
         RuntimeError: it ended or did not answer in time; the message has the end of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    bridge, address = _make_bridge()
     say(f"starting a private Docker engine in {folder}")
-    log = (folder / "docker.log").open("ab")
-    process = subprocess.Popen(
-        as_root(_argv(folder, bridge), {"PATH": _path()}),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    log.close()
-    engine = Engine(folder=str(folder), pid=process.pid, bridge=bridge, owner_pid=owner_pid)
-    state = folder / "engine.json"
-    state.write_text(json.dumps(asdict(engine)), "utf-8")
+    engine = Engine(folder=str(folder), bridge=_make_bridge(), owner_pid=owner_pid)
+    (folder / "engine.json").write_text(json.dumps(asdict(engine)), "utf-8")
     try:
+        with signals.deferred():
+            process = _launch(folder, engine.bridge)
         _await_answer(engine, process, folder / "docker.log")
     except BaseException:
-        stop(engine)
+        with signals.ignored():
+            stop(engine)
         raise
-    say(f"Docker answers at {engine.host} (bridge {bridge}, {address})")
+    say(f"Docker answers at {engine.host} (bridge {engine.bridge})")
     return engine
+
+
+def _launch(folder: Path, bridge: str) -> subprocess.Popen[bytes]:
+    with (folder / "docker.log").open("ab") as log:
+        return subprocess.Popen(
+            as_root(_argv(folder, bridge), {"PATH": _path()}),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def load(folder: Path) -> Engine | None:
@@ -123,7 +126,7 @@ def _path() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), *ADMIN_FOLDERS])
 
 
-def _make_bridge() -> tuple[str, str]:
+def _make_bridge() -> str:
     """Make a bridge of our own, so that another engine's bridge and packet filter stay untouched."""
     refusal = ""
     for number in _SUBNETS:
@@ -136,7 +139,7 @@ def _make_bridge() -> tuple[str, str]:
             continue
         for argv in (["addr", "add", address, "dev", name], ["link", "set", name, "up"]):
             run_as_root([_program("ip"), *argv], timeout_s=COMMAND_TIMEOUT_S)
-        return name, address
+        return name
     raise RuntimeError(f"no bridge could be made for the test engine: {refusal}")
 
 
@@ -177,14 +180,15 @@ def _end_processes(engine: Engine) -> None:
         run_as_root(["kill", f"-{int(number)}", *map(str, targets)], timeout_s=COMMAND_TIMEOUT_S)
         deadline = time.monotonic() + patience_s
         while _processes(engine) and time.monotonic() < deadline:
-            _reap(engine.pid)
+            _reap()
             time.sleep(POLL_INTERVAL_S)
 
 
-def _reap(pid: int) -> None:
-    """Collect the daemon's ending when it is our own child; a zombie has no command line and is not waited for."""
+def _reap() -> None:
+    """Collect the daemon's ending when it is our own child: a zombie keeps its process id."""
     try:
-        os.waitpid(pid, os.WNOHANG)
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
     except ChildProcessError:
         return
 

@@ -1,0 +1,88 @@
+"""The engines that tests borrow are gone afterwards, however the borrower ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from engines.images import recipe
+from engines.places import PRIVATE_PREFIX, PRIVATE_VARIABLE
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DEADLINE_S = 90
+
+
+@contextmanager
+def _lent(*command: str) -> Generator[subprocess.Popen[str]]:
+    argv = [sys.executable, "tests/engines", "run", "--", *command]
+    process = subprocess.Popen(
+        argv,
+        cwd=REPOSITORY,
+        env={**os.environ, PRIVATE_VARIABLE: "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(DEADLINE_S)
+
+
+def _folder(output: str) -> Path:
+    [line] = [line for line in output.splitlines() if "starting a private Docker engine in" in line]
+    return Path(line.split()[-1])
+
+
+def _remains(folder: Path) -> list[str]:
+    """Return everything that still names the engine's folder."""
+    assert folder.name.startswith(PRIVATE_PREFIX)
+    remains = [str(folder)] if folder.exists() else []
+    remains += [
+        line for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines() if str(folder) in line
+    ]
+    remains += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{folder.name}")]
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        remains += [words] if str(folder) in words else []
+    return remains
+
+
+def test_a_command_that_fails_passes_its_exit_code_and_leaves_no_engine():
+    with _lent(
+        "sh", "-c", 'docker_socket="${DEVBENCH_TEST_DOCKER_HOST#unix://}"; test -S "$docker_socket" && exit 7'
+    ) as lent:
+        output, _ = lent.communicate(timeout=DEADLINE_S)
+    assert lent.returncode == 7, output
+    assert _remains(_folder(output)) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_leaves_no_engine(number: signal.Signals):
+    with _lent("sh", "-c", "echo at work; exec sleep 1000") as lent:
+        assert lent.stdout is not None
+        seen = ""
+        while "at work" not in seen.splitlines():
+            line = lent.stdout.readline()
+            assert line, seen
+            seen += line
+        (os.killpg if number == signal.SIGINT else os.kill)(lent.pid, number)
+        rest, _ = lent.communicate(timeout=DEADLINE_S)
+    assert lent.returncode == 130, rest
+    assert _remains(_folder(seen)) == []
+
+
+def test_a_recipe_is_known_by_its_name_only():
+    assert recipe("busybox").reference == "devbench-test/busybox:latest"
+    with pytest.raises(KeyError):
+        recipe("windows")
