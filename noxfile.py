@@ -85,7 +85,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def wheels(session: nox.Session) -> None:
     """Build every package's wheel and sdist, and compose from each plugin alone in a fresh environment."""
-    session.run(sys.executable, "tests/wheels", *session.posargs)
+    _with_engines(session, sys.executable, "tests/wheels", *session.posargs)
 
 
 @nox.session
