@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 from collections.abc import Sequence
 
@@ -99,7 +100,7 @@ class _FreshManager(NamedExtensionManager[object]):
 
 def _fresh() -> list[importlib.metadata.EntryPoint]:
     """Return the group's entry points; one distribution seen twice on the path counts once."""
-    importlib.metadata.MetadataPathFinder.invalidate_caches()
+    importlib.invalidate_caches()
     unique: dict[tuple[str, str, str], importlib.metadata.EntryPoint] = {}
     for point in importlib.metadata.entry_points(group=GROUP):
         unique.setdefault((point.name, point.value, point.dist.name if point.dist else ""), point)

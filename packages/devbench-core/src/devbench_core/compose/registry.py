@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pluggy
 import structlog
 
-from devbench_core.compose.discovery import Found
+from devbench_core.compose.discovery import Found, PluginSource
 from devbench_core.hookspecs import PROJECT, HookSpecs
 from devbench_core.model.event import Event, Request, Veto
 
@@ -21,7 +21,8 @@ class Registry:
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(HookSpecs)
-        self._observers: list[tuple[str, pluggy.HookCaller]] = []
+        self._observers: list[tuple[PluginSource, pluggy.HookCaller]] = []
+        self._reviewers: list[tuple[PluginSource, pluggy.HookCaller]] = []
         self.found: list[Found] = []
 
     def register(self, found: Found, faults: list[str]) -> None:
@@ -46,50 +47,47 @@ class Registry:
         self.found.append(found)
 
     def seal(self) -> None:
-        """Build one event caller a plugin, so that one observer's failure cannot silence the others."""
-        plugins = [found.plugin for found in self.found]
+        """Build one caller a plugin, so that one observer's failure cannot silence the others."""
         for found in self.found:
-            others = [plugin for plugin in plugins if plugin is not found.plugin]
-            caller = self._manager.subset_hook_caller("devbench_event", others)
-            if caller.get_hookimpls():
-                self._observers.append((found.source.name, caller))
+            observer = self._alone("devbench_event", found)
+            if observer.get_hookimpls():
+                self._observers.append((found.source, observer))
+            reviewer = self._alone("devbench_review", found)
+            if reviewer.get_hookimpls():
+                self._reviewers.append((found.source, reviewer))
+
+    def _alone(self, hook: str, found: Found) -> pluggy.HookCaller:
+        """Return a caller of a hook that reaches one plugin only."""
+        others = [other.plugin for other in self.found if other.plugin is not found.plugin]
+        return self._manager.subset_hook_caller(hook, others)
 
     def offers(self, hook: str, found: Found) -> Iterable[object]:
         """Return what one plugin offers through a gathering hook."""
-        others = [other.plugin for other in self.found if other.plugin is not found.plugin]
-        caller = self._manager.subset_hook_caller(hook, others)
-        for result in caller():
+        for result in self._alone(hook, found)():
             yield from result
 
     def review(self, request: Request) -> Veto | None:
         """Ask every reviewer; return the first veto. A reviewer that raises refuses."""
-        for found in self.found:
-            others = [other.plugin for other in self.found if other.plugin is not found.plugin]
-            caller = self._manager.subset_hook_caller("devbench_review", others)
-            if not caller.get_hookimpls():
-                continue
+        for source, caller in self._reviewers:
             try:
-                vetoes: list[Veto | None] = caller(request=request)
-            except Exception as error:
-                log.warning(
-                    "review.raised", plugin=found.source.name, operation=request.operation, exc_info=True
-                )
+                answers: list[Veto | None] = caller(request=request)
+            except Exception as error:  # noqa: BLE001 - whatever a reviewer raises refuses
+                log.warning("review.raised", plugin=source.name, operation=request.operation, exc_info=True)
                 return Veto(
-                    clause=f"{found.source.name}.error",
-                    reason=f"{found.source} failed to review: {type(error).__name__}",
+                    clause=f"{source.name}.error", reason=f"{source} failed to review: {type(error).__name__}"
                 )
-            for veto in vetoes:
-                if veto is not None:
-                    return veto
+            veto = next((answer for answer in answers if answer is not None), None)
+            if veto is not None:
+                return veto
         return None
 
     def emit(self, event: Event) -> None:
         """Tell every observer; one that raises is logged."""
-        for name, caller in self._observers:
+        for source, caller in self._observers:
             try:
                 caller(event=event)
             except Exception:
-                log.exception("observer.raised", plugin=name, hook_event=event.name)
+                log.exception("observer.raised", plugin=source.name, hook_event=event.name)
 
 
 def _coroutine_hooks(manager: pluggy.PluginManager, plugin: object) -> Iterable[str]:

@@ -128,7 +128,7 @@ class LocalRuntime:
         _signal(pid, signal.SIGTERM)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(grace_s, 1.0)):
-                while is_running(pid, started):
+                while is_running(pid, started):  # noqa: ASYNC110 - another program's process sets no event
                     await asyncio.sleep(STEP_S)
         for member in (pid, *family, *descendants(pid)):
             _signal(member, signal.SIGKILL)
