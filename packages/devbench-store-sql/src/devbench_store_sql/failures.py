@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,30 +13,45 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from devbench_core.errors import DevbenchError, StoreFailed
 
-_ADVICE = (
-    ("disk is full", "the disk is full", "free some space; everything that was committed is kept"),
-    (
-        "disk i/o error",
-        "the disk failed or is full",
-        "look at the disk; everything that was committed is kept",
+MESSAGE_MAX_CHARS = 500
+_KEPT = "everything that was committed is kept"
+_FULL = ("the disk is full", f"free some space; {_KEPT}")
+_READ_ONLY = ("the database is read-only", "give this user the right to write the file and its folder")
+_DAMAGED = ("the database is damaged", "restore a backup; `sqlite3 FILE .recover` saves what it can")
+_CLOSED = ("the database cannot be opened", "look at the path, and at the rights of the file and its folder")
+_BUSY = ("another process holds the database", "try again; raise plugin.sql.busy_timeout_s if it lasts")
+_DISK = ("the disk failed or is full", f"look at the disk; {_KEPT}")
+_BY_SQLITE_CODE = {
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: (
+        "the file is no SQLite database, or a damaged one",
+        "restore a backup, or name another file in plugin.sql.url",
     ),
-    ("readonly", "the database is read-only", "give this user the right to write the file and its folder"),
-    (
-        "locked",
-        "another process holds the database",
-        "try again; raise plugin.sql.busy_timeout_s if it lasts",
-    ),
-    ("malformed", "the database is damaged", "restore a backup; `sqlite3 FILE .recover` saves what it can"),
-    (
-        "not a database",
-        "the file is no SQLite database",
-        "name another file in plugin.sql.url, or restore a backup",
-    ),
-    ("unable to open", "the database cannot be opened", "look at the path and the rights of the folder"),
-    ("permission denied", "the folder may not be written", "look at the path and the rights of the folder"),
-    ("no space", "the disk is full", "free some space; everything that was committed is kept"),
-    ("read-only file system", "the file system is read-only", "name another place in plugin.sql.url"),
-)
+    sqlite3.SQLITE_CANTOPEN: _CLOSED,
+    sqlite3.SQLITE_PERM: _CLOSED,
+}
+_BY_ERRNO = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: _READ_ONLY,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.ENOTDIR: _CLOSED,
+}
+
+
+class StoreUnusable(StoreFailed):
+    """The database cannot be used until somebody mends it; trying again does not help."""
+
+    retry = False
+
+
+_FOR_GOOD = (_READ_ONLY, _DAMAGED, _CLOSED, _BY_SQLITE_CODE[sqlite3.SQLITE_NOTADB])
 
 
 @contextmanager
@@ -49,15 +65,39 @@ def translated(path: Path) -> Generator[None, None, None]:
         raise failure(path, error) from error
 
 
-def failure(path: Path, error: BaseException) -> StoreFailed:
-    """Return the error that tells what is wrong with the database, and what to do."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+def failure(path: Path, error: BaseException, *, committing: bool = False) -> StoreFailed:
+    """Return the error that tells what is wrong with the database, and what to do.
+
+    Args:
+        path: The database.
+        error: What it raised.
+        committing: Whether it was raised by a commit, whose outcome may then be unknown.
+    """
     if isinstance(error, PoolTimeoutError):
         return StoreFailed(
             f"store {str(path)!r}: no free connection in time", hint="raise plugin.sql.pool_size"
         )
-    text = str(cause).lower()
-    for part, what, hint in _ADVICE:
-        if part in text:
-            return StoreFailed(f"store {str(path)!r}: {what}", hint=hint)
-    return StoreFailed(f"store {str(path)!r}: {type(cause).__name__}: {cause}"[:500])
+    cause = _cause(error)
+    known = _known(cause)
+    if known is None:
+        text = f"store {str(path)!r}: {type(cause).__name__}: {cause}"
+        return StoreFailed(text[:MESSAGE_MAX_CHARS])
+    what, hint = known
+    unknown = "; outcome unknown" if committing and known is _DISK else ""
+    sort = StoreUnusable if known in _FOR_GOOD else StoreFailed
+    return sort(f"store {str(path)!r}: {what}{unknown}", hint=hint)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Tell whether another connection was in the way, so that trying again may help."""
+    return _known(_cause(error)) is _BUSY
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.orig if isinstance(error, DBAPIError) and error.orig else error
+
+
+def _known(cause: BaseException) -> tuple[str, str] | None:
+    if isinstance(cause, sqlite3.Error):
+        return _BY_SQLITE_CODE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)  # the low byte is the sort
+    return _BY_ERRNO.get(cause.errno or 0) if isinstance(cause, OSError) else None

@@ -1,71 +1,82 @@
-"""Brings a database to this program's schema, one process at a time."""
+"""Brings a database to this program's schema. Blocking: to be run in a thread."""
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, text
 
-from devbench_core.errors import StoreFailed, TimedOut
+from devbench_store_sql.engines import migrator
+from devbench_store_sql.failures import StoreUnusable, is_busy
+from devbench_store_sql.settings import SqlSettings
 
-RETRY_S = 0.05
+HEAD = "0001"
+"""The schema of this program; the last of the folder ``migrations`` (a test compares)."""
+SCRIPTS = Path(__file__).parent / "migrations"
+RETRY_S = 0.02
 
 
-def migrate(path: Path, timeout_s: float) -> None:
-    """Upgrade under a file lock; a second process waits and then finds nothing to do.
+def migrate(path: Path, settings: SqlSettings) -> None:
+    """Upgrade in one transaction that keeps other writers out: a second process waits, then finds nothing to do.
+
+    A process that is killed in the middle leaves the old schema.
 
     Raises:
-        StoreFailed: The database was written by a newer program.
-        TimedOut: Another process held the lock for too long.
+        StoreUnusable: The database was written by a newer program.
+        SQLAlchemyError: The database cannot be read or written.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
-    with _locked(path.with_name(path.name + ".migrate"), timeout_s):
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": timeout_s})
-        try:
-            with engine.connect() as connection:
-                _upgrade(connection, config, scripts, path)
-        finally:
-            engine.dispose()
+    engine = migrator(path, settings)
+    try:
+        _switch_to_wal(engine, settings.migration_timeout_s)
+        with engine.begin() as connection:
+            _upgrade(connection, path)
+    finally:
+        engine.dispose()
 
 
-def _upgrade(connection: Connection, config: Config, scripts: ScriptDirectory, path: Path) -> None:
-    present = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in scripts.walk_revisions()}
-    if present is not None and present not in known:
-        raise StoreFailed(
-            f"store {str(path)!r} is at schema {present!r}, which this program does not know",
-            hint="it was written by a newer devbench-store-sql: upgrade this one",
-        )
-    if present == scripts.get_current_head():
+def _upgrade(connection: Connection, path: Path) -> None:
+    present = _present(connection)
+    if present == HEAD:
         return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if present is not None and present not in known:
+        raise StoreUnusable(
+            f"store {str(path)!r} has schema {present!r}, and this program knows none after {HEAD!r}",
+            hint="a newer devbench-store-sql wrote it: upgrade this one, or name another file in plugin.sql.url",
+        )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    connection.commit()
 
 
-@contextmanager
-def _locked(path: Path, timeout_s: float) -> Generator[None, None, None]:
+def _present(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _switch_to_wal(engine: Engine, timeout_s: float) -> None:
+    """Turn the write-ahead log on, which is remembered in the file.
+
+    Two processes that do it at once are told "locked" without being made to wait, hence the loop.
+    """
     deadline = time.monotonic() + timeout_s
-    with path.open("a") as file:
-        while True:
+    while True:
+        try:
+            connection = engine.raw_connection()
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise TimedOut(
-                        f"another process migrates {str(path)!r} for longer than {timeout_s:g} s",
-                        hint="raise plugin.sql.migration_timeout_s, or end that process",
-                    ) from error
-                time.sleep(RETRY_S)
-        yield
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
+            finally:
+                connection.close()
+        except Exception as error:
+            if not is_busy(error) or time.monotonic() >= deadline:
+                raise
+        else:
+            return
+        time.sleep(RETRY_S)

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 from devbench_core.contracts.provider import Diagnosis, OpenContext, Provider
 from devbench_core.contracts.store import Store
-from devbench_core.errors import DevbenchError
 from devbench_core.hookspecs import hookimpl
 from devbench_store_sql.settings import SqlSettings
+
+Opened = Callable[[SqlSettings, Path], AbstractAsyncContextManager[Store]]
 
 
 @asynccontextmanager
 async def open_store(settings: SqlSettings, context: OpenContext) -> AsyncGenerator[Store, None]:
     """Open the database, migrating it first."""
-    from devbench_store_sql.opening import opened
-
+    opened = await asyncio.to_thread(_opened)  # importing takes a third of a second, so not on the loop
     async with opened(settings, context.state_dir) as store:
         yield store
 
 
 async def diagnose(settings: SqlSettings, context: OpenContext) -> Diagnosis:
-    """Open it once and say what was found."""
-    from devbench_store_sql.opening import opened, url_of
+    """Look at the file without changing it."""
+    return await asyncio.to_thread(_look, settings, context.state_dir)
 
-    try:
-        async with opened(settings, context.state_dir):
-            where = url_of(settings, context.state_dir).render_as_string(hide_password=True)
-            return Diagnosis(ok=True, summary=f"answers at {where}")
-    except DevbenchError as error:
-        return Diagnosis(ok=False, summary=str(error))
+
+def _opened() -> Opened:
+    from devbench_store_sql.opening import opened
+
+    return opened
+
+
+def _look(settings: SqlSettings, state_dir: Path) -> Diagnosis:
+    from devbench_store_sql.diagnosis import look
+
+    return look(settings, state_dir)
 
 
 class SqlPlugin:

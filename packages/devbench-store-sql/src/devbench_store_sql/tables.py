@@ -1,46 +1,51 @@
-"""The tables. Migrations make them; a test compares both."""
+"""The tables. Migrations make them; a test compares both.
+
+Text is ordered by code point (SQLite's binary collation), as the contract's order of keys wants it.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import (
-    JSON,
+    BigInteger,
     Column,
     ForeignKeyConstraint,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    Text,
 )
 
-NAME = 200
+from devbench_core.contracts.checks import NAME_MAX, TERM_MAX
+
 metadata = MetaData()
 
 records = Table(
     "records",
     metadata,
-    Column("kind", String(NAME), primary_key=True),
-    Column("key", String(NAME), primary_key=True),
-    Column("revision", Integer, nullable=False),
-    Column("data", JSON, nullable=False),
-    Column("words", JSON, nullable=False),  # the same terms once more, so that a read is one statement
+    Column("kind", String(NAME_MAX), primary_key=True),
+    Column("key", String(NAME_MAX), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("terms", Text, nullable=False),  # the terms once more, so that a read is one statement
 )
 
-terms = Table(
+record_terms = Table(
     "record_terms",
     metadata,
-    Column("kind", String(NAME), primary_key=True),
-    Column("term", String(512), primary_key=True),
-    Column("key", String(NAME), primary_key=True),
+    Column("kind", String(NAME_MAX), primary_key=True),
+    Column("term", String(TERM_MAX), primary_key=True),
+    Column("key", String(NAME_MAX), primary_key=True),
     ForeignKeyConstraint(["kind", "key"], ["records.kind", "records.key"], ondelete="CASCADE"),
     Index("record_terms_by_key", "kind", "key"),
+    sqlite_with_rowid=False,
 )
 
 logs = Table(
     "logs",
     metadata,
-    Column("log", String(NAME), primary_key=True),
-    Column("seq", Integer, primary_key=True),
+    Column("log", String(NAME_MAX), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
     Column("data", LargeBinary, nullable=False),
 )

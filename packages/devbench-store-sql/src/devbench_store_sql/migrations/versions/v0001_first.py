@@ -1,4 +1,4 @@
-"""The first schema: records, the words they are found by, and logs."""
+"""The first schema: records, the terms they are found by, and logs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,21 +15,22 @@ def upgrade() -> None:
         "records",
         sa.Column("kind", sa.String(200), primary_key=True),
         sa.Column("key", sa.String(200), primary_key=True),
-        sa.Column("revision", sa.Integer, nullable=False),
-        sa.Column("data", sa.JSON, nullable=False),
-        sa.Column("words", sa.JSON, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("data", sa.Text, nullable=False),
+        sa.Column("terms", sa.Text, nullable=False),
     )
     op.create_table(
         "record_terms",
         sa.Column("kind", sa.String(200), primary_key=True),
-        sa.Column("term", sa.String(512), primary_key=True),
+        sa.Column("term", sa.String(1000), primary_key=True),
         sa.Column("key", sa.String(200), primary_key=True),
         sa.ForeignKeyConstraint(["kind", "key"], ["records.kind", "records.key"], ondelete="CASCADE"),
+        sqlite_with_rowid=False,
     )
     op.create_index("record_terms_by_key", "record_terms", ["kind", "key"])
     op.create_table(
         "logs",
         sa.Column("log", sa.String(200), primary_key=True),
-        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("seq", sa.BigInteger, primary_key=True),
         sa.Column("data", sa.LargeBinary, nullable=False),
     )

@@ -1,0 +1,163 @@
+"""Applies changes to records: everything is decided before anything is written, so a conflict writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import attrs
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+
+from devbench_core.contracts.checks import check_name, check_terms, decode, encode, revision_conflict
+from devbench_core.contracts.store import ABSENT, Put, Record, Remove
+from devbench_store_sql.tables import record_terms, records
+
+Place = tuple[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """A record as it is stored."""
+
+    kind: str
+    key: str
+    revision: int
+    data: str
+    terms: frozenset[str]
+
+    def record(self) -> Record:
+        """Return what callers get."""
+        return Record(
+            kind=self.kind, key=self.key, revision=self.revision, data=decode(self.data), terms=self.terms
+        )
+
+    def values(self) -> dict[str, object]:
+        """Return the columns."""
+        return {
+            "kind": self.kind,
+            "key": self.key,
+            "revision": self.revision,
+            "data": self.data,
+            "terms": json.dumps(sorted(self.terms)),
+        }
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """A checked change: ``row`` is what shall be there (its revision is not known yet), None for a removal."""
+
+    wanted: Put | Remove
+    row: Row | None
+
+    @property
+    def place(self) -> Place:
+        """Which record."""
+        return self.wanted.kind, self.wanted.key
+
+
+@attrs.frozen(kw_only=True)
+class Present:
+    """What is there now."""
+
+    revision: int
+    terms: frozenset[str]
+
+
+def checked(change: Put | Remove) -> Change:
+    """Return a change that the database will take.
+
+    Raises:
+        ValidationFailed: A name is wrong, or the data are not JSON.
+    """
+    kind, key = check_name("kind", change.kind), check_name("key", change.key)
+    if isinstance(change, Remove):
+        return Change(wanted=change, row=None)
+    row = Row(kind=kind, key=key, revision=0, data=encode(change.data), terms=check_terms(change.terms))
+    return Change(wanted=change, row=row)
+
+
+def apply(connection: Connection, changes: Sequence[Change]) -> tuple[Record | None, ...]:
+    """Do all changes or, raising, none. To be called in a transaction that keeps other writers out.
+
+    Raises:
+        Conflict: An expectation does not hold.
+    """
+    before = _present(connection, {change.place for change in changes})
+    after: dict[Place, Row | None] = {}
+    results = [_stage(change, before, after) for change in changes]
+    _write(connection, before, after)
+    return tuple(None if row is None else row.record() for row in results)
+
+
+def _present(connection: Connection, places: set[Place]) -> dict[Place, Present]:
+    found = connection.execute(_SELECT, {"places": sorted(places)})
+    return {
+        (row.kind, row.key): Present(revision=row.revision, terms=frozenset(json.loads(row.terms)))
+        for row in found
+    }
+
+
+def _stage(change: Change, before: dict[Place, Present], after: dict[Place, Row | None]) -> Row | None:
+    now = after[change.place] if change.place in after else before.get(change.place)
+    found = ABSENT if now is None else now.revision
+    if change.wanted.expect is not None and change.wanted.expect != found:
+        raise revision_conflict(change.wanted, found)
+    row = None if change.row is None else attrs.evolve(change.row, revision=found + 1)
+    after[change.place] = row
+    return row
+
+
+def _write(connection: Connection, before: dict[Place, Present], after: dict[Place, Row | None]) -> None:
+    gone = [place for place, row in after.items() if row is None and place in before]
+    rows = [row for row in after.values() if row is not None]
+    changed = [row for row in rows if (row.kind, row.key) in before]
+    new = [row for row in rows if (row.kind, row.key) not in before]
+    old_terms, new_terms = _terms(before, rows)
+    if gone:
+        connection.execute(_DELETE, [{"at_kind": kind, "at_key": key} for kind, key in gone])
+    if changed:
+        connection.execute(_UPDATE, [_renamed(row.values()) for row in changed])
+    if new:
+        connection.execute(_INSERT, [row.values() for row in new])
+    if old_terms:
+        connection.execute(_DELETE_TERM, old_terms)
+    if new_terms:
+        connection.execute(_INSERT_TERM, new_terms)
+
+
+def _terms(
+    before: dict[Place, Present], rows: Sequence[Row]
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Return the terms that go and those that come; most changes change none."""
+    old: list[dict[str, str]] = []
+    new: list[dict[str, str]] = []
+    for row in rows:
+        present = before.get((row.kind, row.key))
+        had: frozenset[str] = present.terms if present else frozenset()
+        old += [{"at_kind": row.kind, "at_key": row.key, "at_term": term} for term in sorted(had - row.terms)]
+        new += [{"kind": row.kind, "key": row.key, "term": term} for term in sorted(row.terms - had)]
+    return old, new
+
+
+def _renamed(values: dict[str, object]) -> dict[str, object]:
+    """Return values whose key columns have the names that the WHERE clause uses."""
+    return {f"at_{name}" if name in {"kind", "key"} else name: value for name, value in values.items()}
+
+
+_SELECT = select(records.c.kind, records.c.key, records.c.revision, records.c.terms).where(
+    tuple_(records.c.kind, records.c.key).in_(bindparam("places", expanding=True))
+)
+_HERE = (records.c.kind == bindparam("at_kind"), records.c.key == bindparam("at_key"))
+_DELETE = delete(records).where(*_HERE)
+_UPDATE = (
+    update(records)
+    .where(*_HERE)
+    .values(revision=bindparam("revision"), data=bindparam("data"), terms=bindparam("terms"))
+)
+_INSERT = insert(records)
+_DELETE_TERM = delete(record_terms).where(
+    record_terms.c.kind == bindparam("at_kind"),
+    record_terms.c.term == bindparam("at_term"),
+    record_terms.c.key == bindparam("at_key"),
+)
+_INSERT_TERM = insert(record_terms)

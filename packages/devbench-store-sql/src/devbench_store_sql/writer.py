@@ -1,0 +1,150 @@
+"""The one writer of this process: writes wait in a queue and are committed together.
+
+A write belongs to the writer once it has begun: a caller that is cancelled leaves no transaction half done. Each
+piece of work decides before it writes, so one that raises has written nothing and the others of its batch go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from devbench_core.errors import DevbenchError, StoreFailed
+from devbench_store_sql.failures import failure
+from devbench_store_sql.patience import patiently
+from devbench_store_sql.settings import SqlSettings
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+
+class _Job(Generic[T]):
+    def __init__(self, work: Work[T]) -> None:
+        self.work = work
+        self.done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    def succeed(self, result: T) -> None:
+        if not self.done.done():
+            self.done.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+_Outcome = tuple[_Job[Any], Any, "DevbenchError | None"]
+
+
+class Writer:
+    """Runs work in transactions, in order of arrival."""
+
+    def __init__(self, engine: AsyncEngine, settings: SqlSettings, path: Path) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._path = path
+        self._queue: asyncio.Queue[_Job[Any] | None] = asyncio.Queue(settings.write_queue)
+        self._closing = False
+
+    async def do(self, work: Work[T]) -> T:
+        """Have work done and committed.
+
+        Args:
+            work: Called with a connection in a transaction; decides first, writes last.
+
+        Raises:
+            DevbenchError: What the work raised, or `StoreFailed`.
+        """
+        if self._closing:
+            raise StoreFailed(f"store {str(self._path)!r} is closed")
+        job = _Job(work)
+        try:
+            async with asyncio.timeout(self._settings.write_queue_timeout_s):
+                await self._queue.put(job)
+        except TimeoutError as error:
+            raise StoreFailed(
+                f"store {str(self._path)!r}: {self._settings.write_queue} writes are waiting already",
+                hint="look at the disk's speed, or raise plugin.sql.write_queue_timeout_s",
+            ) from error
+        return await job.done
+
+    async def run(self) -> None:
+        """Work until `close`."""
+        while True:
+            first = await self._queue.get()
+            if first is None:
+                return
+            batch, last = self._batch(first)
+            await self._finish([job for job in batch if not job.done.done()])
+            if last:
+                return
+
+    async def close(self) -> None:
+        """Refuse new writes and let `run` end after those that wait."""
+        self._closing = True
+        await self._queue.put(None)
+
+    def _batch(self, first: _Job[Any]) -> tuple[list[_Job[Any]], bool]:
+        batch = [first]
+        while len(batch) < self._settings.write_batch and not self._queue.empty():
+            job = self._queue.get_nowait()
+            if job is None:
+                return batch, True
+            batch.append(job)
+        return batch, False
+
+    async def _finish(self, jobs: Sequence[_Job[Any]]) -> None:
+        """Do jobs together; when the database refuses, each by itself, so that none fails for another's size."""
+        if not jobs:
+            return
+        try:
+            outcomes = await patiently(lambda: self._transaction(jobs), self._settings.busy_timeout_s)
+        except (SQLAlchemyError, OSError, StoreFailed) as error:
+            if len(jobs) > 1 and not _unknown(error):
+                for job in jobs:
+                    await self._finish([job])
+                return
+            failed = error if isinstance(error, StoreFailed) else failure(self._path, error)
+            for job in jobs:
+                job.fail(failed.with_traceback(None))
+            return
+        for job, result, refusal in outcomes:
+            job.succeed(result) if refusal is None else job.fail(refusal)
+
+    async def _transaction(self, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
+        async with self._engine.connect() as connection:
+            await connection.begin()
+            try:
+                outcomes = await connection.run_sync(_run, jobs)
+            except BaseException:
+                await connection.rollback()
+                raise
+            await self._commit(connection)
+            return outcomes
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        try:
+            await connection.commit()
+        except SQLAlchemyError as error:
+            await connection.invalidate()
+            raise failure(self._path, error, committing=True) from error
+
+
+def _run(connection: Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
+    outcomes: list[_Outcome] = []
+    for job in jobs:
+        try:
+            outcomes.append((job, job.work(connection), None))
+        except DevbenchError as refusal:
+            outcomes.append((job, None, refusal))
+    return outcomes
+
+
+def _unknown(error: BaseException) -> bool:
+    """Tell whether a commit failed in a way that leaves open what happened; it must not be tried again."""
+    return isinstance(error, StoreFailed)
