@@ -1,1 +1,7 @@
-"""The MCP and HTTP host of devbench."""
+"""The MCP and HTTP host of devbench: ``devbench-mcp``, or `serve_http` and `serve_stdio` on an opened core."""
+
+from __future__ import annotations
+
+from devbench_mcp.settings import McpSettings, mcp_settings
+
+__all__ = ["McpSettings", "mcp_settings"]

@@ -21,15 +21,9 @@ if TYPE_CHECKING:
     from devbench_core.bench import Bench
 
 log = structlog.get_logger(__name__)
-__all__ = ["InternalError", "ToolResult", "call_tool", "error_payload"]
+__all__ = ["ToolResult", "call_tool", "error_payload"]
 UNKNOWN = "unknown"
 """Label of calls of unknown tools: names that clients invent must not become metrics."""
-
-
-class InternalError(DevbenchError):
-    """A tool failed in a way that nobody foresaw; the host's log tells more, the client learns no secrets."""
-
-    code = "internal"
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +62,8 @@ async def call_tool(
         PluginNotFound: There is no such tool; names the nearest.
         Unauthorised: The caller lacks the tool's scope; nothing was validated or done.
         ValidationFailed: An argument is unknown, missing or out of bounds; nothing was done.
-        DevbenchError: Whatever the tool itself raises; `InternalError` for what it did not foresee.
+        DevbenchError: Whatever the tool itself raises; code ``internal`` for what it did not foresee: the log tells
+            more, the client learns no secrets.
     """
     tool = bench.tools.get(name)
     if tool is None:
@@ -80,9 +75,9 @@ async def call_tool(
         TOOL_CALLS.labels(name, error.code).inc()
         raise
     except Exception as error:
-        TOOL_CALLS.labels(name, InternalError.code).inc()
+        TOOL_CALLS.labels(name, DevbenchError.code).inc()
         log.exception("tool.failed", tool=name, correlation=caller.correlation_id)
-        raise InternalError(
+        raise DevbenchError(
             f"tool {name!r} failed unexpectedly", hint="the host's log tells more; look for tool.failed"
         ) from error
     TOOL_CALLS.labels(name, "ok").inc()

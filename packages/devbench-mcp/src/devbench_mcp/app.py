@@ -1,0 +1,93 @@
+"""The HTTP host: ``/mcp`` with ``/healthz``, ``/readyz`` and ``/metrics`` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from devbench_core.metrics import REGISTRY
+from devbench_mcp.callers import Callers
+from devbench_mcp.guard import Closing, Guard
+from devbench_mcp.origins import Origins
+from devbench_mcp.readiness import OK, Readiness
+from devbench_mcp.server import ToolServer
+from devbench_mcp.settings import McpSettings
+
+if TYPE_CHECKING:
+    from devbench_core.bench import Bench
+
+PATH = "/mcp"
+OURS_IS_STRICTER = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+"""`Guard` has checked Host and Origin before the SDK sees a request, on every address."""
+
+
+class HttpHost:
+    """The application, and the way to stop it.
+
+    Args:
+        bench: The opened core; stays the caller's to close.
+        settings: The table ``[mcp]``.
+        port: The port that clients connect to.
+
+    Raises:
+        ConfigurationInvalid: A token is missing or wrong.
+    """
+
+    def __init__(self, bench: Bench, settings: McpSettings, *, port: int) -> None:
+        self._callers = Callers.of(settings)
+        self._tools = ToolServer(bench, self._callers.local.caller)
+        self._readiness = Readiness(bench, settings.probe_timeout_s)
+        self._sessions = StreamableHTTPSessionManager(
+            self._tools.build(),
+            security_settings=OURS_IS_STRICTER,
+            max_request_body_size=settings.max_body_bytes,
+            session_idle_timeout=settings.session_idle_s,
+            max_sessions=settings.max_sessions,
+        )
+        self.closing = Closing(drain_s=settings.grace_s / 3)
+        self.app: ASGIApp = Guard(
+            self._routes(), callers=self._callers, origins=Origins(settings, port), closing=self.closing
+        )
+
+    def stop(self) -> None:
+        """Begin to stop: subscriptions and listening streams end now, running calls after a third of the grace."""
+        self.closing.ask()
+        self._tools.subscriptions.close()
+
+    def _routes(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route(PATH, endpoint=StreamableHTTPASGIApp(self._sessions)),
+                Route("/healthz", endpoint=self._alive),
+                Route("/readyz", endpoint=self._ready),
+                Route("/metrics", endpoint=self._metrics),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
+        async with self._sessions.run():
+            yield
+
+    async def _alive(self, _request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def _ready(self, _request: Request) -> Response:
+        answers = await self._readiness.check()
+        ready = not self.closing.asked and all(answer == OK for answer in answers.values())
+        body = {"ready": ready, "stopping": self.closing.asked, **answers}
+        return JSONResponse(body, status_code=200 if ready else 503)
+
+    async def _metrics(self, _request: Request) -> Response:
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
