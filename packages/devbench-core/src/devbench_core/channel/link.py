@@ -1,21 +1,44 @@
-"""The link to a container's agent: opens a channel when needed and mends it when it was cut."""
+"""The link to a container's agent: opens a channel when needed, mends it, carries its commands over to the next."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import structlog
+
+from devbench_core.channel.channel import AgentChannel
+from devbench_core.channel.codes import RunState
+from devbench_core.channel.exec_messages import Entry
+from devbench_core.channel.execstream import ExecStream, Phase
+from devbench_core.channel.faults import cut
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.contracts.stream import ByteStream
+from devbench_core.errors import AgentMisbehaved, AgentUnavailable, DevbenchError, Unauthorised
+
+log = structlog.get_logger(__name__)
+LIES_MAX = 3  # channels that may end by a lie, one after the other, before its commands are given up
+Connect = Callable[[], Awaitable[ByteStream]]
 
 
 class AgentLink:
-    """One container's link."""
+    """The one way of this host to one container's agent.
+
+    Args:
+        connect: Opens a fresh stream to the agent; raises as `Runtime.connect`.
+        token: 32 bytes that only hosts and the agent know.
+        claim: Whether the agent has no token yet and is to be given this one.
+        instance: This host's id.
+        limits: Bounds.
+        tasks: Owns the task that keeps the channel.
+        on_cut: Called when a channel was cut and could not be opened again at once, so that somebody looks
+            whether the container still runs; commands wait for what is found.
+    """
 
     def __init__(
         self,
         *,
-        connect: Callable[[], Awaitable[ByteStream]],
+        connect: Connect,
         token: bytes,
         claim: bool,
         instance: str,
@@ -24,11 +47,192 @@ class AgentLink:
         on_cut: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._connect = connect
+        self._token = token
+        self._claim = claim
+        self._instance = instance
+        self._limits = limits
+        self._tasks = tasks
+        self._on_cut = on_cut
+        self._channel: AgentChannel | None = None
+        self._opening: asyncio.Future[AgentChannel] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._streams: dict[str, ExecStream] = {}
+        self._boot_id = b""
+        self._lies = 0
+        self._closed = False
 
-    async def channel(self) -> object:
-        """Return an open channel."""
-        raise NotImplementedError
+    async def channel(self) -> AgentChannel:
+        """Return an open channel; callers that come while it is being opened share the attempt.
+
+        Raises:
+            AgentUnavailable: It cannot be opened now, or the link was closed.
+            ContainerExited: The container does not run.
+            Unauthorised: The agent does not know the token.
+        """
+        if self._channel is not None and self._channel.is_open:
+            return self._channel
+        if self._closed:
+            raise cut("the link to the agent was closed")
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_future()
+        opening = self._opening
+        if self._keeper is None or self._keeper.done():
+            self._keeper = self._tasks.create_task(self._keep(), name="agent link")
+        return await asyncio.shield(opening)
+
+    async def start(self, stream: ExecStream) -> None:
+        """Start a command and follow it over all channels until `release`.
+
+        Raises:
+            AgentUnavailable: No channel can be opened; nothing was sent.
+        """
+        channel = await self.channel()
+        self._streams[stream.key] = stream
+        channel.begin(stream)
+
+    async def adopt(self, stream: ExecStream) -> bool:
+        """Go on with a command that another host started; False when the agent does not know it.
+
+        Raises:
+            AgentUnavailable: No channel can be opened.
+        """
+        channel = await self.channel()
+        entries = await channel.list_execs()
+        found = next((entry for entry in entries if entry.key == stream.key), None)
+        if found is None or found.state is RunState.LEFTOVERS:
+            return False
+        self._streams[stream.key] = stream
+        channel.resume(stream, found.handle)
+        return True
+
+    def release(self, stream: ExecStream) -> None:
+        """Stop following a command; its ending, if it came, is acknowledged as soon as that can be said."""
+        if stream.phase is Phase.ENDED and not stream.end_ack():
+            return  # kept until the next channel
+        self._streams.pop(stream.key, None)
 
     async def aclose(self) -> None:
-        """Close."""
-        raise NotImplementedError
+        """Close the channel and do not open another one. Commands run on in the container."""
+        self._closed = True
+        if self._keeper is not None and self._keeper is not asyncio.current_task():
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        self._streams.clear()
+
+    async def _keep(self) -> None:
+        """Hold a channel open; when it is cut, open the next while commands depend on it."""
+        loop = asyncio.get_running_loop()
+        pause, lost_at = self._limits.reopen_first_s, loop.time()
+        try:
+            while not self._closed:
+                error, served_s = await self._hold()
+                if served_s > self._limits.reopen_max_s:
+                    pause, lost_at = self._limits.reopen_first_s, loop.time()
+                if not self._streams and self._opening is None:
+                    return
+                if self._is_final(error, loop.time() - lost_at):
+                    self._lose_all(error)
+                    return
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, self._limits.reopen_max_s)
+        finally:
+            self._channel = None
+            self._answer(cut("the link to the agent was closed"))
+            for stream in self._streams.values():
+                stream.unplug()
+
+    async def _hold(self) -> tuple[DevbenchError, float]:
+        """Open a channel and serve it until it ends; return why, and how long it was open in seconds."""
+        loop = asyncio.get_running_loop()
+        opened_at = 0.0
+        try:
+            stream = await self._dial()
+            async with AgentChannel.open(
+                stream, token=self._token, claim=self._claim, instance=self._instance, limits=self._limits
+            ) as channel:
+                await self._restore(channel)
+                opened_at, self._claim, self._channel = loop.time(), False, channel
+                self._answer(channel)
+                error = await channel.wait_closed()
+        except DevbenchError as failure:
+            error = failure
+        except Exception as failure:
+            log.exception("link.failed")
+            error = AgentUnavailable(f"the channel failed: {failure!r}", hint="see the host's log")
+        self._channel = None
+        self._lies = self._lies + 1 if isinstance(error, AgentMisbehaved) else 0
+        log.debug("link.cut", error=error.message, opened=bool(opened_at))
+        if opened_at:
+            return error, loop.time() - opened_at
+        self._answer(error)
+        self._report_cut()
+        return error, 0.0
+
+    async def _dial(self) -> ByteStream:
+        try:
+            async with asyncio.timeout(self._limits.connect_timeout_s):
+                return await self._connect()
+        except TimeoutError as error:
+            raise cut("the agent's stream did not open in time") from error
+
+    async def _restore(self, channel: AgentChannel) -> None:
+        """Bring this host's commands onto a new channel."""
+        reborn = self._boot_id not in {b"", channel.agent.boot_id}
+        self._boot_id = channel.agent.boot_id
+        if not self._streams:
+            return
+        if reborn:
+            self._lose_all(cut("the container's agent was started anew"))
+            return
+        known = {entry.key: entry for entry in await channel.list_execs()}
+        for stream in list(self._streams.values()):
+            self._restore_one(channel, stream, known.get(stream.key))
+
+    def _restore_one(self, channel: AgentChannel, stream: ExecStream, entry: Entry | None) -> None:
+        if stream.phase is Phase.OVER:
+            self._streams.pop(stream.key, None)
+        elif stream.phase is Phase.ENDED:
+            if entry is None or stream.plug(channel, entry.handle):
+                self._streams.pop(stream.key, None)
+        elif entry is not None:
+            channel.resume(stream, entry.handle)
+        elif stream.was_started:
+            self._streams.pop(stream.key, None)
+            stream.lose("the agent does not know it any more")
+        else:
+            channel.begin(stream)  # START never arrived
+
+    def _is_final(self, error: DevbenchError, seconds: float) -> bool:
+        if not self._streams:
+            return False
+        return (
+            isinstance(error, Unauthorised)
+            or self._lies >= LIES_MAX
+            or seconds > self._limits.reopen_give_up_s
+        )
+
+    def _lose_all(self, error: DevbenchError) -> None:
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.lose(error.message)
+
+    def _answer(self, outcome: AgentChannel | DevbenchError) -> None:
+        """Tell those who wait for a channel."""
+        opening, self._opening = self._opening, None
+        if opening is None or opening.done():
+            return
+        if isinstance(outcome, AgentChannel):
+            opening.set_result(outcome)
+        else:
+            opening.set_exception(outcome)
+            opening.exception()  # nobody may be left
+
+    def _report_cut(self) -> None:
+        if self._on_cut is not None and self._streams and not self._closed:
+            self._tasks.create_task(self._look(self._on_cut), name="look at a container that was cut off")
+
+    async def _look(self, on_cut: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await on_cut()
+        except Exception:
+            log.exception("link.look_failed")

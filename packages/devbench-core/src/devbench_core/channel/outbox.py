@@ -1,0 +1,86 @@
+"""What waits to be sent: small frames go first, streams share what is left, and everything is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from devbench_core.contracts.stream import ByteStream
+
+
+class Outbox:
+    """Frames on their way to the agent; one task drains it.
+
+    Args:
+        limit_bytes: Bound of each lane. A lane of small frames that is over it means that the agent does not
+            read; a stream waits for room instead.
+        overflow: Called when the agent does not read.
+    """
+
+    def __init__(self, limit_bytes: int, overflow: Callable[[], None]) -> None:
+        self._limit = limit_bytes
+        self._overflow = overflow
+        self._small: list[bytes] = []
+        self._small_bytes = 0
+        self._bulk: deque[bytes] = deque()
+        self._bulk_bytes = 0
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._closed = False
+
+    def post(self, frame: bytes) -> None:
+        """Queue a small frame ahead of all streams."""
+        if self._closed:
+            return
+        if self._small_bytes > self._limit:
+            self._overflow()
+            return
+        self._small.append(frame)
+        self._small_bytes += len(frame)
+        self._work.set()
+
+    def post_bulk(self, frame: bytes) -> None:
+        """Queue a frame of a stream whose own credit bounds it."""
+        if self._closed:
+            return
+        if self._bulk_bytes > 2 * self._limit:
+            self._overflow()
+            return
+        self._bulk.append(frame)
+        self._bulk_bytes += len(frame)
+        if self._bulk_bytes >= self._limit:
+            self._room.clear()
+        self._work.set()
+
+    async def send_bulk(self, frame: bytes) -> None:
+        """Queue a frame of a stream, waiting for room."""
+        while not self._room.is_set():
+            await self._room.wait()
+        self.post_bulk(frame)
+
+    async def drain(self, stream: ByteStream) -> None:
+        """Send until cancelled. Each write holds all small frames and one frame of a stream."""
+        while True:
+            if not self._small and not self._bulk:
+                self._work.clear()
+                await self._work.wait()
+            await stream.write(self._batch())
+
+    def close(self) -> None:
+        """Drop what waits, and everything that comes."""
+        self._closed = True
+        self._small.clear()
+        self._bulk.clear()
+        self._room.set()
+
+    def _batch(self) -> bytes:
+        parts, self._small, self._small_bytes = self._small, [], 0
+        if self._bulk:
+            frame = self._bulk.popleft()
+            self._bulk_bytes -= len(frame)
+            parts.append(frame)
+            if self._bulk_bytes < self._limit:
+                self._room.set()
+        return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,210 @@
+"""The primitive fields of the agent's protocol. Reading never trusts a length before it is checked."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any
+
+import attrs
+
+DATA_MAX = 65_536  # bytes of data in one frame of a stream
+WIRE = "wire"
+
+
+class Malformed(Exception):
+    """Bytes that the protocol does not allow."""
+
+
+class Cursor:
+    """Reads a payload from its beginning to its end."""
+
+    __slots__ = ("data", "position")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            Malformed: There are not that many.
+        """
+        end = self.position + count
+        if end > len(self.data):
+            raise Malformed("a payload is too short")
+        piece = self.data[self.position : end]
+        self.position = end
+        return piece
+
+    def number(self, form: struct.Struct) -> int:
+        """Return the next number.
+
+        Raises:
+            Malformed: The payload is too short.
+        """
+        end = self.position + form.size
+        if end > len(self.data):
+            raise Malformed("a payload is too short")
+        (value,) = form.unpack_from(self.data, self.position)
+        self.position = end
+        return int(value)
+
+    def finish(self) -> None:
+        """Check that all was read.
+
+        Raises:
+            Malformed: Bytes are left over.
+        """
+        if self.position != len(self.data):
+            raise Malformed("a payload has bytes left over")
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Kind:
+    """How one field is read from a payload and added to one."""
+
+    read: Callable[[Cursor], Any]
+    write: Callable[[bytearray, Any], None]
+
+
+def _field(kind: Kind) -> Mapping[str, Kind]:
+    return {WIRE: kind}
+
+
+def _number(code: str) -> Kind:
+    form = struct.Struct(">" + code)
+
+    def read(cursor: Cursor) -> int:
+        return cursor.number(form)
+
+    def write(out: bytearray, value: int) -> None:
+        out += form.pack(value)
+
+    return Kind(read=read, write=write)
+
+
+_U8, _U16, _U32, _U64 = _number("B"), _number("H"), _number("I"), _number("Q")
+U8, U16, U32, U64 = _field(_U8), _field(_U16), _field(_U32), _field(_U64)
+I32, I64 = _field(_number("i")), _field(_number("q"))
+
+
+def _read_flag(cursor: Cursor) -> bool:
+    value = cursor.take(1)[0]
+    if value > 1:
+        raise Malformed(f"{value} is neither yes nor no")
+    return value == 1
+
+
+BOOL = _field(Kind(read=_read_flag, write=_U8.write))
+
+
+def enum(base: Mapping[str, Kind], type_: type[IntEnum]) -> Mapping[str, Kind]:
+    """Return a number that must be one of an enum's values."""
+    kind = base[WIRE]
+
+    def read(cursor: Cursor) -> IntEnum:
+        value = kind.read(cursor)
+        try:
+            return type_(value)
+        except ValueError as error:
+            raise Malformed(f"{value} is no {type_.__name__}") from error
+
+    return _field(Kind(read=read, write=kind.write))
+
+
+def raw(count: int) -> Mapping[str, Kind]:
+    """Return a field of exactly so many bytes."""
+
+    def read(cursor: Cursor) -> bytes:
+        return cursor.take(count)
+
+    def write(out: bytearray, value: bytes) -> None:
+        if len(value) != count:
+            raise Malformed(f"{count} bytes are needed, not {len(value)}")
+        out += value
+
+    return _field(Kind(read=read, write=write))
+
+
+def rest(least: int, most: int) -> Mapping[str, Kind]:
+    """Return the bytes up to the payload's end."""
+
+    def check(value: bytes) -> bytes:
+        if not least <= len(value) <= most:
+            raise Malformed(f"{len(value)} bytes of data are outside {least}-{most}")
+        return value
+
+    def read(cursor: Cursor) -> bytes:
+        return check(cursor.take(len(cursor.data) - cursor.position))
+
+    def write(out: bytearray, value: bytes) -> None:
+        out += check(value)
+
+    return _field(Kind(read=read, write=write))
+
+
+def _read_string(cursor: Cursor) -> bytes:
+    value = cursor.take(_U32.read(cursor))
+    if b"\0" in value:
+        raise Malformed("a string holds NUL")
+    return value
+
+
+def _write_string(out: bytearray, value: bytes) -> None:
+    if b"\0" in value:
+        raise Malformed("a string holds NUL")
+    _U32.write(out, len(value))
+    out += value
+
+
+_STRING = Kind(read=_read_string, write=_write_string)
+_TEXT = Kind(
+    read=lambda cursor: _read_string(cursor).decode("utf-8", "replace"),
+    write=lambda out, value: _write_string(out, value.encode("utf-8", "replace")),
+)
+STRING = _field(_STRING)  # arbitrary bytes: paths, arguments, names
+TEXT = _field(_TEXT)  # for people: messages, keys, features
+
+
+def many(count: Mapping[str, Kind], item: Mapping[str, Kind], most: int) -> Mapping[str, Kind]:
+    """Return a counted list; the count is bounded, and each item takes bytes, so a lie ends at the payload's end."""
+    counter, one = count[WIRE], item[WIRE]
+
+    def read(cursor: Cursor) -> tuple[Any, ...]:
+        number = counter.read(cursor)
+        if number > most:
+            raise Malformed(f"a list of {number} is longer than {most}")
+        return tuple([one.read(cursor) for _ in range(number)])
+
+    def write(out: bytearray, value: tuple[Any, ...]) -> None:
+        if len(value) > most:
+            raise Malformed(f"a list of {len(value)} is longer than {most}")
+        counter.write(out, len(value))
+        for element in value:
+            one.write(out, element)
+
+    return _field(Kind(read=read, write=write))
+
+
+def nested(type_: type[Any]) -> Mapping[str, Kind]:
+    """Return a field that is itself a value with fields."""
+    plan = plan_of(type_)
+
+    def read(cursor: Cursor) -> Any:
+        return type_(**{name: kind.read(cursor) for name, kind in plan})
+
+    def write(out: bytearray, value: Any) -> None:
+        for name, kind in plan:
+            kind.write(out, getattr(value, name))
+
+    return _field(Kind(read=read, write=write))
+
+
+def plan_of(type_: type[Any]) -> tuple[tuple[str, Kind], ...]:
+    """Return the fields of a value that travel, in their order."""
+    return tuple(
+        (field.name, field.metadata[WIRE]) for field in attrs.fields(type_) if WIRE in field.metadata
+    )
