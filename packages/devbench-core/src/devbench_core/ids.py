@@ -14,7 +14,7 @@ INSTALLATION = "n"
 PREFIXES = frozenset({CONTAINER, EXEC, INSTANCE, INSTALLATION})
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 RANDOM_LENGTH = 20  # 32**20 = 100 bits: no two will ever meet
-_PATTERN = re.compile(rf"^([a-z]+)_[{ALPHABET}]{{{RANDOM_LENGTH}}}$")
+_PATTERN = re.compile(rf"([a-z]+)_[{ALPHABET}]{{{RANDOM_LENGTH}}}")
 
 
 def new_id(prefix: str) -> str:
@@ -24,7 +24,7 @@ def new_id(prefix: str) -> str:
 
 def is_id(text: str, prefix: str) -> bool:
     """Tell whether a text has the form of an id with this prefix."""
-    match = _PATTERN.match(text)
+    match = _PATTERN.fullmatch(text)
     return match is not None and match.group(1) == prefix
 
 
