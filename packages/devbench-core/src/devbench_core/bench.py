@@ -27,6 +27,7 @@ from devbench_core.execs import Execs
 from devbench_core.files import Files
 from devbench_core.ids import INSTANCE, new_id
 from devbench_core.images import Images
+from devbench_core.tasks import background
 from devbench_core.tool import Tool
 from devbench_core.wiring import Parts, Services, wire
 
@@ -146,7 +147,7 @@ async def open(  # noqa: A001 - read as devbench_core.open
         runtime = await open_runtime(composition.runtimes, context, settings.startup, stack)
         scanners = tuple([await open_chosen(chosen, context, stack) for chosen in composition.scanners])
         instance = new_id(INSTANCE)
-        async with asyncio.TaskGroup() as tasks:
+        async with background() as tasks:
             parts = Parts(
                 settings=settings,
                 registry=composition.registry,

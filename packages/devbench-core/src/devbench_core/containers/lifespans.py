@@ -11,6 +11,7 @@ import structlog
 
 from devbench_core.errors import DevbenchError
 from devbench_core.hookspecs import Lifespan, hookimpl
+from devbench_core.tasks import background
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
@@ -60,7 +61,7 @@ async def _repeating(
             except Exception:
                 log.exception("lifespan.failed", lifespan=name)
 
-    async with asyncio.TaskGroup() as tasks:
+    async with background() as tasks:
         task = tasks.create_task(loop(), name=name)
         try:
             yield
