@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 import structlog
 
+from devbench_core import metrics
 from devbench_core.bounds import bound
 from devbench_core.containers.context import Context
 from devbench_core.containers.links import forget_token
@@ -107,5 +108,6 @@ class Ender:
         except Conflict:
             return await self._context.repository.by_id(container.id) or container
         reason = str(ending.reason) if ending else ""
+        metrics.CONTAINERS_ENDED.labels(reason=reason).inc()
         self._context.emit("container.ended", caller, container.id, {"reason": reason})
         return gone

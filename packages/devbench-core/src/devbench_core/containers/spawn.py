@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 import structlog
 
+from devbench_core import metrics
 from devbench_core.bounds import bound
 from devbench_core.containers.context import Context
 from devbench_core.containers.create import create_request
@@ -48,6 +49,18 @@ class Spawner:
 
     async def spawn(self, request: SpawnRequest, caller: Caller, progress: Progress | None) -> Spawned:
         """Make a container, or return the one that the key already stands for."""
+        begun_s = self._context.clock.monotonic_s()
+        try:
+            spawned = await self._spawn(request, caller, progress)
+        except DevbenchError as error:
+            metrics.SPAWNS.labels(outcome=error.code).inc()
+            raise
+        metrics.SPAWNS.labels(outcome="replayed" if spawned.replayed else "spawned").inc()
+        if not spawned.replayed:
+            metrics.SPAWN_SECONDS.observe(self._context.clock.monotonic_s() - begun_s)
+        return spawned
+
+    async def _spawn(self, request: SpawnRequest, caller: Caller, progress: Progress | None) -> Spawned:
         spec = spec_of(request, self._context.settings)
         key = Key.of(request, caller)
         if key is None:
