@@ -116,6 +116,24 @@ async def test_a_spawn_that_is_cancelled_leaves_nothing(bench: devbench_core.Ben
     await bench.containers.spawn(SpawnRequest(alias="lab"))
 
 
+async def test_a_cancelled_spawn_does_not_fail_those_who_wait_for_the_same_key(
+    bench: devbench_core.Bench, runtime: MoodyRuntime
+):
+    first = asyncio.create_task(bench.containers.spawn(KEY))
+    async with asyncio.timeout(10):
+        while "create" not in runtime.calls:
+            await asyncio.sleep(0.001)
+    second = asyncio.create_task(bench.containers.spawn(KEY))
+    await asyncio.sleep(0)
+    first.cancel()
+    spawned = await second
+    observed = await left(runtime, bench)
+    assert spawned.container.id in observed
+    async with asyncio.timeout(10):
+        while await left(runtime, bench) != [spawned.container.id]:
+            await asyncio.sleep(0.01)
+
+
 async def test_an_alias_is_unique_among_the_living_and_reusable_after(bench: devbench_core.Bench):
     first = await bench.containers.spawn(SpawnRequest(alias="lab"))
     with pytest.raises(Conflict, match="'lab' is taken"):

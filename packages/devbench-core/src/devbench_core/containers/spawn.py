@@ -20,7 +20,7 @@ from devbench_core.containers.policy import enforceable
 from devbench_core.containers.repository import ALIAS_KIND, claim_alias
 from devbench_core.containers.requests import Spawned, SpawnRequest
 from devbench_core.containers.validate import spec_of
-from devbench_core.errors import Conflict, DevbenchError, TimedOut
+from devbench_core.errors import Cancelled, Conflict, DevbenchError, TimedOut
 from devbench_core.ids import CONTAINER, new_id
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerSpec, EndReason, Status
@@ -84,7 +84,10 @@ class Spawner:
         mine = self._under_way.get(key.record_key)
         if mine is not None:
             await self._context.keys.holder(key)  # refuses a different request
-            return await asyncio.shield(mine)
+            try:
+                return await asyncio.shield(mine)
+            except Cancelled:
+                return None  # whoever began it went away: begin anew
         deadline = self._context.clock.monotonic_s() + self._context.settings.containers.spawn_timeout_s
         while True:
             holder = await self._context.keys.holder(key)
@@ -193,5 +196,7 @@ class Spawner:
             self._context.tasks.create_task(undo, name=f"undo {container.id}")
 
 
-def _interrupted(container: Container) -> Conflict:
-    return Conflict(f"the spawn of {container.id!r} was interrupted", hint="repeat the call")
+def _interrupted(container: Container) -> Cancelled:
+    return Cancelled(
+        f"the spawn of {container.id!r} was cancelled by the caller that began it", hint="repeat the call"
+    )
