@@ -177,7 +177,8 @@ def _end_processes(engine: Engine) -> None:
         targets = _processes(engine)
         if not targets:
             return
-        run_as_root(["kill", f"-{int(number)}", *map(str, targets)], timeout_s=COMMAND_TIMEOUT_S)
+        kill = f"kill -{int(number)} {' '.join(map(str, targets))}"  # the shell's own: a small system has no other
+        run_as_root(["sh", "-c", kill], timeout_s=COMMAND_TIMEOUT_S)
         deadline = time.monotonic() + patience_s
         while _processes(engine) and time.monotonic() < deadline:
             _reap()
