@@ -103,8 +103,8 @@ async def _files(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> li
             await mcp.read("mcp.bin", size)
 
         small = size == KIB
-        writers = {"raw engine": raw_write, "Python": our_write}
-        readers = {"raw engine": raw_read, "Python": our_read}
+        writers: dict[str, Step] = {"raw engine": raw_write, "Python": our_write}
+        readers: dict[str, Step] = {"raw engine": raw_read, "Python": our_read}
         if small:
             writers["MCP over HTTP"] = mcp_write
             readers["MCP over HTTP"] = mcp_read

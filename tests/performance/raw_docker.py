@@ -41,13 +41,12 @@ class RawDocker:
             "WorkingDir": "/workspace",
         }
         self.container = await self._client.containers.create(config)
-        await self.container.start()
+        await self.container.start()  # pyright: ignore[reportUnknownMemberType] - aiodocker leaves its keywords open
 
     async def kill(self) -> None:
         """Remove it by force, with its volume."""
         if self.container is not None:
             await self.container.delete(force=True, v=True)
-            await self._client.volumes.get(self._volume)
             volume = aiodocker.docker.DockerVolume(self._client, self._volume)
             await volume.delete()
             self.container = None
@@ -76,7 +75,7 @@ class RawDocker:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-        await self._need().put_archive("/workspace", buffer.getvalue())
+        await self._need().put_archive("/workspace", buffer.getvalue())  # pyright: ignore[reportUnknownMemberType]
 
     def _need(self) -> DockerContainer:
         if self.container is None:

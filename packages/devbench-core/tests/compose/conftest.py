@@ -16,7 +16,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     """Return a function that installs a one-module plugin the way pip does: module, metadata, entry point."""
     site = tmp_path / "site"
     site.mkdir()
-    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
     modules: list[str] = []
 
     def add(name: str, source: str, *, distribution: str = "", version: str = "1.0") -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -20,9 +21,8 @@ def write(folder: Path, text: str) -> Path:
 def faults_of(text: str, tmp_path: Path, **environ: str) -> list[str]:
     with pytest.raises(ConfigurationInvalid) as caught:
         load_settings(write(tmp_path, text), environ=environ)
-    faults = caught.value.details.get("faults", [])
-    assert isinstance(faults, list)
-    return [str(fault) for fault in faults] or [str(caught.value)]
+    faults = cast("list[str]", caught.value.details.get("faults", []))
+    return faults or [str(caught.value)]
 
 
 def test_the_file_is_searched_in_the_working_directory_then_the_user_then_the_system(
