@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 __all__ = ["ToolResult", "call_tool", "error_payload"]
+FRAMES_MAX = 20
 UNKNOWN = "unknown"
 """Label of calls of unknown tools: names that clients invent must not become metrics."""
 
@@ -76,7 +78,9 @@ async def call_tool(
         raise
     except Exception as error:
         TOOL_CALLS.labels(name, DevbenchError.code).inc()
-        log.exception("tool.failed", tool=name, correlation=caller.correlation_id)
+        # Plain frames: a renderer that shows local variables would show secrets.
+        frames = "".join(traceback.format_exception(error, limit=FRAMES_MAX))
+        log.error("tool.failed", tool=name, correlation=caller.correlation_id, frames=frames)  # noqa: TRY400
         raise DevbenchError(
             f"tool {name!r} failed unexpectedly", hint="the host's log tells more; look for tool.failed"
         ) from error
