@@ -18,7 +18,7 @@ from types import FrameType
 
 BOUND_S = 0.25
 TICK_S = 0.02
-_RESPONSIVE_SHARE = 0.5
+_RESPONSIVE_SHARE = 0.3
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -119,5 +119,5 @@ def _excused(frames: list[traceback.FrameSummary]) -> bool:
     for frame in reversed(frames):
         path = Path(frame.filename)
         if path.is_relative_to(_REPOSITORY) and ".venv" not in path.parts:
-            return "src" not in path.parts
+            return "src" not in path.relative_to(_REPOSITORY).parts
     return False
