@@ -80,7 +80,7 @@ async def _stdin() -> AsyncGenerator[_Lines | None]:
         yield None
         return
     private = os.dup(sys.stdin.fileno())
-    null = os.open(os.devnull, os.O_RDONLY)
+    null = os.open(os.devnull, os.O_RDONLY)  # blocks: a device that is always there
     os.dup2(null, sys.stdin.fileno())
     os.close(null)
     loop = asyncio.get_running_loop()

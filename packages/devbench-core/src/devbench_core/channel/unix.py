@@ -69,7 +69,8 @@ async def _connect(path: Path) -> socket.socket:
     address = str(path)
     try:
         if len(os.fsencode(path)) > SUN_PATH_MAX:
-            folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+            folder = os.open(path.parent, flags)  # blocks: no more than looking up a local path
             address = f"/proc/self/fd/{folder}/{path.name}"
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

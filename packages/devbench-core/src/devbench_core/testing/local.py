@@ -113,9 +113,10 @@ class LocalRuntime:
         pid = {"pid": process.pid, "started": start_time(process.pid), "at": datetime.now(UTC).isoformat()}
         await asyncio.to_thread((folder / "pid.json").write_text, json.dumps(pid), "utf-8")
         async with asyncio.timeout(READY_S):
-            while not (folder / "agent.sock").exists():
+            while not (folder / "agent.sock").exists():  # blocks: one look at a local folder
                 if not is_running(process.pid, str(pid["started"])):
-                    raise AgentUnavailable(f"the agent ended at once: {(folder / 'log').read_text()[-500:]}")
+                    text = (folder / "log").read_text("utf-8")  # blocks: a few lines, on failure
+                    raise AgentUnavailable(f"the agent ended at once: {text[-500:]}")
                 await asyncio.sleep(STEP_S)
 
     async def stop(self, ref: str, *, grace_s: float) -> None:
