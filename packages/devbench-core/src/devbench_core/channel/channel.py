@@ -276,7 +276,8 @@ class AgentChannel:
     def _to_exec(self, message: Message) -> None:
         stream = self._execs.get(message.id)
         if stream is not None:
-            stream.take(message)
+            if stream.phase is not Phase.OVER:
+                stream.take(message)
             if stream.phase is Phase.OVER:
                 self._execs.pop(message.id, None)
             return

@@ -309,6 +309,8 @@ class ExecStream:
             self.input_lost = True
             self._cancel_ms = 0
         self._running()
+        if message.state is RunState.RUNNING:
+            self._sink.started()
 
     def _refused(self, message: Refused) -> None:
         if message.type == Start.TYPE:

@@ -61,6 +61,16 @@ class AgentLink:
         self._lies = 0
         self._closed = False
 
+    @property
+    def window_bytes(self) -> int:
+        """How far the agent may be ahead of what was written down."""
+        return self._limits.window_bytes
+
+    @property
+    def request_timeout_s(self) -> float:
+        """How long the agent may take to answer."""
+        return self._limits.request_timeout_s
+
     async def channel(self) -> AgentChannel:
         """Return an open channel; callers that come while it is being opened share the attempt.
 
@@ -104,6 +114,11 @@ class AgentLink:
         self._streams[stream.key] = stream
         channel.resume(stream, found.handle)
         return True
+
+    def forget(self, stream: ExecStream) -> None:
+        """Stop following a command without acknowledging anything: another host goes on with it."""
+        stream.phase = Phase.OVER
+        self._streams.pop(stream.key, None)
 
     def release(self, stream: ExecStream) -> None:
         """Stop following a command; its ending, if it came, is acknowledged as soon as that can be said."""

@@ -88,12 +88,15 @@ class StdinBuffer:
         self._data.clear()
         self._room.set()
 
-    async def add(self, data: bytes) -> None:
-        """Add bytes, waiting while too many are ahead."""
-        for start in range(0, len(data), DATA_MAX):
-            while self.end - self._sent > BUFFER_MAX and not self.closed:
-                self._room.clear()
-                await self._room.wait()
-            if self.closed or self.complete:
-                return
-            self._data += data[start : start + DATA_MAX]
+    async def add(self, piece: bytes) -> None:
+        """Add a piece of at most 64 KiB, waiting while too much is ahead of the command."""
+        while self.end - self._base > BUFFER_MAX and not self.closed:
+            self._room.clear()
+            await self._room.wait()
+        if not self.closed and not self.complete:
+            self._data += piece
+
+
+def pieces(data: bytes) -> list[bytes]:
+    """Cut bytes into pieces that fit a frame."""
+    return [data[start : start + DATA_MAX] for start in range(0, len(data), DATA_MAX)]

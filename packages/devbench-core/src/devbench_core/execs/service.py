@@ -1,24 +1,95 @@
-"""The use case of commands."""
+"""The use case of commands: validate, review, record, run, and answer for it ever after."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import OrderedDict
+
+import structlog
+
+from devbench_core.channel.execstream import ExecStream
+from devbench_core.channel.link import AgentLink
+from devbench_core.channel.stdin import StdinBuffer
+from devbench_core.contracts.store import Record, Remove
+from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError, TimedOut, ValidationFailed
+from devbench_core.execs import endings, foreign, records
+from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.process import ExecProcess
+from devbench_core.execs.run import Run
+from devbench_core.execs.slots import Slots
+from devbench_core.execs.validate import milliseconds, start_of
+from devbench_core.ids import EXEC, new_id
+from devbench_core.journal.journal import Journal
+from devbench_core.journal.log import log_name
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
-from devbench_core.model.execution import Exec, ExecRequest, Page
+from devbench_core.model.event import Request
+from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState, Page
+
+log = structlog.get_logger(__name__)
+LIST_MAX = 1000
+CLOSE_WAIT_S = 5.0
 
 
 class Execs:
-    """Run commands and follow them."""
+    """Run commands and follow them. ``container`` is an id or a living container's alias.
+
+    Every accepted command has exactly one ending, which any host of the installation can be asked for. Output
+    is kept in the store, numbered from 1; what was shown once is never shown differently.
+    """
 
     def __init__(self, context: ExecContext) -> None:
         self._context = context
+        self._slots = Slots(context.limits.concurrent_per_container)
+        self._runs: dict[str, Run] = {}
+        self._recent: OrderedDict[str, Run] = OrderedDict()
+        self._recent_bytes = 0
+        self._adopter = Adopter(context, self._adopted)
+        self._closed = False
 
     async def start(
         self, container: str, request: ExecRequest, *, open_stdin: bool = False, caller: Caller = LOCAL
     ) -> Exec:
-        """Start a command."""
-        raise NotImplementedError
+        """Start a command and return when its program was executed, or could not be.
+
+        A command that could not be executed has its ending already (``failed_to_start``). A caller that is
+        cancelled while it waits here ends the command.
+
+        Args:
+            container: Where.
+            request: What.
+            open_stdin: Keep its input open after ``request.stdin``, for `Process.write`.
+            caller: Who asks.
+
+        Raises:
+            ValidationFailed: A field is wrong; nothing was done.
+            ContainerNotFound: The caller's tenant has no such container.
+            ContainerExited: It has ended.
+            Vetoed: A reviewer refuses.
+            ConcurrencyLimit: As many commands as are allowed run in it.
+            AgentUnavailable: The agent cannot be reached; nothing was started.
+            TimedOut: The agent did not say in time whether it started; it is being ended, and
+                ``details["exec_id"]`` names it.
+        """
+        exec_id = new_id(EXEC)
+        start = start_of(request, exec_id, self._context.limits)
+        found = await self._context.resolve(container, caller)
+        self._context.check(
+            Request(operation="exec.start", caller=caller, container_id=found.id, subject=request)
+        )
+        self._slots.take(found.id)
+        try:
+            link = await self._context.link(found)
+            await link.channel()
+            run = await self._record(exec_id, found, request, caller, open_stdin=open_stdin)
+        except BaseException:
+            self._slots.free(found.id)
+            raise
+        run.link = link
+        run.stream = ExecStream(start, run, window_bytes=link.window_bytes, stdin=run.stdin)
+        await self._launch(run, link, run.stream)
+        return run.record
 
     async def poll(
         self,
@@ -29,45 +100,312 @@ class Execs:
         wait_s: float = 0.0,
         caller: Caller = LOCAL,
     ) -> Page:
-        """Return output after a cursor."""
-        raise NotImplementedError
+        """Return output after a cursor, waiting for some when there is none yet.
+
+        Args:
+            exec_id: Which command.
+            after: The cursor of the last page, 0 for the beginning.
+            max_bytes: Bound of this page, at most ``execs.poll_max_bytes``; one chunk (up to 64 KiB) always
+                fits.
+            wait_s: How long to wait, at most ``execs.poll_max_wait_s``.
+            caller: Who asks.
+
+        Raises:
+            ValidationFailed: A number is negative, or this is no id of a command.
+            ExecNotFound: The caller's tenant has no such command.
+        """
+        limits = self._context.limits
+        if after < 0 or wait_s < 0 or (max_bytes is not None and max_bytes < 1):
+            raise ValidationFailed("after, max_bytes, wait_s", "must not be negative; max_bytes at least 1")
+        size = limits.poll_max_bytes if max_bytes is None else min(max_bytes, limits.poll_max_bytes)
+        deadline = self._context.clock.monotonic_s() + min(wait_s, limits.poll_max_wait_s)
+        while True:
+            run = await self._find(exec_id, caller)
+            rest_s = deadline - self._context.clock.monotonic_s()
+            if isinstance(run, Run):
+                page = await own_page(run, after, size, rest_s)
+            else:
+                page = await foreign.page(self._context.store, run, after, size)
+                if not foreign.says_something(page):
+                    await foreign.pause(rest_s)
+            if foreign.says_something(page) or self._context.clock.monotonic_s() >= deadline:
+                return page
 
     async def wait(self, exec_id: str, *, wait_s: float, caller: Caller = LOCAL) -> Exec:
-        """Wait for the ending."""
-        raise NotImplementedError
+        """Return the record when the command ended, or as it is after the wait (``ending`` is None then).
+
+        Args:
+            exec_id: Which command.
+            wait_s: At most ``execs.poll_max_wait_s``.
+            caller: Who asks.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+        """
+        if wait_s < 0:
+            raise ValidationFailed("wait_s", "must not be negative")
+        return await self._wait(exec_id, min(wait_s, self._context.limits.poll_max_wait_s), caller)
 
     async def cancel(self, exec_id: str, *, caller: Caller = LOCAL) -> Exec:
-        """End the whole process tree."""
-        raise NotImplementedError
+        """End the whole process tree (TERM, a grace, KILL) and return when nothing of it is left. Idempotent.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+            Vetoed: A reviewer refuses.
+            TimedOut: It did not end within the grace and ``execs.cancel_timeout_s``; the agent goes on killing.
+            AgentUnavailable: The agent cannot be reached.
+        """
+        found = await self._find(exec_id, caller)
+        record = found.record if isinstance(found, Run) else records.read(found)
+        if record.ending is not None:
+            return record
+        self._context.check(
+            Request(operation="exec.cancel", caller=caller, container_id=record.container_id, subject=exec_id)
+        )
+        grace_s = self._context.limits.grace_s
+        if isinstance(found, Run) and found.stream is not None:
+            found.stream.cancel(milliseconds(grace_s))
+        else:
+            container = await self._context.find(record.container_id, caller)
+            await foreign.cancel(await self._context.link(container), exec_id, milliseconds(grace_s))
+        seconds = grace_s + self._context.limits.cancel_timeout_s
+        record = await self._wait(exec_id, seconds, caller)
+        if record.ending is None:
+            raise TimedOut(
+                f"command {exec_id!r} did not end within {seconds:g} s",
+                hint="the agent goes on killing it; kill the container if it must be gone",
+                details={"limit": seconds, "setting": "execs.cancel_timeout_s"},
+            )
+        return record
 
     async def list(self, container: str, *, caller: Caller = LOCAL) -> tuple[Exec, ...]:
-        """Return the commands of a container."""
-        raise NotImplementedError
+        """Return a container's commands, the oldest first, at most a thousand; also of an ended container.
+
+        Raises:
+            ContainerNotFound: The caller's tenant has no such container.
+        """
+        return await self._listed(await self._context.find(container, caller))
 
     async def get(self, exec_id: str, *, caller: Caller = LOCAL) -> Exec:
-        """Return the record of a command."""
-        raise NotImplementedError
+        """Return the record of a command, running or ended.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+        """
+        found = await self._find(exec_id, caller)
+        return found.record if isinstance(found, Run) else records.read(found)
+
+    async def process(self, exec_id: str, *, caller: Caller = LOCAL) -> ExecProcess:
+        """Return a command as a `Process`: its output as an iteration, its input, signals, its ending.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+        """
+        found = await self._find(exec_id, caller)
+        return ExecProcess(self, exec_id, caller, found if isinstance(found, Run) else None)
 
     async def running(self, container: Container) -> tuple[Exec, ...]:
-        """Return the living commands of a container."""
-        raise NotImplementedError
+        """Return the living commands of a container, the oldest first."""
+        return await self._listed(container, records.LIVE)
 
     def is_busy(self, container_id: str) -> bool:
-        """Tell whether a command of this host runs in a container."""
-        raise NotImplementedError
+        """Tell whether this host follows a command in a container."""
+        return self._slots.taken(container_id) > 0
 
     async def recover(self, container: Container) -> None:
-        """Adopt the commands of dead hosts."""
-        raise NotImplementedError
+        """Adopt a container's commands that nobody follows, and give those their ending that are gone.
+
+        One command's trouble does not keep the others from being looked at.
+        """
+        async for found in records.of_container(self._context.store, container.id, records.LIVE):
+            if found.key in self._runs or not await self._adopter.is_orphan(records.read(found)):
+                continue
+            try:
+                await self._adopter.adopt(container, found)
+            except DevbenchError as error:
+                log.warning("exec.adoption_failed", exec=found.key, error=error.message)
 
     async def end_all(self, container: Container, ending: ContainerEnding) -> None:
-        """Give every command of an ended container its ending."""
-        raise NotImplementedError
+        """Give each living command of an ended container its ending, after the output that did arrive."""
+        now = self._context.clock.now
+        runs = [run for run in self._runs.values() if run.record.container_id == container.id]
+        for run in runs:
+            run.finish(endings.of_container(ending, now(), run.journal.durable_offset))
+        if runs:
+            await asyncio.wait([run.done for run in runs], timeout=CLOSE_WAIT_S)
+        async for found in records.of_container(self._context.store, container.id, records.LIVE):
+            await self._close_record(found, endings.of_container(ending, now()))
 
     async def forget(self, container_id: str) -> None:
-        """Remove all records and journals of a container's commands."""
-        raise NotImplementedError
+        """Remove the records and journals of a container's commands. Safe to repeat."""
+        async for found in records.of_container(self._context.store, container_id):
+            self._drop_recent(found.key)
+            await self._context.store.drop(log_name(found.key))
+            await self._context.store.apply(Remove(kind=records.KIND, key=found.key))
 
     async def aclose(self) -> None:
-        """Write down what is in memory and stop."""
-        raise NotImplementedError
+        """Follow no command any longer. They run on; the next host adopts them and goes on where this one was."""
+        self._closed = True
+        runs = list(self._runs.values())
+        await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in runs))
+
+    async def _record(
+        self, exec_id: str, container: Container, request: ExecRequest, caller: Caller, *, open_stdin: bool
+    ) -> Run:
+        context = self._context
+        record = Exec(
+            id=exec_id,
+            container_id=container.id,
+            tenant=caller.tenant,
+            created_by=caller.subject,
+            argv=tuple(request.argv),
+            cwd="" if request.cwd is None else str(request.cwd),
+            state=ExecState.STARTING,
+            created_at=context.clock.now(),
+            instance=context.instance,
+        )
+        has_stdin = request.stdin is not None or open_stdin
+        length = -1 if open_stdin else (len(request.stdin) if request.stdin is not None else None)
+        record = await records.save(context.store, record, length)
+        run = Run(
+            context,
+            record,
+            self._journal(exec_id),
+            caller=caller,
+            stdin_bytes=length,
+            over=self._over,
+        )
+        run.stdin = StdinBuffer(request.stdin or b"", complete=not open_stdin) if has_stdin else None
+        self._runs[exec_id] = run
+        return run
+
+    async def _launch(self, run: Run, link: AgentLink, stream: ExecStream) -> None:
+        """Send START and wait until the program was executed."""
+        seconds = link.request_timeout_s
+        try:
+            async with asyncio.timeout(seconds):
+                await link.start(stream)
+                await asyncio.shield(run.begun)
+        except TimeoutError as error:
+            stream.cancel(0)
+            raise TimedOut(
+                f"the agent did not say within {seconds:g} s whether command {run.record.id!r} started",
+                hint="it is being ended; ask for it by its id",
+                details={"exec_id": run.record.id, "limit": seconds, "setting": "channel.request_timeout_s"},
+            ) from error
+        except AgentUnavailable as error:
+            self._refuse(run, ExecReason.LOST, f"nothing was started: {error.message}")
+            raise
+        except asyncio.CancelledError:
+            if stream.handle:
+                stream.cancel(0)
+            else:
+                self._refuse(run, ExecReason.CANCELLED, "its caller went away before it was started")
+            raise
+
+    def _refuse(self, run: Run, reason: ExecReason, message: str) -> None:
+        run.finish(ExecEnding(reason=reason, message=message, at=self._context.clock.now()))
+
+    def _journal(self, exec_id: str) -> Journal:
+        limits = self._context.limits
+        return Journal(
+            exec_id,
+            self._context.store,
+            batch_bytes=limits.journal_batch_bytes,
+            memory_bytes=limits.journal_memory_bytes,
+        )
+
+    def _adopted(self, record: Exec, journal: Journal, stdin_bytes: int | None) -> Run:
+        self._slots.adopt(record.container_id)
+        run = Run(self._context, record, journal, caller=None, stdin_bytes=stdin_bytes, over=self._over)
+        self._runs[record.id] = run
+        return run
+
+    def _over(self, run: Run) -> None:
+        """A command is followed no longer: free its slot, keep it for quick answers if it ended."""
+        self._runs.pop(run.record.id, None)
+        self._slots.free(run.record.container_id)
+        if run.record.ending is None:
+            return
+        self._recent[run.record.id] = run
+        self._recent_bytes += run.journal.memory_bytes
+        limits = self._context.limits
+        while self._recent and (
+            len(self._recent) > limits.ended_memory or self._recent_bytes > limits.ended_memory_bytes
+        ):
+            self._drop_recent(next(iter(self._recent)))
+
+    def _drop_recent(self, exec_id: str) -> None:
+        run = self._recent.pop(exec_id, None)
+        if run is not None:
+            self._recent_bytes -= run.journal.memory_bytes
+
+    async def _find(self, exec_id: str, caller: Caller) -> Run | Record:
+        """Return what this host knows, else the record; a command that nobody follows is adopted."""
+        run = self._runs.get(exec_id) or self._recent.get(exec_id)
+        if run is not None:
+            if run.record.tenant != caller.tenant:
+                raise records.not_found(exec_id)
+            return run
+        found = await records.load(self._context.store, exec_id, caller)
+        record = records.read(found)
+        if self._closed or not await self._adopter.is_orphan(record):
+            return found
+        return await self._rescue(record, found, caller)
+
+    async def _rescue(self, record: Exec, found: Record, caller: Caller) -> Run | Record:
+        run = self._runs.get(record.id)
+        if run is not None:
+            return run
+        container = await self._context.find(record.container_id, caller)
+        try:
+            if container.ending is None:
+                return await self._adopter.adopt(container, found) or found
+            await self._close_record(found, endings.of_container(container.ending, self._context.clock.now()))
+        except AgentUnavailable as error:
+            log.warning("exec.adoption_failed", exec=record.id, error=error.message)
+        return await records.load(self._context.store, record.id, caller)
+
+    async def _close_record(self, found: Record, ending: ExecEnding) -> None:
+        record = records.read(found)
+        try:
+            if record.ending is None and record.id not in self._runs:
+                await records.save(
+                    self._context.store, records.ended(record, ending), records.stdin_bytes(found)
+                )
+        except Conflict:
+            return  # somebody else gave it its ending
+
+    async def _wait(self, exec_id: str, wait_s: float, caller: Caller) -> Exec:
+        deadline = self._context.clock.monotonic_s() + wait_s
+        while True:
+            found = await self._find(exec_id, caller)
+            rest_s = deadline - self._context.clock.monotonic_s()
+            if isinstance(found, Run):
+                if not found.done.done() and rest_s > 0:
+                    await asyncio.wait([found.done], timeout=rest_s)
+                record = found.record
+            else:
+                record = records.read(found)
+                if record.ending is None:
+                    await foreign.pause(rest_s)
+            if record.ending is not None or self._context.clock.monotonic_s() >= deadline:
+                return record
+
+    async def _listed(self, container: Container, *terms: str) -> tuple[Exec, ...]:
+        found: list[Exec] = []
+        async for record in records.of_container(self._context.store, container.id, *terms):
+            run = self._runs.get(record.key)
+            found.append(run.record if run is not None else records.read(record))
+            if len(found) >= LIST_MAX:
+                break
+        return tuple(sorted(found, key=lambda record: (record.created_at, record.id)))
+
+
+async def own_page(run: Run, after: int, max_bytes: int, wait_s: float) -> Page:
+    """Return a page of a command that this host follows or followed."""
+    await run.journal.wait(after, wait_s)
+    chunks = await run.journal.read(after, max_bytes)
+    cursor = chunks[-1].seq if chunks else after
+    ending = run.record.ending if run.done.done() and cursor >= run.journal.last_seq else None
+    return Page(chunks=chunks, cursor=cursor, ending=ending)

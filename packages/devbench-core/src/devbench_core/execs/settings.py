@@ -70,3 +70,6 @@ class ExecLimits(BaseModel):
         le=100_000,
         description="How many ended commands are kept in memory for quick answers.",
     )
+    ended_memory_bytes: int = Field(
+        16 * MIB, ge=0, description="Output of ended commands that is kept in memory for quick answers."
+    )

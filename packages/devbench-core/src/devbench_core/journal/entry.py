@@ -36,9 +36,7 @@ def from_entry(entry: LogEntry) -> Kept:
         StoreFailed: It was not written by `to_entry`.
     """
     try:
-        version, stream, end, lost = FORM.unpack_from(entry.data)
-        if version != VERSION:
-            raise ValueError(f"version {version}")
+        _, stream, end, lost = FORM.unpack_from(entry.data)
         name = StreamName(stream)
     except (struct.error, ValueError) as error:
         raise StoreFailed(

@@ -13,7 +13,6 @@ from contextlib import suppress
 import attrs
 
 from devbench_core.contracts.store import Store
-from devbench_core.execs.settings import ExecLimits
 from devbench_core.journal.entry import Kept, to_entry
 from devbench_core.journal.log import log_name, read_chunks
 from devbench_core.model.execution import Chunk, StreamName
@@ -39,17 +38,26 @@ class Journal:
     Args:
         exec_id: Names the log.
         store: Keeps it.
-        limits: Bounds.
+        batch_bytes: Written in one step.
+        memory_bytes: Kept in memory for readers.
         seq: Of the last chunk that the store has, for a command that is adopted.
         offset: The agent's offset just after it.
     """
 
     def __init__(
-        self, exec_id: str, store: Store, limits: ExecLimits, *, seq: int = 0, offset: int = 0
+        self,
+        exec_id: str,
+        store: Store,
+        *,
+        batch_bytes: int,
+        memory_bytes: int,
+        seq: int = 0,
+        offset: int = 0,
     ) -> None:
         self._log = log_name(exec_id)
         self._store = store
-        self._limits = limits
+        self._batch_max = batch_bytes
+        self._ring_max = memory_bytes
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
         self._batch: list[Kept] = []
@@ -68,7 +76,7 @@ class Journal:
     @property
     def is_full(self) -> bool:
         """Whether a whole batch waits to be written."""
-        return self._pending_bytes >= self._limits.journal_batch_bytes
+        return self._pending_bytes >= self._batch_max
 
     @property
     def memory_bytes(self) -> int:
@@ -107,7 +115,7 @@ class Journal:
             self._ring_bytes += len(kept.chunk.data) + CHUNK_COST
         self.last_seq = batch[-1].chunk.seq
         self.durable_offset = batch[-1].end
-        while self._ring_bytes > self._limits.journal_memory_bytes and self._ring:
+        while self._ring_bytes > self._ring_max and self._ring:
             self._ring_bytes -= len(self._ring.popleft().data) + CHUNK_COST
         self._wake()
 
@@ -153,7 +161,7 @@ class Journal:
     def _take_batch(self) -> list[Kept]:
         batch: list[Kept] = []
         size, seq = 0, self.last_seq
-        while self._pending and (not batch or size < self._limits.journal_batch_bytes):
+        while self._pending and (not batch or size < self._batch_max):
             piece = self._pending.popleft()
             seq += 1
             size += piece.size + CHUNK_COST

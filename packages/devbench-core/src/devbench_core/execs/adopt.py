@@ -1,0 +1,98 @@
+"""Takes over the commands of hosts that died."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import attrs
+import structlog
+
+from devbench_core.channel.exec_messages import Start
+from devbench_core.channel.execstream import ExecStream
+from devbench_core.channel.stdin import StdinBuffer
+from devbench_core.contracts.store import Record
+from devbench_core.errors import AgentUnavailable, Conflict, ContainerExited
+from devbench_core.execs import endings, records
+from devbench_core.execs.context import ExecContext
+from devbench_core.execs.run import Run
+from devbench_core.journal.journal import Journal
+from devbench_core.journal.log import find_end, log_name
+from devbench_core.model.container import Container
+from devbench_core.model.execution import Exec
+
+log = structlog.get_logger(__name__)
+MakeRun = Callable[[Exec, Journal, int | None], Run]
+
+
+class Adopter:
+    """Adopts one command at a time, each only once."""
+
+    def __init__(self, context: ExecContext, make: MakeRun) -> None:
+        self._context = context
+        self._make = make
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def is_orphan(self, record: Exec) -> bool:
+        """Tell whether nobody follows a living command: its host is dead, or is this one and lost track of it."""
+        if record.ending is not None:
+            return False
+        return record.instance == self._context.instance or not await self._context.alive(record.instance)
+
+    async def adopt(self, container: Container, found: Record) -> Run | None:
+        """Go on with a command, or give it its ending; None when another host was first.
+
+        Raises:
+            AgentUnavailable: The agent cannot be reached now; it stays an orphan.
+        """
+        lock = self._locks.setdefault(found.key, asyncio.Lock())
+        try:
+            async with lock:
+                return await self._adopt(container, found)
+        finally:
+            if not lock.locked():
+                self._locks.pop(found.key, None)
+
+    async def _adopt(self, container: Container, found: Record) -> Run | None:
+        context, stdin = self._context, records.stdin_bytes(found)
+        record = attrs.evolve(records.read(found), instance=context.instance)
+        try:
+            record = await records.save(context.store, record, stdin)
+        except Conflict:
+            return None
+        seq, offset = await find_end(context.store, log_name(record.id))
+        journal = Journal(
+            record.id,
+            context.store,
+            batch_bytes=context.limits.journal_batch_bytes,
+            memory_bytes=context.limits.journal_memory_bytes,
+            seq=seq,
+            offset=offset,
+        )
+        run = self._make(record, journal, stdin)
+        await self._connect(container, run, stdin, offset)
+        log.info("exec.adopted", exec=record.id, container=container.id, offset=offset)
+        return run
+
+    async def _connect(self, container: Container, run: Run, stdin: int | None, offset: int) -> None:
+        now = self._context.clock.now
+        try:
+            run.link = await self._context.link(container)
+            run.stdin = None if stdin is None else StdinBuffer.orphaned(None if stdin < 0 else stdin)
+            run.stream = ExecStream(
+                Start(key=run.record.id, flags=0, argv=(b"?",)),
+                run,
+                window_bytes=run.link.window_bytes,
+                stdin=run.stdin,
+                offset=offset,
+            )
+            if not await run.link.adopt(run.stream):
+                run.finish(endings.of_loss("the agent does not know it any more", now(), offset))
+        except ContainerExited:
+            if container.ending is not None:
+                run.finish(endings.of_container(container.ending, now(), offset))
+            else:
+                run.finish(endings.of_loss("its container ended", now(), offset))
+        except AgentUnavailable:
+            await run.stop(0)
+            raise

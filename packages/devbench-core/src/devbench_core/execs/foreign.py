@@ -1,0 +1,43 @@
+"""Commands that another host follows: read from the store, cancelled on a channel of our own."""
+
+from __future__ import annotations
+
+import asyncio
+
+from devbench_core.channel.exec_messages import Cancel
+from devbench_core.channel.link import AgentLink
+from devbench_core.contracts.store import Record, Store
+from devbench_core.execs import records
+from devbench_core.journal.log import log_name, read_chunks
+from devbench_core.model.execution import Page
+
+LOOK_EVERY_S = 0.1  # how often the store is asked for news of another host's command
+
+
+async def page(store: Store, record: Record, after: int, max_bytes: int) -> Page:
+    """Return a page from the store. The record was read first, so its ending means that all output is there."""
+    chunks = await read_chunks(store, log_name(record.key), after, max_bytes)
+    cursor = chunks[-1].seq if chunks else after
+    ending = records.read(record).ending
+    if ending is not None and chunks and await store.read(log_name(record.key), after=cursor, limit=1):
+        ending = None
+    return Page(chunks=chunks, cursor=cursor, ending=ending)
+
+
+def says_something(found: Page) -> bool:
+    """Tell whether a page is worth returning before the time is over."""
+    return bool(found.chunks) or found.ending is not None
+
+
+async def pause(rest_s: float) -> None:
+    """Wait a little before the store is asked again, not beyond the rest of the time."""
+    if rest_s > 0:
+        await asyncio.sleep(min(LOOK_EVERY_S, rest_s))
+
+
+async def cancel(link: AgentLink, exec_id: str, grace_ms: int) -> None:
+    """Ask the agent to end a command whose frames go to another host."""
+    channel = await link.channel()
+    for entry in await channel.list_execs():
+        if entry.key == exec_id:
+            channel.post(Cancel(id=entry.handle, grace_ms=grace_ms))

@@ -1,0 +1,95 @@
+"""Commands in the store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import attrs
+
+from devbench_core.contracts.store import Put, Record, Store
+from devbench_core.errors import ExecNotFound, StoreFailed
+from devbench_core.ids import EXEC, check_id
+from devbench_core.json_types import JsonValue
+from devbench_core.model.caller import Caller
+from devbench_core.model.execution import Exec, ExecEnding, ExecState
+from devbench_core.records import from_json, to_json
+
+KIND = "exec"
+LIVE = "live"
+ENDED = "ended"
+PAGE = 200
+STDIN = "stdin_bytes"  # beside the record's own fields: length of the input, -1 when open-ended
+NO_STDIN = None
+
+
+def put(record: Exec, stdin_bytes: int | None = NO_STDIN) -> Put:
+    """Return the change that writes a command, expecting the revision it was read at."""
+    data = to_json(attrs.evolve(record, revision=0))
+    if stdin_bytes is not None:
+        data[STDIN] = stdin_bytes
+    return Put(kind=KIND, key=record.id, data=data, terms=terms_of(record), expect=record.revision)
+
+
+def terms_of(record: Exec) -> frozenset[str]:
+    """Return the words a command is found by."""
+    return frozenset({f"container={record.container_id}", LIVE if record.ending is None else ENDED})
+
+
+def read(record: Record) -> Exec:
+    """Return the command of a record."""
+    return attrs.evolve(from_json(Exec, record.data), revision=record.revision)
+
+
+def stdin_bytes(record: Record) -> int | None:
+    """Return the length of a command's input, -1 for an open-ended one, None for none."""
+    value: JsonValue = record.data.get(STDIN)
+    return value if isinstance(value, int) else None
+
+
+async def save(store: Store, record: Exec, stdin: int | None = NO_STDIN) -> Exec:
+    """Write a command and return it with its new revision.
+
+    Raises:
+        Conflict: It changed since it was read.
+    """
+    (saved,) = await store.apply(put(record, stdin))
+    if saved is None:
+        raise StoreFailed(f"the store returned no record for {record.id!r}")
+    return attrs.evolve(record, revision=saved.revision)
+
+
+async def load(store: Store, exec_id: str, caller: Caller) -> Record:
+    """Return the record of a tenant's command.
+
+    Raises:
+        ValidationFailed: This is no id of a command.
+        ExecNotFound: The tenant has no such command.
+    """
+    check_id(exec_id, EXEC, "exec_id")
+    record = await store.get(KIND, exec_id)
+    if record is None or record.data.get("tenant") != caller.tenant:
+        raise not_found(exec_id)
+    return record
+
+
+async def of_container(store: Store, container_id: str, *terms: str) -> AsyncIterator[Record]:
+    """Iterate over the commands of a container that have all these words."""
+    words = frozenset({f"container={container_id}", *terms})
+    cursor = ""
+    while True:
+        page = await store.list(KIND, terms=words, after=cursor, limit=PAGE)
+        for record in page.records:
+            yield record
+        cursor = page.cursor
+        if not cursor:
+            return
+
+
+def ended(record: Exec, ending: ExecEnding) -> Exec:
+    """Return a command with its ending."""
+    return attrs.evolve(record, state=ExecState.ENDED, ending=ending)
+
+
+def not_found(exec_id: str) -> ExecNotFound:
+    """Return the error for a command that the caller does not have."""
+    return ExecNotFound(f"no command {exec_id[:80]!r}", hint="exec ids come from starting a command")

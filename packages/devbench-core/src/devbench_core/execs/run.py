@@ -1,0 +1,254 @@
+"""One command that this host follows: from the agent's frames to the journal, the record, and the one ending."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import attrs
+import structlog
+
+from devbench_core.channel.exec_messages import Ended, Failed
+from devbench_core.channel.execstream import ExecStream
+from devbench_core.channel.link import AgentLink
+from devbench_core.channel.messages import Refused
+from devbench_core.channel.stdin import StdinBuffer
+from devbench_core.errors import Conflict, DevbenchError, StoreFailed
+from devbench_core.execs import endings, records
+from devbench_core.execs.context import ExecContext
+from devbench_core.journal.journal import Journal
+from devbench_core.model.caller import Caller
+from devbench_core.model.event import Event
+from devbench_core.model.execution import Exec, ExecEnding, ExecState, StreamName
+
+log = structlog.get_logger(__name__)
+RECORD_RUNNING_AFTER_S = 0.1  # shorter commands are recorded once less
+STORE_RETRY_FIRST_S = 0.05
+STORE_RETRY_MAX_S = 5.0
+
+
+class Run:
+    """A command under way. Its methods for the channel never wait; one task at a time writes what they left.
+
+    Args:
+        context: The collaborators.
+        record: As it is in the store.
+        journal: Of this command.
+        caller: On whose behalf, None for an adopted one.
+        stdin_bytes: As recorded.
+        over: Called once when this host follows it no longer.
+    """
+
+    def __init__(
+        self,
+        context: ExecContext,
+        record: Exec,
+        journal: Journal,
+        *,
+        caller: Caller | None,
+        stdin_bytes: int | None,
+        over: Callable[[Run], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.context = context
+        self.record = record
+        self.journal = journal
+        self.stream: ExecStream | None = None
+        self.stdin: StdinBuffer | None = None
+        self.link: AgentLink | None = None
+        self.begun: asyncio.Future[None] = loop.create_future()
+        self.done: asyncio.Future[Exec | None] = loop.create_future()
+        self._caller = caller
+        self._stdin_bytes = stdin_bytes
+        self._over = over
+        self._final: ExecEnding | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._flushed_at = 0.0
+        self._state_due: asyncio.TimerHandle | None = None
+        self._state_dirty = False
+
+    def started(self) -> None:
+        """The program has been executed."""
+        self._begin()
+        if self.record.started_at is not None:
+            return  # an earlier host saw it start
+        self.record = attrs.evolve(self.record, state=ExecState.RUNNING, started_at=self.context.clock.now())
+        loop = asyncio.get_running_loop()
+        self._state_due = loop.call_later(RECORD_RUNNING_AFTER_S, self._record_state)
+        self._tell("exec.started")
+
+    def failed(self, ending: Failed) -> None:
+        """It could not be executed."""
+        self.finish(endings.of_failure(ending, self.record.argv[0], self.context.clock.now()))
+
+    def refused(self, reply: Refused) -> None:
+        """The agent would not take it."""
+        self.finish(endings.of_refusal(reply, self.context.clock.now()))
+
+    def output(self, end: int, stream: int, data: bytes) -> None:
+        """More output."""
+        self.journal.add(end, StreamName(stream), data)
+        self._kick()
+
+    def gap(self, start: int, end: int) -> None:
+        """Output was dropped."""
+        self.journal.add_gap(start, end)
+        self._kick()
+
+    def ended(self, ending: Ended) -> None:
+        """It ended."""
+        note = "its host died before it had all its input" if self.stream and self.stream.input_lost else ""
+        self.finish(endings.of_end(ending, self.context.clock.now(), note))
+
+    def lost(self, reason: str) -> None:
+        """Its ending will never be known."""
+        output = self.stream.next_offset if self.stream is not None else 0
+        self.finish(endings.of_loss(reason, self.context.clock.now(), output))
+
+    def detached(self) -> None:
+        """Another host follows it from now on."""
+        self._leave()
+
+    def finish(self, ending: ExecEnding) -> None:
+        """Give it its ending, unless it has one; recorded as soon as its output is."""
+        if self._final is None and not self.done.done():
+            self._final = ending
+            self._kick()
+
+    async def stop(self, wait_s: float) -> None:
+        """Follow it no longer; an ending that is here already is written down within the time."""
+        if self._final is None:
+            self._leave()
+        pump = self._pump
+        if pump is not None:
+            await asyncio.wait([pump], timeout=wait_s)
+            pump.cancel()
+        self._leave()
+
+    def _begin(self) -> None:
+        if not self.begun.done():
+            self.begun.set_result(None)
+
+    def _record_state(self) -> None:
+        self._state_dirty = True
+        self._kick()
+
+    def _kick(self) -> None:
+        """See that somebody writes what is new."""
+        if self._final is not None or self.journal.is_full:
+            self._hurry.set()
+        if self._pump is None and not self.done.done():
+            self._pump = self.context.tasks.create_task(self._write(), name=f"journal {self.record.id}")
+
+    async def _write(self) -> None:
+        """Write until nothing is new. What the store refuses is tried again, and the agent's window waits."""
+        pause = STORE_RETRY_FIRST_S
+        try:
+            while not self.done.done():
+                try:
+                    if not await self._step():
+                        return
+                    pause = STORE_RETRY_FIRST_S
+                except StoreFailed as error:
+                    log.warning("exec.store_failed", exec=self.record.id, error=error.message)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, STORE_RETRY_MAX_S)
+        finally:
+            self._pump = None
+
+    async def _step(self) -> bool:
+        """Write the next thing; return False when nothing is left."""
+        if not self.journal.is_clean:
+            await self._gather()
+            await self.journal.flush()
+            self._flushed_at = asyncio.get_running_loop().time()
+            if self.stream is not None and self._final is None:
+                self.stream.ack(self.journal.durable_offset)
+            return True
+        if self._final is not None:
+            await self._record_ending(self._final)
+            return False
+        if self._state_dirty:
+            self._state_dirty = False
+            await self._save(self.record)
+            return True
+        return False
+
+    async def _gather(self) -> None:
+        """Let output gather into a batch, unless one is full or the ending is there."""
+        rest_s = self._flushed_at + self.context.limits.journal_flush_s - asyncio.get_running_loop().time()
+        if rest_s <= 0 or self._hurry.is_set():
+            if self._final is None and not self.journal.is_full:
+                self._hurry.clear()
+            return
+        try:
+            async with asyncio.timeout(rest_s):
+                await self._hurry.wait()
+        except TimeoutError:
+            return
+
+    async def _record_ending(self, ending: ExecEnding) -> None:
+        """Write the ending exactly once; an ending that is there already holds."""
+        await self._save(records.ended(self.record, ending))
+        if self.done.done():
+            return  # another host has it
+        if self.stream is not None and self.link is not None:
+            self.link.release(self.stream)
+        self.journal.close()
+        self._begin()
+        self.done.set_result(self.record)
+        self._close_timer()
+        self._over(self)
+        final = self.record.ending
+        self._tell("exec.ended", {"reason": str(final.reason) if final else ""})
+
+    async def _save(self, wanted: Exec) -> None:
+        try:
+            self.record = await records.save(self.context.store, wanted, self._stdin_bytes)
+        except Conflict:
+            await self._merge(wanted)
+
+    async def _merge(self, wanted: Exec) -> None:
+        """Somebody else changed the record: an ending holds, and so does another host's adoption."""
+        found = await self.context.store.get(records.KIND, wanted.id)
+        if found is None:
+            self._leave()
+            return
+        current = records.read(found)
+        if current.ending is not None:
+            self.record = current
+        elif current.instance != self.context.instance:
+            self._leave()
+        else:
+            await self._save(attrs.evolve(wanted, revision=current.revision))
+
+    def _leave(self) -> None:
+        """Follow it no longer; it is not ended, and what was not written the agent still has."""
+        if self.done.done():
+            return
+        if self.stream is not None and self.link is not None:
+            self.link.forget(self.stream)
+        self.journal.close()
+        self._begin()
+        self.done.set_result(None)
+        self._close_timer()
+        self._over(self)
+
+    def _close_timer(self) -> None:
+        if self._state_due is not None:
+            self._state_due.cancel()
+
+    def _tell(self, name: str, fields: dict[str, object] | None = None) -> None:
+        event = Event(
+            name=name,
+            at=self.context.clock.now(),
+            caller=self._caller,
+            container_id=self.record.container_id,
+            exec_id=self.record.id,
+            fields=fields or {},
+        )
+        try:
+            self.context.emit(event)
+        except DevbenchError:
+            log.exception("exec.event_failed", event_name=name)

@@ -1,0 +1,106 @@
+"""Turns a request into the START of the agent's protocol, or refuses it by naming the field and the limit."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+
+from devbench_core.channel.codes import StartFlag
+from devbench_core.channel.exec_messages import ARGUMENTS_MAX, Start
+from devbench_core.errors import ValidationFailed
+from devbench_core.execs.settings import ExecLimits
+from devbench_core.model.execution import ExecRequest
+
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+CWD_MAX_BYTES = 4095
+
+
+def start_of(request: ExecRequest, exec_id: str, limits: ExecLimits) -> Start:
+    """Validate a request.
+
+    Raises:
+        ValidationFailed: A field is wrong; nothing was done.
+    """
+    argv = _argv(request.argv, limits.argv_max_bytes)
+    if request.stdin is not None and len(request.stdin) > limits.stdin_max_bytes:
+        raise _too_big("stdin", len(request.stdin), limits.stdin_max_bytes, "execs.stdin_max_bytes")
+    timeout_s = _seconds("timeout_s", request.timeout_s, limits.max_timeout_s)
+    if timeout_s is None:
+        timeout_s = limits.default_timeout_s
+    return Start(
+        key=exec_id,
+        flags=StartFlag.INHERIT_ENV,
+        timeout_ms=0 if timeout_s is None else milliseconds(min(timeout_s, limits.max_timeout_s)),
+        grace_ms=milliseconds(grace_of(request, limits)),
+        spool_bytes=limits.spool_bytes,
+        cwd=b"" if request.cwd is None else _text("cwd", str(request.cwd), CWD_MAX_BYTES),
+        argv=argv,
+        env=_env(request.env, limits.env_max_bytes),
+    )
+
+
+def grace_of(request: ExecRequest, limits: ExecLimits) -> float:
+    """Return the time from TERM to KILL in seconds."""
+    if request.grace_s is None:
+        return limits.grace_s
+    if not 0 <= request.grace_s <= limits.max_timeout_s:
+        raise ValidationFailed(
+            "grace_s", f"must be 0-{limits.max_timeout_s:g} seconds", limit=limits.max_timeout_s
+        )
+    return request.grace_s
+
+
+def milliseconds(seconds: float) -> int:
+    """Return whole milliseconds, at least one for what is above nothing."""
+    return math.ceil(seconds * 1000)
+
+
+def _argv(argv: tuple[str, ...], most: int) -> tuple[bytes, ...]:
+    if isinstance(argv, str) or not argv:
+        raise ValidationFailed("argv", "must be a list of strings with at least the program")
+    if len(argv) > ARGUMENTS_MAX:
+        raise ValidationFailed("argv", f"has {len(argv)} strings, at most {ARGUMENTS_MAX} are allowed")
+    if not argv[0]:
+        raise ValidationFailed("argv", "the program's name is empty")
+    words = tuple([_text("argv", word, most) for word in argv])
+    size = sum(len(word) + 1 for word in words)
+    if size > most:
+        raise _too_big("argv", size, most, "execs.argv_max_bytes")
+    return words
+
+
+def _env(env: dict[str, str], most: int) -> tuple[bytes, ...]:
+    for name in env:
+        if not ENV_NAME.fullmatch(name):
+            raise ValidationFailed("env", f"{name[:80]!r} is not a name of a variable")
+    pairs = tuple([name.encode() + b"=" + _text(f"env.{name}", value, most) for name, value in env.items()])
+    size = sum(len(pair) + 1 for pair in pairs)
+    if size > most:
+        raise _too_big("env", size, most, "execs.env_max_bytes")
+    return pairs
+
+
+def _text(field: str, text: str, most: int) -> bytes:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers need not be typed
+        raise ValidationFailed(field, "must be text")
+    if "\0" in text:
+        raise ValidationFailed(field, "contains NUL")
+    try:
+        data = os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise ValidationFailed(field, "contains characters that cannot be encoded") from error
+    if len(data) > most:
+        raise _too_big(field, len(data), most, "")
+    return data
+
+
+def _seconds(field: str, value: float | None, most: float) -> float | None:
+    if value is not None and not 0 < value <= most:
+        raise ValidationFailed(field, f"must be above 0 and at most {most:g} seconds", limit=most)
+    return value
+
+
+def _too_big(field: str, size: int, most: int, setting: str) -> ValidationFailed:
+    hint = f"the limit is {setting}" if setting else ""
+    return ValidationFailed(field, f"is {size} bytes, at most {most} are allowed", hint=hint, limit=most)

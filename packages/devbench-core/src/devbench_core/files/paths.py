@@ -1,0 +1,98 @@
+"""What a path may look like, before any container is asked. The agent resolves it for real beneath the workspace.
+
+The rules: text or a POSIX path; not empty; no NUL; relative to the workspace, or absolute beneath ``/workspace``;
+``.`` and repeated slashes mean nothing; ``..`` is resolved by the text alone and may not lead out at any point; each
+name at most 255 bytes and the whole at most 4095. Names that are not UTF-8 travel as surrogate escapes, as in Python.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePosixPath
+
+from devbench_core.errors import PathOutside, ValidationFailed
+from devbench_core.files.settings import FileLimits
+from devbench_core.model.container import WORKSPACE
+
+Path = str | PurePosixPath
+_ROOT = WORKSPACE.parts[1:]
+
+
+def relative_path(path: Path, limits: FileLimits) -> bytes:
+    """Return a path relative to the workspace, as bytes; empty for the workspace itself.
+
+    Raises:
+        ValidationFailed: It is no path, or too long.
+        PathOutside: It leads out of the workspace.
+    """
+    text = _text(path)
+    names = _resolve([name for name in text.split("/") if name not in {"", "."}], text)
+    if text.startswith("/"):
+        names = _beneath_workspace(names, text)
+    return _encode(names, limits)
+
+
+def absolute_path(relative: bytes) -> PurePosixPath:
+    """Return a path beneath the workspace as callers see it."""
+    return WORKSPACE / os.fsdecode(relative)
+
+
+def _text(path: Path) -> str:
+    if not isinstance(path, str | PurePosixPath):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValidationFailed("path", "must be text")
+    text = str(path)
+    if not text:
+        raise ValidationFailed("path", "is empty", hint="the workspace itself is '.'")
+    if "\0" in text:
+        raise ValidationFailed("path", "contains NUL")
+    return text
+
+
+def _resolve(names: list[str], text: str) -> list[str]:
+    """Apply each ``..`` to the names before it."""
+    kept: list[str] = []
+    for name in names:
+        if name != "..":
+            kept.append(name)
+        elif kept:
+            kept.pop()
+        else:
+            raise outside(text)
+    return kept
+
+
+def _beneath_workspace(names: list[str], text: str) -> list[str]:
+    if tuple(names[: len(_ROOT)]) != _ROOT:
+        raise outside(text)
+    return names[len(_ROOT) :]
+
+
+def _encode(names: list[str], limits: FileLimits) -> bytes:
+    try:
+        parts = [os.fsencode(name) for name in names]
+    except UnicodeEncodeError as error:
+        raise ValidationFailed("path", "contains characters that cannot be encoded") from error
+    longest = max((len(part) for part in parts), default=0)
+    if longest > limits.name_max_bytes:
+        raise ValidationFailed(
+            "path",
+            f"has a name of {longest} bytes, at most {limits.name_max_bytes} are allowed",
+            limit=longest,
+        )
+    whole = b"/".join(parts)
+    if len(whole) > limits.path_max_bytes:
+        raise ValidationFailed(
+            "path",
+            f"is {len(whole)} bytes long, at most {limits.path_max_bytes} are allowed",
+            limit=limits.path_max_bytes,
+        )
+    return whole
+
+
+def outside(text: str) -> PathOutside:
+    """Return the error for a path that leads out."""
+    return PathOutside(
+        f"{text[:200]!r} leads out of the workspace",
+        hint=f"use a path beneath {WORKSPACE}, or one relative to it",
+        details={"path": text[:1000]},
+    )
