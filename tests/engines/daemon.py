@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from engines import signals
 from engines.api import DockerApi
 from engines.install import ADMIN_FOLDERS, find_program
-from engines.privilege import as_root, run_as_root
+from engines.privilege import PrivilegeMissingError, as_root, can_be_root, run_as_root
 from engines.progress import say
 
 START_TIMEOUT_S = 60
@@ -48,8 +49,14 @@ def start(folder: Path, *, owner_pid: int) -> Engine:
         owner_pid: the process with whose end the engine is an orphan; 0 when it shall stay.
 
     Raises:
+        PrivilegeMissingError: this user cannot start one; the message has the command to run.
         RuntimeError: it ended or did not answer in time; the message has the end of its log.
     """
+    if not can_be_root():
+        raise PrivilegeMissingError(
+            "no Docker engine answers, and starting one needs root; run this once, then try again:\n"
+            f'  sudo "{sys.executable}" "{Path(__file__).parent}" up'
+        )
     folder.mkdir(parents=True, exist_ok=True)
     say(f"starting a private Docker engine in {folder}")
     engine = Engine(folder=str(folder), bridge=_make_bridge(), owner_pid=owner_pid)
@@ -107,7 +114,7 @@ def _argv(folder: Path, bridge: str) -> list[str]:
         "--exec-root", str(folder / "exec"),
         "--pidfile", str(folder / "docker.pid"),
         "--host", f"unix://{folder}/docker.sock",
-        "--group", str(os.getgid()),
+        "--group", os.environ.get("SUDO_GID", str(os.getgid())),
         "--bridge", bridge,
         "--iptables=false",
         "--ip-masq=false",

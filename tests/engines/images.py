@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engines.api import DockerApi
 from engines.install import find_program
-from engines.places import cache_folder
+from engines.places import SHARED_CACHE, cache_folder
 from engines.privilege import as_root, run_as_root
 from engines.progress import say
 
@@ -51,8 +51,9 @@ class Recipe:
 
     @property
     def tar(self) -> Path:
-        """Where its root file system is kept."""
-        return cache_folder() / f"{self.name}-{self.key}.tar"
+        """Where its root file system is kept: where root has built it already, else in our own cache."""
+        name = f"{self.name}-{self.key}.tar"
+        return SHARED_CACHE / name if (SHARED_CACHE / name).exists() else cache_folder() / name
 
 
 def image_reference(name: str) -> str:

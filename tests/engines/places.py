@@ -11,6 +11,9 @@ PRIVATE_PREFIX = "devbench-test-"
 PRIVATE_PARENT = Path("/var/tmp")  # private folders below it are made by mkdtemp
 
 
+SHARED_CACHE = Path("/var/cache/devbench-test")
+
+
 def cache_folder() -> Path:
     """Return the folder of downloaded and built things that are worth keeping between runs.
 
@@ -19,5 +22,5 @@ def cache_folder() -> Path:
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen)
     if os.geteuid() == 0:
-        return Path("/var/cache/devbench-test")
+        return SHARED_CACHE
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "devbench-test"

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -86,3 +86,21 @@ def test_a_recipe_is_known_by_its_name_only():
     assert recipe("busybox").reference == "devbench-test/busybox:latest"
     with pytest.raises(KeyError):
         recipe("windows")
+
+
+def test_without_root_the_command_that_needs_it_is_said(
+    as_ordinary_user: Callable[[Sequence[str]], list[str]], tmp_path: Path
+):
+    script = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from engines import daemon\n"
+        "from engines.privilege import PrivilegeMissingError\n"
+        "try:\n    daemon.start(daemon.Path('/nowhere'), owner_pid=0)\n"
+        "except PrivilegeMissingError as error:\n    print(error)\n"
+    )
+    argv = as_ordinary_user([sys.executable, "-c", script])
+    environment = {**os.environ, "PATH": str(tmp_path)} if os.geteuid() else os.environ
+    done = subprocess.run(
+        argv, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert f'sudo "{sys.executable}" "{REPOSITORY}/tests/engines" up' in done.stdout, done.stderr
