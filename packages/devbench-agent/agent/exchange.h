@@ -1,0 +1,11 @@
+/* Giving a finished temporary file its name, conditionally and at once. */
+#pragma once
+#include <stdbool.h>
+#include <sys/stat.h>
+
+void exchange_init(bool by_kernel);
+bool exchange_is_atomic(void);
+/* All return 0 or -1 with errno. EEXIST: somebody was there first. */
+int exchange_create(int folder, const char *temp, const char *name);
+/* Only while `name` still is `before`; ESTALE: it is not. */
+int exchange_conditional(int folder, const char *temp, const char *name, const struct stat *before);

@@ -1,0 +1,85 @@
+/* File requests: each is a job that is taken forward in short steps between polls. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "channel.h"
+#include "etag.h"
+#include "limits.h"
+#include "util.h"
+
+enum step { STEP_MORE, STEP_WAIT, STEP_DONE }; /* go on at once; wait for data, window, room or `wake`; over */
+
+#define TEMP_NAME 48
+
+struct job {
+    uint8_t type; /* the request's frame type; 0: free; JOB_SWEEP */
+    struct channel *channel;
+    uint32_t request;
+    unsigned stage;
+    uint64_t wake; /* NEVER: nothing to wait for but other events */
+    uint64_t settle_until;
+    int fd, folder, top;
+    bool created, ended;
+    uint32_t flags, mode;
+    uint64_t offset, size, limit, done;
+    struct stat st;
+    char leaf[NAME_BYTES + 1];
+    char temp[TEMP_NAME];  /* exists in `folder` while not empty */
+    char inner[NAME_BYTES + 1];
+    char etag[ETAG_TEXT];
+    char path[PATH_BYTES + 1];
+    pid_t helper;
+    int helper_answer; /* -1 while it runs, else an errno or 0 */
+    void *map;
+    size_t map_bytes;
+    uint32_t count, next;
+    bool more;
+};
+
+#define JOB_SWEEP 0xFFu
+
+void jobs_init(void);
+void job_request(struct channel *c, const struct frame *f);
+void job_data(struct channel *c, const struct frame *f);
+void job_window(struct channel *c, const struct frame *f);
+void job_write_end(struct channel *c, const struct frame *f);
+void job_abort(struct channel *c, const struct frame *f);
+uint64_t jobs_run(uint64_t now);
+void jobs_abort(struct channel *c);
+void jobs_reaped(pid_t pid, int status);
+bool jobs_own_helper(pid_t pid);
+pid_t job_helper(size_t slot);
+
+/* For the kinds of jobs. */
+typedef bool job_parser(struct job *j, struct rd *r);
+typedef enum step job_stepper(struct job *j);
+enum step job_fail(struct job *j, int error);       /* sends FILE_ERROR, gives STEP_DONE */
+enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag, const char *message);
+bool job_path(struct job *j, struct rd *r);
+void job_temp_name(char name[TEMP_NAME]);
+/* The etag of st into j->etag; false: not settled, j->wake says when to look again. Not a file: empty. */
+bool job_settle(struct job *j, const struct stat *st);
+void put_stat(struct job *j, const struct stat *st, int folder, const char *name);
+int job_make_folders(const char *path);
+mode_t job_umask(void);
+/* Flush a descriptor to disk in a process of its own; its answer comes in helper_answer. */
+bool job_sync(struct job *j, int fd);
+
+bool stat_parse(struct job *j, struct rd *r);
+enum step stat_step(struct job *j);
+bool mkdir_parse(struct job *j, struct rd *r);
+enum step mkdir_step(struct job *j);
+bool read_parse(struct job *j, struct rd *r);
+enum step read_step(struct job *j);
+bool write_parse(struct job *j, struct rd *r);
+enum step write_step(struct job *j);
+enum step write_data(struct job *j, const uint8_t *p, size_t n);
+bool dir_parse(struct job *j, struct rd *r);
+enum step dir_step(struct job *j);
+bool delete_parse(struct job *j, struct rd *r);
+enum step delete_step(struct job *j);
+void delete_put_back(struct job *j);
+enum step sweep_step(struct job *j);

@@ -1,0 +1,55 @@
+/* STAT and MKDIR. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "job.h"
+#include "resolve.h"
+#include "util.h"
+
+enum { STAT_FOLLOW = 1, MKDIR_PARENTS = 1, MKDIR_MAY_EXIST = 2, MODE_DEFAULT = 0755 };
+
+bool stat_parse(struct job *j, struct rd *r) {
+    j->flags = rd_u32(r);
+    return job_path(j, r) && j->flags <= STAT_FOLLOW;
+}
+
+static enum step answer(struct job *j, enum frame_type type) {
+    struct stat st;
+    if (fstatat(j->folder, j->leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) return job_fail(j, errno);
+    if (!job_settle(j, &st)) return STEP_WAIT;
+    frame_begin(j->channel, type, j->request);
+    if (type == F_MADE) put_u8(j->channel, j->created);
+    put_stat(j, &st, j->folder, j->leaf);
+    frame_end(j->channel);
+    return STEP_DONE;
+}
+
+enum step stat_step(struct job *j) {
+    if (j->folder < 0)
+        j->folder = j->flags & STAT_FOLLOW ? resolve_target(j->path, j->leaf) : resolve_parent(j->path, j->leaf);
+    if (j->folder < 0) return job_fail(j, errno);
+    return answer(j, F_STATED);
+}
+
+bool mkdir_parse(struct job *j, struct rd *r) {
+    bool parsed = job_path(j, r);
+    j->flags = rd_u32(r);
+    j->mode = rd_u32(r);
+    return parsed && j->flags <= (MKDIR_PARENTS | MKDIR_MAY_EXIST) && (j->mode <= 07777 || j->mode == UINT32_MAX);
+}
+
+static bool is_directory(struct job *j) {
+    int fd = resolve_directory(j->path);
+    (void)close_fd(fd);
+    return fd >= 0;
+}
+
+enum step mkdir_step(struct job *j) {
+    if ((j->flags & MKDIR_PARENTS) && job_make_folders(j->path) != 0) return job_fail(j, errno);
+    j->folder = resolve_parent(j->path, j->leaf);
+    if (j->folder < 0) return job_fail(j, errno);
+    if (mkdirat(j->folder, j->leaf, j->mode == UINT32_MAX ? MODE_DEFAULT : (mode_t)j->mode) == 0) j->created = true;
+    else if (errno != EEXIST || !(j->flags & MKDIR_MAY_EXIST)) return job_fail(j, errno);
+    else if (!is_directory(j)) return job_fail(j, EEXIST);
+    return answer(j, F_MADE);
+}

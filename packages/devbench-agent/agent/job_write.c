@@ -1,0 +1,178 @@
+/* WRITE: into a temporary file beside the target, which then takes the name at once. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "exchange.h"
+#include "job.h"
+#include "resolve.h"
+#include "util.h"
+
+enum { WRITE_OPEN, WRITE_RECEIVE, WRITE_SYNC, WRITE_COMMIT, WRITE_SYNC_FOLDER, WRITE_REPLY, WRITE_CONFLICT };
+
+#define MODE_NEW 0644
+#define SIZE_UNKNOWN UINT64_MAX
+
+bool write_parse(struct job *j, struct rd *r) {
+    bool parsed = job_path(j, r);
+    j->flags = rd_u32(r);
+    j->mode = rd_u32(r);
+    j->size = rd_u64(r);
+    struct str match = rd_str(r, ETAG_MAX);
+    if (r->bad) return false;
+    memcpy(j->inner, match.p, match.n); /* what must match */
+    j->inner[match.n] = 0;
+    return parsed && (j->flags & ~(uint32_t)W_ALL) == 0;
+}
+
+static enum step conflict(struct job *j) {
+    struct stat st;
+    j->stage = WRITE_CONFLICT;
+    if (fstatat(j->folder, j->leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) j->etag[0] = 0;
+    else if (!job_settle(j, &st)) return STEP_WAIT;
+    return job_fail_with(j, FE_CONFLICT, ESTALE, j->etag, "the file changed");
+}
+
+/* What stands under the name now: 0 fine, else an errno. */
+static int look(struct job *j, struct stat *st) {
+    char now[ETAG_TEXT];
+    j->created = false;
+    if (fstatat(j->folder, j->leaf, st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno != ENOENT) return errno;
+        j->created = true;
+        return j->flags & W_IF_MATCH ? ENOENT : 0;
+    }
+    if (S_ISDIR(st->st_mode)) return EISDIR;
+    if (!S_ISREG(st->st_mode)) return S_ISLNK(st->st_mode) ? ELOOP : ENOTSUP;
+    if (j->flags & W_CREATE) return EEXIST;
+    if (!(j->flags & W_IF_MATCH)) return 0;
+    etag_of(st, now);
+    return strcmp(now, j->inner) == 0 ? 0 : ESTALE;
+}
+
+static int open_temp(struct job *j) {
+    char name[TEMP_NAME];
+    job_temp_name(name);
+    j->fd = openat(j->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (j->fd < 0) return -1;
+    memcpy(j->temp, name, sizeof name);
+    /* Tells a sweeping agent that this one is in use; file systems without locks lose only that. */
+    (void)flock(j->fd, LOCK_EX | LOCK_NB);
+    return 0;
+}
+
+static enum step open_target(struct job *j) {
+    struct stat st;
+    bool odd_mode = j->mode != UINT32_MAX && j->mode > 07777;
+    if (odd_mode || ((j->flags & W_CREATE) && (j->flags & W_IF_MATCH))) return job_fail(j, EINVAL);
+    if ((j->flags & W_PARENTS) && job_make_folders(j->path) != 0) return job_fail(j, errno);
+    j->folder = resolve_target(j->path, j->leaf);
+    if (j->folder < 0) return job_fail(j, errno);
+    int error = look(j, &st);
+    if (error == ESTALE) return conflict(j);
+    if (error == 0 && open_temp(j) != 0) error = errno;
+    if (error != 0) return job_fail(j, error);
+    j->stage = WRITE_RECEIVE;
+    return STEP_MORE;
+}
+
+enum step write_data(struct job *j, const uint8_t *p, size_t n) {
+    if (j->stage == WRITE_CONFLICT) return STEP_MORE;
+    if (j->stage == WRITE_OPEN && open_target(j) == STEP_DONE) return STEP_DONE;
+    if (j->stage == WRITE_CONFLICT) return STEP_MORE;
+    if (j->size != SIZE_UNKNOWN && n > j->size - j->done)
+        return job_fail_with(j, FE_INVALID, EINVAL, "", "more bytes than announced");
+    while (n > 0) {
+        ssize_t done = write(j->fd, p, n);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return job_fail(j, done < 0 ? errno : EIO);
+        p += done;
+        n -= (size_t)done;
+        j->done += (uint64_t)done;
+    }
+    return STEP_MORE;
+}
+
+static int dress(struct job *j, const struct stat *before) {
+    mode_t mode = j->mode != UINT32_MAX ? (mode_t)j->mode : j->created ? MODE_NEW & ~job_umask() : before->st_mode & 07777;
+    /* Keeping the owner is a courtesy that only a privileged agent can do. */
+    if (!j->created && before->st_uid != geteuid()) (void)!fchown(j->fd, before->st_uid, before->st_gid);
+    if (fchmod(j->fd, mode) != 0) return -1;
+    return etag_stamp(j->fd) && fstat(j->fd, &j->st) == 0 ? 0 : -1;
+}
+
+static enum step commit(struct job *j) {
+    struct stat before;
+    int done;
+    int error = look(j, &before);
+    if (error == ESTALE) return conflict(j);
+    if (error != 0) return job_fail(j, error);
+    if (dress(j, &before) != 0) return job_fail(j, errno);
+    if (j->flags & W_CREATE) done = exchange_create(j->folder, j->temp, j->leaf);
+    else if (j->flags & W_IF_MATCH) done = exchange_conditional(j->folder, j->temp, j->leaf, &before);
+    else done = renameat(j->folder, j->temp, j->folder, j->leaf);
+    if (done != 0) return errno == ESTALE ? conflict(j) : job_fail(j, errno);
+    j->temp[0] = 0;
+    j->stage = j->flags & W_FSYNC ? WRITE_SYNC_FOLDER : WRITE_REPLY;
+    return STEP_MORE;
+}
+
+/* The etag is that of the bytes written: whoever changed the file since must not be covered by it. */
+static enum step reply(struct job *j) {
+    struct stat now;
+    if (fstat(j->fd, &now) != 0) return job_fail(j, errno);
+    bool untouched = now.st_size == j->st.st_size && now.st_mtim.tv_sec == j->st.st_mtim.tv_sec &&
+                     now.st_mtim.tv_nsec == j->st.st_mtim.tv_nsec;
+    if (untouched) {
+        etag_note_own(&now);
+        etag_of(&now, j->etag);
+    } else {
+        etag_unsettled(j->etag);
+    }
+    frame_begin(j->channel, F_WRITTEN, j->request);
+    put_u8(j->channel, j->created);
+    put_stat(j, &now, -1, "");
+    frame_end(j->channel);
+    return STEP_DONE;
+}
+
+static enum step sync_with(struct job *j, int fd, unsigned next) {
+    if (j->helper != 0) return STEP_WAIT;
+    if (j->helper_answer == 0 && j->more) { /* it ran, and well */
+        j->more = false;
+        j->stage = next;
+        return STEP_MORE;
+    }
+    if (j->more) return job_fail(j, j->helper_answer);
+    j->more = job_sync(j, fd);
+    return j->more ? STEP_WAIT : job_fail(j, errno);
+}
+
+static enum step sync_folder(struct job *j) {
+    /* The folder was only looked up; to be flushed it must be opened. */
+    if (j->top < 0) j->top = openat(j->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return j->top < 0 ? job_fail(j, errno) : sync_with(j, j->top, WRITE_REPLY);
+}
+
+static enum step received(struct job *j) {
+    if (!j->ended) return STEP_WAIT;
+    if (j->size != SIZE_UNKNOWN && j->done != j->size)
+        return job_fail_with(j, FE_INVALID, EINVAL, "", "fewer bytes than announced");
+    j->stage = j->flags & W_FSYNC ? WRITE_SYNC : WRITE_COMMIT;
+    return STEP_MORE;
+}
+
+enum step write_step(struct job *j) {
+    switch (j->stage) {
+    case WRITE_OPEN: return open_target(j);
+    case WRITE_RECEIVE: return received(j);
+    case WRITE_SYNC: return sync_with(j, j->fd, WRITE_COMMIT);
+    case WRITE_COMMIT: return commit(j);
+    case WRITE_SYNC_FOLDER: return sync_folder(j);
+    case WRITE_REPLY: return reply(j);
+    default: return conflict(j);
+    }
+}

@@ -1,0 +1,57 @@
+/* Every bound of the agent, by the names that the protocol's page uses. */
+#pragma once
+
+#define PROTOCOL_MAJOR 1u
+#define PROTOCOL_MINOR 0u
+
+#define HEADER_BYTES 10u
+#define PAYLOAD_EARLY 4096u
+#define PAYLOAD_MAX (256u * 1024u)
+#define PAYLOAD_START (4u * 1024u * 1024u)
+#define DATA_MAX (64u * 1024u)
+#define PING_MAX 64u
+#define INSTANCE_MAX 128u
+
+#define CHANNELS_MAX 8
+#define PENDING_MAX 8
+#define AUTH_SECONDS 10
+#define OUT_HIGH (64u * 1024u)
+#define IN_BYTES (PAYLOAD_START + HEADER_BYTES + 256u * 1024u)
+#define IN_KEEP (256u * 1024u)
+/* The worst single step adds one frame; a margin keeps the small asynchronous ones from ever failing. */
+#define OUT_BYTES (OUT_HIGH + 2u * PAYLOAD_MAX)
+#define SOCKET_CHECK_MS 5000
+
+#define EXECS_LIVE_MAX 64
+#define EXECS_MAX 320
+#define KEY_MAX 64u
+#define ARGS_MAX 65536u
+#define CWD_MAX 4095u
+#define SPOOL_DEFAULT (1024u * 1024u)
+#define SPOOL_MIN 65536u
+#define SPOOL_MAX (8u * 1024u * 1024u)
+#define SPOOL_TOTAL (16u * 1024u * 1024u)
+#define SPOOL_BLOCK 65536u
+#define SPOOL_CACHE 4
+#define SEGMENTS_MAX 4096u
+#define STDIN_WINDOW 65536u
+#define DRAIN_MAX (1024u * 1024u)
+#define KILL_SECONDS 30
+#define KILL_PASS_MS 5
+#define KILL_SLOW_MS 1000
+#define STOP_ROUNDS 12
+#define STOP_GRACE_MS 200
+#define STOP_TOTAL_MS 2000
+#define OOM_SCORE_RAISE 500
+#define PROCESSES_MAX 65536u
+
+#define JOBS_MAX 64
+#define DIR_LIMIT 1000u
+#define PATH_BYTES 4095u
+#define NAME_BYTES 255u
+#define LINKS_MAX 40
+#define ETAG_MAX 64u
+#define SETTLE_TRIES 4
+#define PUT_BACK_TRIES 8
+#define TEMP_PREFIX ".devbench-tmp-"
+#define SWEEP_DEPTH 32

@@ -1,0 +1,17 @@
+/* A command's output: from its pipes into the spool, from the spool to the owner. */
+#pragma once
+#include <stdbool.h>
+
+#include "command.h"
+
+/* Takes the reading ends over. */
+bool output_open(struct command *x, const int fds[2]);
+void output_free(struct command *x);
+/* Read (or stop reading) as the spool's room says; called when anything may have changed. */
+void output_settle(struct command *x);
+void output_forget(struct command *x, uint64_t offset);
+/* Send what the window allows; true when all there is was sent. */
+bool output_send(struct channel *c, struct command *x);
+/* Everything that the leader wrote has been read. */
+bool output_drained(const struct command *x);
+void output_discard_rest(struct command *x);

@@ -1,0 +1,275 @@
+#include "resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#define NO_MAGICLINKS 0x02u
+#define BENEATH 0x08u
+#define RACES_MAX 32
+
+struct how { /* what openat2 takes */
+    uint64_t flags, mode, resolve;
+};
+
+static int root = -1;
+static bool by_kernel;
+
+static int kernel_open(const char *path, int flags) {
+    struct how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = BENEATH | NO_MAGICLINKS};
+    for (int i = 0; i < RACES_MAX; i++) {
+        long fd = syscall(SYS_openat2, root, path[0] == 0 ? "." : path, &how, sizeof how);
+        if (fd >= 0 || errno != EAGAIN) return (int)fd; /* EAGAIN: a rename raced with a ".." */
+    }
+    return -1;
+}
+
+bool resolve_init(const char *workspace, bool use_kernel) {
+    if (workspace == NULL) return true;
+    root = open(workspace, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) return false;
+    int probe = use_kernel ? kernel_open(".", O_PATH | O_DIRECTORY) : -1;
+    by_kernel = probe >= 0;
+    (void)close_fd(probe);
+    return true;
+}
+
+bool resolve_has_openat2(void) { return by_kernel; }
+int resolve_root(void) { return root; }
+
+/* ---- component by component ---- */
+
+struct walk {
+    char done[PATH_BYTES + 1]; /* where `at` is: real names only, no link, no dots */
+    char rest[2 * PATH_BYTES + 2];
+    int at;
+    int links;
+};
+
+static int fail(struct walk *w, int error) {
+    w->at = close_fd(w->at);
+    errno = error;
+    return -1;
+}
+
+/* Cut the next component off `rest`. False at its end. */
+static bool next_name(struct walk *w, char name[NAME_BYTES + 1], int *error) {
+    char *p = w->rest;
+    while (*p == '/') p++;
+    size_t n = strcspn(p, "/");
+    *error = n > NAME_BYTES ? ENAMETOOLONG : 0;
+    if (n == 0 || *error != 0) return false;
+    memcpy(name, p, n);
+    name[n] = 0;
+    memmove(w->rest, p + n, strlen(p + n) + 1);
+    return true;
+}
+
+static bool is_last(const struct walk *w) { return w->rest[strspn(w->rest, "/")] == 0; }
+
+static int enter(struct walk *w, const char *name) {
+    int fd = openat(w->at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return fail(w, errno);
+    w->at = close_fd(w->at);
+    w->at = fd;
+    return 0;
+}
+
+static int enter_and_note(struct walk *w, const char *name) {
+    size_t n = strlen(w->done);
+    if (n + strlen(name) + 2 > sizeof w->done) return fail(w, ENAMETOOLONG);
+    if (enter(w, name) != 0) return -1;
+    if (n > 0) w->done[n++] = '/';
+    memcpy(w->done + n, name, strlen(name) + 1);
+    return 0;
+}
+
+/* "..": never asked of the kernel, which would follow a folder that was moved away; walked anew from the root. */
+static int go_up(struct walk *w) {
+    char *slash = strrchr(w->done, '/');
+    if (w->done[0] == 0) return fail(w, EXDEV);
+    if (slash != NULL) *slash = 0;
+    else w->done[0] = 0;
+    (void)close_fd(w->at);
+    w->at = fcntl(root, F_DUPFD_CLOEXEC, 3);
+    if (w->at < 0) return -1;
+    char name[NAME_BYTES + 1];
+    for (const char *p = w->done; *p != 0;) {
+        size_t n = strcspn(p, "/");
+        memcpy(name, p, n);
+        name[n] = 0;
+        if (enter(w, name) != 0) return -1;
+        p += n + (p[n] == '/');
+    }
+    return 0;
+}
+
+static int follow(struct walk *w, const char *name) {
+    char link[PATH_BYTES + 2];
+    ssize_t n = readlinkat(w->at, name, link, sizeof link - 1);
+    if (n < 0) return fail(w, errno == EINVAL ? EAGAIN : errno); /* EINVAL: no link any more */
+    if (++w->links > LINKS_MAX) return fail(w, ELOOP);
+    link[n] = 0;
+    if (link[0] == '/') return fail(w, EXDEV);
+    if (n == 0 || (size_t)n > PATH_BYTES || strlen(w->rest) + (size_t)n + 2 > sizeof w->rest) return fail(w, ENAMETOOLONG);
+    memmove(w->rest + n + 1, w->rest, strlen(w->rest) + 1);
+    w->rest[n] = '/';
+    memcpy(w->rest, link, (size_t)n);
+    return 0;
+}
+
+static bool is_dot(const char *name) { return strcmp(name, ".") == 0; }
+static bool is_dots(const char *name) { return strcmp(name, "..") == 0; }
+
+/* Walk to the last component. With follow_last its links are followed too. Leaf "." : w->at itself is meant. */
+static int walk(struct walk *w, const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
+    int error = 0;
+    memset(w, 0, sizeof *w);
+    if (path[0] == '/') return fail((w->at = -1, w), EXDEV);
+    memcpy(w->rest, path, strlen(path) + 1);
+    w->at = fcntl(root, F_DUPFD_CLOEXEC, 3);
+    while (w->at >= 0 && next_name(w, leaf, &error)) {
+        struct stat st;
+        if (is_dot(leaf)) continue;
+        if (is_dots(leaf)) {
+            if (go_up(w) != 0) return -1;
+            continue;
+        }
+        bool last = is_last(w);
+        bool slash = w->rest[0] == '/'; /* "name/" asks for a directory, so a link is followed */
+        if (last && !follow_last && !slash) return w->at;
+        if (fstatat(w->at, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (last && errno == ENOENT) return w->at;
+            return fail(w, errno);
+        }
+        if (S_ISLNK(st.st_mode)) {
+            if (follow(w, leaf) != 0) return -1;
+        } else if (last) {
+            return w->at;
+        } else if (enter_and_note(w, leaf) != 0) {
+            return -1;
+        }
+    }
+    if (error != 0) return fail(w, error);
+    memcpy(leaf, ".", 2);
+    return w->at;
+}
+
+/* ---- both ways ---- */
+
+static int check(const char *path) {
+    size_t n = strlen(path);
+    errno = root < 0 ? ENODEV : n > PATH_BYTES ? ENAMETOOLONG : path[0] == '/' ? EXDEV : 0;
+    return errno == 0 ? 0 : -1;
+}
+
+/* Where the last component begins; its length without trailing slashes in *n. */
+static const char *last_name(const char *path, size_t *n) {
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/') end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/') begin--;
+    *n = end - begin;
+    return path + begin;
+}
+
+static int kernel_parent(const char *path, char leaf[NAME_BYTES + 1]) {
+    char folder[PATH_BYTES + 1];
+    size_t n;
+    const char *name = last_name(path, &n);
+    if (n > NAME_BYTES) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(leaf, name, n);
+    leaf[n] = 0;
+    /* These are the directory itself; also ".." is then resolved by the kernel. */
+    if (n == 0 || is_dot(leaf) || is_dots(leaf)) {
+        memcpy(leaf, ".", 2);
+        return kernel_open(path, O_PATH | O_DIRECTORY);
+    }
+    memcpy(folder, path, (size_t)(name - path));
+    folder[name - path] = 0;
+    return kernel_open(folder, O_PATH | O_DIRECTORY);
+}
+
+int resolve_parent(const char *path, char leaf[NAME_BYTES + 1]) {
+    struct walk w;
+    if (check(path) != 0) return -1;
+    return by_kernel ? kernel_parent(path, leaf) : walk(&w, path, leaf, false);
+}
+
+static int kernel_target(const char *path, char leaf[NAME_BYTES + 1]) {
+    char now[2 * PATH_BYTES + 2];
+    char link[PATH_BYTES + 2];
+    memcpy(now, path, strlen(path) + 1);
+    for (int links = 0; links <= LINKS_MAX; links++) {
+        int fd = kernel_parent(now, leaf);
+        if (fd < 0) return -1;
+        ssize_t n = readlinkat(fd, leaf, link, sizeof link - 1);
+        if (n < 0) return fd; /* no link, or nothing there: what is done next tells */
+        (void)close_fd(fd);
+        link[n] = 0;
+        size_t name_bytes;
+        size_t prefix = (size_t)(last_name(now, &name_bytes) - now);
+        errno = link[0] == '/' ? EXDEV : n == 0 || prefix + (size_t)n > PATH_BYTES ? ENAMETOOLONG : 0;
+        if (errno != 0) return -1;
+        memcpy(now + prefix, link, (size_t)n + 1);
+    }
+    errno = ELOOP;
+    return -1;
+}
+
+int resolve_target(const char *path, char leaf[NAME_BYTES + 1]) {
+    struct walk w;
+    if (check(path) != 0) return -1;
+    return by_kernel ? kernel_target(path, leaf) : walk(&w, path, leaf, true);
+}
+
+static int open_leaf(const char *path, int flags) {
+    char leaf[NAME_BYTES + 1];
+    int folder = resolve_target(path, leaf);
+    if (folder < 0) return -1;
+    int fd = openat(folder, leaf, flags | O_NOFOLLOW | O_CLOEXEC);
+    int error = errno;
+    (void)close_fd(folder);
+    errno = error;
+    return fd;
+}
+
+static int open_any(const char *path, int flags) {
+    if (check(path) != 0) return -1;
+    return by_kernel ? kernel_open(path, flags) : open_leaf(path, flags);
+}
+
+int resolve_directory(const char *path) { return open_any(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK); }
+
+static int reject(int fd, int error) {
+    (void)close_fd(fd);
+    errno = error;
+    return -1;
+}
+
+static int kind_error(mode_t mode) { return S_ISREG(mode) ? 0 : S_ISDIR(mode) ? EISDIR : ENOTSUP; }
+
+int resolve_file(const char *path, struct stat *st) {
+    /* First only a look, since opening a pipe or a device already does something. */
+    int look = open_any(path, O_PATH);
+    if (look < 0) return -1;
+    if (fstat(look, st) != 0) return reject(look, errno);
+    (void)close_fd(look);
+    if (kind_error(st->st_mode) != 0) return reject(-1, kind_error(st->st_mode));
+    int fd = open_any(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) return -1;
+    if (fstat(fd, st) != 0) return reject(fd, errno);
+    if (kind_error(st->st_mode) != 0) return reject(fd, kind_error(st->st_mode));
+    return fd;
+}
