@@ -1,0 +1,166 @@
+"""One group a container in each hierarchy that we may write."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from devbench_core.contracts.powers import Stats
+from devbench_core.model.policy import Clause, Policy
+from devbench_runtime_bubblewrap.cgroups import limits
+from devbench_runtime_bubblewrap.cgroups.mounts import WANTED, Hierarchy, find_hierarchies
+
+FOLDER = "devbench"
+BUSY_POLL_S = 0.002
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """A group of ours under which containers get theirs, with the controllers that bound there."""
+
+    version: int
+    group: Path
+    controllers: frozenset[str]
+
+
+class ControlGroups:
+    """The groups of one installation. All methods block for moments: they are kernel files."""
+
+    def __init__(self, places: tuple[Place, ...]) -> None:
+        self.places = places
+
+    def enforced(self) -> frozenset[Clause]:
+        """Return the clauses that can be kept."""
+        there = {controller for place in self.places for controller in place.controllers}
+        return frozenset(clause for clause, name in limits.CONTROLLER.items() if name in there)
+
+    def make(self, name: str, policy: Policy) -> None:
+        """Make a container's groups with its limits.
+
+        Raises:
+            OSError: The kernel refused a limit.
+        """
+        for place in self.places:
+            group = place.group / name
+            with suppress(FileExistsError):
+                group.mkdir()
+            for controller in sorted(place.controllers):
+                for file, value in limits.settings(place.version, controller, policy):
+                    limits.write(group, file, value)
+
+    def add(self, name: str, pid: int) -> None:
+        """Put a process into a container's groups."""
+        for place in self.places:
+            (place.group / name / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
+    def remove(self, name: str, *, wait_s: float) -> None:
+        """Remove a container's groups, waiting while the kernel still takes processes out of them.
+
+        Raises:
+            OSError: Something lives in one of them.
+        """
+        deadline = time.monotonic() + wait_s
+        for place in self.places:
+            _remove_group(place.group / name, deadline)
+
+    def names(self) -> set[str]:
+        """Return the containers that have a group."""
+        return {entry.name for place in self.places for entry in place.group.iterdir() if entry.is_dir()}
+
+    def out_of_memory(self, name: str) -> bool:
+        """Tell whether the kernel has ever ended a process of a container for its memory."""
+        return any(self._oom_kills(place, name) for place in self.places if "memory" in place.controllers)
+
+    def _oom_kills(self, place: Place, name: str) -> int:
+        file = "memory.oom_control" if place.version == 1 else "memory.events"
+        return limits.read_counter(place.group / name / file, "oom_kill")
+
+    def stats(self, name: str) -> Stats:
+        """Return what a container uses, as far as the kernel counts it."""
+        numbers = {key: value for place in self.places for key, value in _usage(place, place.group / name)}
+        cpu_s = numbers.get("cpu_ns", 0) / 1e9 if "cpu_ns" in numbers else None
+        return Stats(memory_bytes=numbers.get("memory"), cpu_s=cpu_s, pids=numbers.get("pids"))
+
+    def close(self) -> None:
+        """Remove our own groups where no container is left."""
+        for place in self.places:
+            with suppress(OSError):
+                place.group.rmdir()
+                place.group.parent.rmdir()
+
+
+def _usage(place: Place, group: Path) -> Iterator[tuple[str, int]]:
+    files = (
+        {"memory": "memory.usage_in_bytes", "pids": "pids.current", "cpu_ns": "cpuacct.usage"}
+        if place.version == 1
+        else {"memory": "memory.current", "pids": "pids.current"}
+    )
+    for key, file in files.items():
+        with suppress(OSError, ValueError):
+            yield key, int((group / file).read_text(encoding="ascii"))
+    if place.version == 2 and "cpu" in place.controllers:
+        yield "cpu_ns", limits.read_counter(group / "cpu.stat", "usage_usec") * 1000
+
+
+def _remove_group(group: Path, deadline: float) -> None:
+    while True:
+        try:
+            group.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_POLL_S)
+        else:
+            return
+
+
+def open_groups(installation: str) -> ControlGroups:
+    """Find where groups can be made and make the installation's own; blocking."""
+    mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    memberships = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    found = (_place(h, installation) for h in find_hierarchies(mountinfo, memberships))
+    return ControlGroups(tuple(place for place in found if place is not None and place.controllers))
+
+
+def _place(hierarchy: Hierarchy, installation: str) -> Place | None:
+    if hierarchy.base is None:
+        return None
+    top = hierarchy.base / FOLDER
+    group = top / installation
+    try:
+        top.mkdir(exist_ok=True)
+        group.mkdir(exist_ok=True)
+        if hierarchy.version == 2:
+            for parent in (hierarchy.base, top, group):
+                _enable(parent)
+        return Place(version=hierarchy.version, group=group, controllers=_bounding(hierarchy, group))
+    except OSError:
+        return None
+
+
+def _enable(group: Path) -> None:
+    """Let the groups beneath have each wanted controller; one that the kernel refuses is simply not there."""
+    for controller in (group / "cgroup.controllers").read_text(encoding="ascii").split():
+        if controller in WANTED:
+            with suppress(OSError):
+                (group / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
+
+
+def _bounding(hierarchy: Hierarchy, group: Path) -> frozenset[str]:
+    """Return the controllers that really bound in groups beneath ``group``."""
+    if hierarchy.version == 2:
+        there = set((group / "cgroup.subtree_control").read_text(encoding="ascii").split())
+    else:
+        there = set(hierarchy.controllers)
+    files = {c: limits.FILE[hierarchy.version, c] for c in there if (hierarchy.version, c) in limits.FILE}
+    bounding = {c for c, file in files.items() if os.access(group / file, os.W_OK)}
+    counting = there & {"cpuacct"}
+    return frozenset(bounding | counting)

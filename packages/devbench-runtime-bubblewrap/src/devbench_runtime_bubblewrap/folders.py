@@ -1,0 +1,143 @@
+"""Where things lie, and what is written there.
+
+``BASE/containers/ID/`` holds one container: ``spec.json`` (what was wanted), ``status`` (bwrap's own report, locked
+while bwrap lives), ``process.json`` (who PID 1 is, once it was let go), ``log`` (what bwrap and the agent said on
+stderr), ``workspace`` and ``run`` (both belong to the container's user).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+
+import attrs
+
+from devbench_core.contracts.runtime import SOCKET_PATH
+from devbench_core.errors import ContainerNotFound, ValidationFailed
+
+REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+PASSABLE = 0o711  # the container's user passes through, and sees nothing beside its own folders
+
+
+@attrs.frozen(kw_only=True)
+class ContainerFolder:
+    """The folder of one container."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        """What was wanted."""
+        return self.path / "spec.json"
+
+    @property
+    def status(self) -> Path:
+        """Bwrap's report; whoever holds its lock is the bwrap that writes it."""
+        return self.path / "status"
+
+    @property
+    def process(self) -> Path:
+        """Who PID 1 is."""
+        return self.path / "process.json"
+
+    @property
+    def log(self) -> Path:
+        """Standard error of bwrap and the agent."""
+        return self.path / "log"
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace."""
+        return self.path / "workspace"
+
+    @property
+    def run(self) -> Path:
+        """The folder of the agent's socket."""
+        return self.path / "run"
+
+    @property
+    def socket(self) -> Path:
+        """The agent's socket."""
+        return self.run / SOCKET_PATH.name
+
+
+@attrs.frozen(kw_only=True)
+class Folders:
+    """All folders of an installation."""
+
+    base: Path
+
+    @property
+    def containers(self) -> Path:
+        """One folder a container."""
+        return self.base / "containers"
+
+    @property
+    def trash(self) -> Path:
+        """What is being deleted."""
+        return self.base / "trash"
+
+    @property
+    def incoming(self) -> Path:
+        """What is being made, and moved to its place when it is whole."""
+        return self.base / "incoming"
+
+    @property
+    def agents(self) -> Path:
+        """One folder a digest, each with an agent."""
+        return self.base / "agents"
+
+    @property
+    def images(self) -> Path:
+        """Imported root file systems."""
+        return self.base / "images"
+
+    def container(self, ref: str) -> ContainerFolder:
+        """Return the folder of a ref, whether it exists or not.
+
+        Raises:
+            ContainerNotFound: No container of ours can have this ref.
+        """
+        if not REF.fullmatch(ref):
+            raise ContainerNotFound(f"bubblewrap has no container {ref[:100]!r}")
+        return ContainerFolder(path=self.containers / ref)
+
+    def new(self, container_id: str) -> ContainerFolder:
+        """Return the folder for a new container.
+
+        Raises:
+            ValidationFailed: The id cannot be a folder's name.
+        """
+        if not REF.fullmatch(container_id):
+            raise ValidationFailed("container_id", "must be letters, digits, '_', '.' and '-', up to 100")
+        return ContainerFolder(path=self.containers / container_id)
+
+    def make(self) -> None:
+        """Make the folders that all containers share."""
+        self.base.mkdir(mode=PASSABLE, parents=True, exist_ok=True)
+        for folder in (self.containers, self.agents, self.images):
+            folder.mkdir(mode=PASSABLE, exist_ok=True)
+        for folder in (self.trash, self.incoming):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self.base, self.containers, self.agents, self.images):
+            folder.chmod(PASSABLE)  # whatever the umask was
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a private file that is there whole or not at all, also for other processes."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    beside.replace(path)
+
+
+def older_than(path: Path, age_s: float) -> bool:
+    """Tell whether nothing was added to a folder for so long; blocking."""
+    try:
+        return time.time() - path.stat().st_mtime > age_s
+    except FileNotFoundError:
+        return False

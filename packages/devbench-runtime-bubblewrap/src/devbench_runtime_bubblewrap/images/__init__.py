@@ -1,0 +1,1 @@
+"""Imported root file systems."""

@@ -1,0 +1,121 @@
+"""Opening the runtime."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from devbench_core.contracts.provider import OpenContext
+from devbench_core.errors import EngineFailed
+from devbench_runtime_bubblewrap.agents import sweep_agents
+from devbench_runtime_bubblewrap.capability import architecture, capabilities
+from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups, open_groups
+from devbench_runtime_bubblewrap.deletion import discard
+from devbench_runtime_bubblewrap.folders import Folders, older_than
+from devbench_runtime_bubblewrap.identity import HostUser, host_user
+from devbench_runtime_bubblewrap.images.store import ImageStore
+from devbench_runtime_bubblewrap.launch import Launcher
+from devbench_runtime_bubblewrap.program import Program, probe_program, try_namespaces
+from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
+from devbench_runtime_bubblewrap.sandbox.build import Builder
+from devbench_runtime_bubblewrap.sandbox.host_root import find_host_root
+from devbench_runtime_bubblewrap.seccomp.rules import build, supports
+from devbench_runtime_bubblewrap.settings import BubblewrapSettings
+from devbench_runtime_bubblewrap.worker import Worker
+
+FORGOTTEN_S = 24 * 3600.0
+"""Something incoming that nobody has added to for so long belongs to a host that died."""
+
+
+@asynccontextmanager
+async def open_bubblewrap(
+    settings: BubblewrapSettings, context: OpenContext
+) -> AsyncGenerator[BubblewrapRuntime, None]:
+    """Open the runtime; its containers live on when it is closed.
+
+    Raises:
+        EngineUnreachable: bwrap is not installed.
+        EngineFailed: It is too old, or namespaces or folders cannot be made.
+    """
+    program = await probe_program(settings.program, settings.probe_timeout_s)
+    user = host_user(settings.run_as)
+    await try_namespaces(program, user, settings.probe_timeout_s)
+    worker = Worker(settings.file_threads)
+    try:
+        runtime = await worker.do(partial(_assemble, settings, context, program, user, worker))
+        await runtime.sweep()
+        yield runtime
+        await worker.do(partial(_close, runtime))
+    finally:
+        worker.close()
+
+
+def _assemble(
+    settings: BubblewrapSettings, context: OpenContext, program: Program, user: HostUser, worker: Worker
+) -> BubblewrapRuntime:
+    folders = Folders(base=settings.folder_for(context.installation, context.state_dir))
+    folders.make()
+    check_passable(folders.base, user)
+    images = ImageStore(folders, architecture())
+    images.prepare()
+    groups = open_groups(context.installation) if settings.cgroups else ControlGroups(())
+    machine = platform.machine()
+    builder = Builder(
+        program=program,
+        host_root=find_host_root(),
+        filter_program=build(machine) if supports(machine) else None,
+        mounts=settings.read_only_mounts,
+    )
+    runtime = BubblewrapRuntime(
+        name="bubblewrap",
+        settings=settings,
+        capabilities=capabilities(program, groups, cgroups=settings.cgroups),
+        program=program,
+        folders=folders,
+        images_kept=images,
+        groups=groups,
+        launcher=Launcher(builder=builder, user=user, groups=groups, timeout_s=settings.start_timeout_s),
+        worker=worker,
+        clock=context.clock,
+    )
+    _sweep_files(runtime)
+    return runtime
+
+
+def check_passable(base: Path, user: HostUser) -> None:
+    """Refuse a folder that the containers' user cannot reach.
+
+    Raises:
+        EngineFailed: A folder above it is closed; says which.
+    """
+    if not user.switch:
+        return
+    for folder in (base, *base.parents):
+        if not folder.stat().st_mode & 0o001:
+            raise EngineFailed(
+                f"user {user.uid}, as whom containers run, cannot pass {folder}",
+                hint="set plugin.bubblewrap.folder to a folder that everybody may pass, such as one in /var/lib",
+            )
+
+
+def _sweep_files(runtime: BubblewrapRuntime) -> None:
+    folders, specs = runtime.folders, runtime.specs()
+    sweep_agents(folders, {spec.agent for spec in specs})
+    for entry in folders.incoming.iterdir():
+        if older_than(entry, FORGOTTEN_S):
+            discard(entry, folders.trash)
+    for name in runtime.groups.names() - {spec.container_id for spec in specs}:
+        with suppress(OSError):  # another host is about to use or to remove it
+            runtime.groups.remove(name, wait_s=0)
+
+
+def _close(runtime: BubblewrapRuntime) -> None:
+    """Leave no trace where there is nothing to keep."""
+    folders = runtime.folders
+    kept = any(folders.containers.iterdir()) or any((folders.images / "names").iterdir())
+    if kept or any(folders.incoming.iterdir()) or any(folders.trash.iterdir()):
+        return
+    runtime.groups.close()

@@ -1,0 +1,124 @@
+"""The program bwrap: where it is, which version, what it can."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import stat
+from pathlib import Path
+
+import attrs
+
+from devbench_core.errors import EngineFailed, EngineUnreachable
+from devbench_runtime_bubblewrap.identity import HostUser
+
+OLDEST = (0, 6, 0)
+PROBE_OUTPUT_BYTES = 64 * 1024
+CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+"""What bwrap itself runs with: no variable of a caller may reach a program outside a container."""
+
+
+@attrs.frozen(kw_only=True)
+class Program:
+    """A bwrap that answered.
+
+    Attributes:
+        path: Absolute.
+        version: For example ``(0, 8, 0)``.
+        options: The long options that it lists, without dashes.
+        setuid: Whether it is installed setuid root, as on machines without user namespaces for everybody.
+    """
+
+    path: Path
+    version: tuple[int, ...]
+    options: frozenset[str]
+    setuid: bool = False
+
+    @property
+    def version_text(self) -> str:
+        """The version as people write it."""
+        return ".".join(map(str, self.version))
+
+
+def find_program(name: str) -> Path | None:
+    """Return the absolute path of a program, None when there is none."""
+    found = shutil.which(name)
+    return Path(found).resolve() if found else None
+
+
+async def probe_program(name: str, timeout_s: float) -> Program:
+    """Ask bwrap what it is.
+
+    Raises:
+        EngineUnreachable: It is not installed.
+        EngineFailed: It is too old, or answers nothing that can be understood.
+    """
+    path = await asyncio.to_thread(find_program, name)
+    if path is None:
+        raise EngineUnreachable(
+            f"the program {name!r} of bubblewrap is not installed",
+            hint="install it, on Debian and Ubuntu: apt-get install -y bubblewrap",
+        )
+    said = await ask([str(path), "--version"], timeout_s)
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
+    if match is None:
+        raise EngineFailed(f"{path} does not tell its version: {said[:80]!r}", hint="is it bubblewrap?")
+    version = tuple(int(part or 0) for part in match.groups())
+    if version < OLDEST:
+        raise EngineFailed(
+            f"bubblewrap {'.'.join(map(str, version))} is too old", hint="version 0.6 or later is needed"
+        )
+    listed = await ask([str(path), "--help"], timeout_s)
+    mode = (await asyncio.to_thread(path.stat)).st_mode
+    return Program(
+        path=path,
+        version=version,
+        options=frozenset(re.findall(r"^\s+--([a-z0-9-]+)", listed, re.MULTILINE)),
+        setuid=bool(mode & stat.S_ISUID),
+    )
+
+
+async def try_namespaces(program: Program, user: HostUser, timeout_s: float) -> None:
+    """Start one process in namespaces of its own, as containers will be.
+
+    Raises:
+        EngineFailed: The kernel or its configuration does not allow it; says what bwrap said.
+    """
+    inside = ["--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    await ask([str(program.path), *inside, "--", str(program.path), "--version"], timeout_s, user)
+
+
+async def ask(argv: list[str], timeout_s: float, user: HostUser | None = None) -> str:
+    """Run a short program and return what it printed.
+
+    Raises:
+        EngineFailed: It did not end in time, or not well.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=CLEAN_ENVIRONMENT,
+        cwd="/",
+        user=user.new_uid if user else None,
+        group=user.new_gid if user else None,
+        extra_groups=user.new_groups if user else None,
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            output, _ = await process.communicate()
+    except TimeoutError as error:
+        raise EngineFailed(
+            f"{argv[0]} did not answer within {timeout_s} s", hint="is the machine busy?"
+        ) from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    said = os.fsdecode(output[:PROBE_OUTPUT_BYTES]).strip()
+    if process.returncode != 0:
+        raise EngineFailed(f"{argv[0]} failed: {said[:300] or process.returncode}")
+    return said

@@ -1,0 +1,294 @@
+"""The runtime itself: the contract's calls, built on a folder and a process a container."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from devbench_core.clock import Clock
+from devbench_core.contracts.powers import Stats, SupportsStats
+from devbench_core.contracts.runtime import CreateRequest, EngineInfo, Runtime
+from devbench_core.contracts.stream import ByteStream
+from devbench_core.errors import (
+    AgentUnavailable,
+    Conflict,
+    ContainerExited,
+    ContainerNotFound,
+    EngineFailed,
+)
+from devbench_core.model.capabilities import Capabilities
+from devbench_core.model.container import Observed
+from devbench_core.model.image import Image
+from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
+from devbench_runtime_bubblewrap.children import CHILDREN
+from devbench_runtime_bubblewrap.deletion import empty, find_aside, set_aside
+from devbench_runtime_bubblewrap.dial import NotListening, dial
+from devbench_runtime_bubblewrap.folders import ContainerFolder, Folders
+from devbench_runtime_bubblewrap.images.store import ImageStore
+from devbench_runtime_bubblewrap.launch import Launcher, refusal
+from devbench_runtime_bubblewrap.making import make_container
+from devbench_runtime_bubblewrap.observe import observe, open_first_process
+from devbench_runtime_bubblewrap.processes import ProcessMark, gone, read_mark, send
+from devbench_runtime_bubblewrap.program import Program, probe_program
+from devbench_runtime_bubblewrap.settings import BubblewrapSettings
+from devbench_runtime_bubblewrap.spec import StoredSpec, load, names
+from devbench_runtime_bubblewrap.status import bwrap_lives
+from devbench_runtime_bubblewrap.worker import Worker
+
+POLL_S = 0.001
+POLL_MAX_S = 0.02
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class BubblewrapRuntime:
+    """Containers of bubblewrap. Everything it knows is on disk, so any number of hosts may share a folder."""
+
+    name: str
+    settings: BubblewrapSettings
+    capabilities: Capabilities
+    program: Program
+    folders: Folders
+    images_kept: ImageStore
+    groups: ControlGroups
+    launcher: Launcher
+    worker: Worker
+    clock: Clock
+
+    async def ping(self) -> EngineInfo:
+        """Ask bwrap for its version."""
+        program = await probe_program(str(self.program.path), self.settings.probe_timeout_s)
+        versions = sorted({str(place.version) for place in self.groups.places})
+        details = {
+            "program": str(program.path),
+            "folder": str(self.folders.base),
+            "runs_as": f"{self.launcher.user.uid}:{self.launcher.user.gid}",
+            "cgroups": "version " + " and ".join(versions) if versions else "none",
+        }
+        return EngineInfo(name="bubblewrap", version=program.version_text, details=details)
+
+    async def create(self, request: CreateRequest) -> str:
+        """Make a container's folder, with its workspace and agent."""
+        user, now = self.launcher.user, self.clock.now()
+        return await self.worker.do(
+            partial(make_container, request, self.folders, self.images_kept, user, now)
+        )
+
+    async def start(self, ref: str) -> None:
+        """Start PID 1 and wait for its socket."""
+        folder = self.folders.container(ref)
+        deadline = self.clock.monotonic_s() + self.settings.start_timeout_s
+        while (child := await self.worker.do(partial(self._launch, folder))) is None:
+            mark = await self.worker.do(partial(read_mark, folder.process))
+            if mark is not None and mark.alive:
+                return
+            if self.clock.monotonic_s() > deadline:  # a dead host left it between two steps
+                await self._end(folder)
+                raise EngineFailed(
+                    f"container {ref!r} was left half started, and has been ended", hint="try again"
+                )
+            await asyncio.sleep(POLL_MAX_S)
+        CHILDREN.watch(child)
+        await self._await_socket(folder)
+
+    def _launch(self, folder: ContainerFolder) -> int | None:
+        spec = load(folder)
+        root = self.images_kept.root(spec.image_id)
+        agent = self.folders.agents / spec.agent
+        return self.launcher.launch(spec, folder, root, agent, self.clock.now())
+
+    async def _await_socket(self, folder: ContainerFolder) -> None:
+        """Wait until the agent has made its socket.
+
+        Raises:
+            AgentUnavailable: It ended instead, or took too long.
+        """
+        pause_s = POLL_S
+        deadline = self.clock.monotonic_s() + self.settings.start_timeout_s
+        while not await self.worker.do(partial(os.path.lexists, folder.socket)):
+            mark = await self.worker.do(partial(read_mark, folder.process))
+            late = self.clock.monotonic_s() > deadline
+            if late or mark is None or not mark.alive:
+                why = await self.worker.do(partial(refusal, folder))
+                raise AgentUnavailable(why, hint="see the container's log and devbench doctor")
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, POLL_MAX_S)
+
+    async def stop(self, ref: str, *, grace_s: float) -> None:
+        """TERM to PID 1, then KILL."""
+        try:
+            folder = self.folders.container(ref)
+        except ContainerNotFound:
+            return
+        descriptor = await self.worker.do(partial(open_first_process, folder))
+        if descriptor is not None:
+            try:
+                send(descriptor, signal.SIGTERM)
+                await gone(descriptor, grace_s)
+            finally:
+                os.close(descriptor)
+        await self._end(folder)
+
+    async def _end(self, folder: ContainerFolder) -> None:
+        """Kill PID 1 and wait until its bwrap has reported and ended.
+
+        Raises:
+            EngineFailed: Something does not die.
+        """
+        deadline = self.clock.monotonic_s() + self.settings.kill_timeout_s
+        while True:
+            descriptor = await self.worker.do(partial(open_first_process, folder))
+            if descriptor is not None:
+                try:
+                    send(descriptor, signal.SIGKILL)
+                    await gone(descriptor, self.settings.kill_timeout_s)
+                finally:
+                    os.close(descriptor)
+            elif not await self.worker.do(partial(bwrap_lives, folder.status)):
+                return
+            if self.clock.monotonic_s() > deadline:
+                raise EngineFailed(
+                    f"container {folder.path.name!r} does not end although it was killed",
+                    hint="a process hangs in the kernel (a dead network disk?); try again later",
+                )
+            await asyncio.sleep(POLL_S)
+
+    async def remove(self, ref: str) -> None:
+        """Put the folder aside (so nobody can start it any more), end what runs, delete everything."""
+        try:
+            folder = self.folders.container(ref)
+        except ContainerNotFound:
+            return
+        trash = self.folders.trash
+        await self.worker.do(partial(set_aside, folder.path, trash))
+        for aside in await self.worker.do(partial(find_aside, ref, trash)):
+            await self._end(ContainerFolder(path=aside))
+            await self.worker.do(partial(empty, trash, only=aside.name))
+        await self.worker.do(partial(self.groups.remove, ref, wait_s=self.settings.kill_timeout_s))
+
+    async def inspect(self, ref: str) -> Observed:
+        """Look at the folder and the process."""
+        return await self.worker.do(partial(self._inspect, self.folders.container(ref)))
+
+    def _inspect(self, folder: ContainerFolder) -> Observed:
+        return observe(load(folder), folder, self.groups)
+
+    async def list(self, installation: str) -> AsyncIterator[Observed]:
+        """Look at all folders."""
+        for name in await self.worker.do(partial(names, self.folders.containers)):
+            found = await self.worker.do(partial(self._listed, name, installation))
+            if found is not None:
+                yield found
+
+    def _listed(self, name: str, installation: str) -> Observed | None:
+        try:
+            folder = self.folders.container(name)
+            spec = load(folder)
+        except ContainerNotFound:
+            return None
+        except EngineFailed as error:
+            log.warning("bubblewrap.damaged", extra={"container": name, "error": str(error)})
+            return None
+        return observe(spec, folder, self.groups) if spec.installation == installation else None
+
+    async def connect(self, ref: str) -> ByteStream:
+        """Connect to the agent's socket."""
+        folder = self.folders.container(ref)
+        deadline = self.clock.monotonic_s() + self.settings.connect_timeout_s
+        pause_s = POLL_S
+        while True:
+            mark = await self._running(folder)
+            try:
+                return await dial(folder, mark.pid)
+            except NotListening as error:
+                if self.clock.monotonic_s() > deadline:
+                    raise AgentUnavailable(
+                        f"the agent of container {ref!r} cannot be reached: {error}",
+                        hint="try again, or kill it",
+                    ) from error
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, POLL_MAX_S)
+
+    async def _running(self, folder: ContainerFolder) -> ProcessMark:
+        mark = await self.worker.do(partial(read_mark, folder.process))
+        if mark is None or not mark.alive:
+            observed = await self.inspect(folder.path.name)
+            raise ContainerExited(
+                f"container {observed.ref!r} does not run",
+                details={"status": observed.status.value, "exit_code": observed.exit_code},
+            )
+        return mark
+
+    async def stats(self, ref: str) -> Stats:
+        """Read the counters of the container's control groups."""
+        await self.inspect(ref)
+        return await self.worker.do(partial(self.groups.stats, ref))
+
+    async def resolve_image(self, name: str) -> Image:
+        """Find ``host`` or an imported image by name or id."""
+        return await self.worker.do(partial(self.images_kept.find, name))
+
+    async def images(self) -> tuple[Image, ...]:
+        """Return ``host`` and the imported images."""
+        return await self.worker.do(self.images_kept.all)
+
+    async def import_image(self, name: str, source: Path) -> Image:
+        """Import a root file system as an image.
+
+        Args:
+            name: What to call it; a name that is taken is moved to the new content, and containers keep what they have.
+            source: A tar (compressed or not) or a folder. Devices and set-user-id bits are left out.
+
+        Raises:
+            ValidationFailed: The name is not usable, or the source is no root file system or a hostile one.
+            TooLarge: It is beyond ``image_max_bytes`` or ``image_max_entries``.
+        """
+        limits = {"max_bytes": self.settings.image_max_bytes, "max_entries": self.settings.image_max_entries}
+        return await self.worker.do(partial(self.images_kept.add, name, source, **limits))
+
+    async def delete_image(self, name: str) -> None:
+        """Forget an imported image; an absent one is fine.
+
+        Raises:
+            Conflict: A container was made from it.
+        """
+        await self.worker.do(partial(self._delete_image, name))
+
+    def _delete_image(self, name: str) -> None:
+        ids = {image.id for image in self.images_kept.all() if image.name == name}
+        for spec in self.specs():
+            if spec.image_id in ids:
+                raise Conflict(
+                    f"container {spec.container_id!r} uses the image {name!r}",
+                    hint="kill the container first",
+                )
+        self.images_kept.delete(name)
+
+    def specs(self) -> tuple[StoredSpec, ...]:
+        """Return the specs of all containers in the folder; blocking."""
+        found: list[StoredSpec] = []
+        for name in names(self.folders.containers):
+            try:
+                found.append(load(self.folders.container(name)))
+            except (ContainerNotFound, EngineFailed):
+                continue
+        return tuple(found)
+
+    async def sweep(self) -> None:
+        """Finish what dead hosts left in the middle: put aside but not deleted."""
+        for aside in await self.worker.do(lambda: [*self.folders.trash.iterdir()]):
+            await self._end(ContainerFolder(path=aside))
+            await self.worker.do(partial(empty, self.folders.trash, only=aside.name))
+
+
+if TYPE_CHECKING:
+    _runtime: type[Runtime] = BubblewrapRuntime
+    _stats: type[SupportsStats] = BubblewrapRuntime

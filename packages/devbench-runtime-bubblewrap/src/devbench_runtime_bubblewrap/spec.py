@@ -1,0 +1,97 @@
+"""What was wanted of a container, as it is kept on disk."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import attrs
+
+from devbench_core.contracts.runtime import LABEL_CONTAINER, LABEL_INSTALLATION
+from devbench_core.errors import ContainerNotFound, EngineFailed
+from devbench_core.model.policy import Network, Policy
+from devbench_runtime_bubblewrap.folders import ContainerFolder
+
+
+@attrs.frozen(kw_only=True)
+class StoredSpec:
+    """One container's spec.
+
+    Attributes:
+        container_id: devbench's id, which is the ref too.
+        installation: Who owns it.
+        image_id: What it was made from.
+        agent: The agent's digest.
+        argv: The command line of PID 1.
+        env: The container's environment.
+        working_dir: Where PID 1 starts.
+        policy: What to enforce.
+        labels: As asked.
+        created_at: UTC.
+    """
+
+    container_id: str
+    installation: str
+    image_id: str
+    agent: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    working_dir: PurePosixPath
+    policy: Policy
+    labels: dict[str, str]
+    created_at: datetime
+
+    def all_labels(self) -> dict[str, str]:
+        """Return the labels with both of devbench's own."""
+        own = {LABEL_CONTAINER: self.container_id, LABEL_INSTALLATION: self.installation}
+        return self.labels | own
+
+
+def dump(spec: StoredSpec) -> bytes:
+    """Return the JSON of a spec."""
+    return json.dumps(attrs.asdict(spec, value_serializer=_plain)).encode()
+
+
+def load(folder: ContainerFolder) -> StoredSpec:
+    """Read a container's spec; blocking.
+
+    Raises:
+        ContainerNotFound: There is no such container.
+        EngineFailed: The file is damaged.
+    """
+    try:
+        text = folder.spec.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ContainerNotFound(f"bubblewrap has no container {folder.path.name!r}") from error
+    try:
+        return _restored(json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineFailed(
+            f"the record of container {folder.path.name!r} is damaged",
+            hint=f"remove it, or mend {folder.spec}",
+        ) from error
+
+
+def _plain(_owner: Any, _field: Any, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, PurePosixPath) else value
+
+
+def _restored(data: dict[str, Any]) -> StoredSpec:
+    policy = data["policy"]
+    restored = policy | {"capabilities": tuple(policy["capabilities"]), "network": Network(policy["network"])}
+    fields: dict[str, Any] = data | {
+        "argv": tuple(data["argv"]),
+        "working_dir": PurePosixPath(data["working_dir"]),
+        "policy": Policy(**restored),
+        "created_at": datetime.fromisoformat(data["created_at"]),
+    }
+    return StoredSpec(**fields)
+
+
+def names(containers: Path) -> list[str]:
+    """Return the refs of all containers on disk, sorted; blocking."""
+    return sorted(entry.name for entry in containers.iterdir() if not entry.name.startswith("."))
