@@ -114,7 +114,7 @@ class StatusOutput(ToolOutput):
     plugins: list[PluginView] = Field(description="What is loaded, built-ins included.")
     tools: list[str] = Field(description="Names of all tools, those of plugins included.")
     scopes: list[str] = Field(description="What you may do here: read, exec, write, manage.")
-    counts: CountsView = Field(description="How much there is now.")
+    counts: CountsView = Field(description="Your containers, and commands that run.")
 
 
 async def images(context: ToolContext, given: ImagesInput) -> ImagesOutput:
