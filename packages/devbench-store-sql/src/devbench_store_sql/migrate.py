@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from devbench_store_sql.engines import migrator
+from devbench_store_sql.engines import writer
 from devbench_store_sql.failures import StoreUnusable, is_busy
 from devbench_store_sql.settings import SqlSettings
 
@@ -26,7 +26,7 @@ def migrate(path: Path, settings: SqlSettings) -> None:
         StoreUnusable: The database was written by a newer program.
         SQLAlchemyError: The database cannot be read or written.
     """
-    engine = migrator(path, settings)
+    engine = writer(path, settings, busy_timeout_s=settings.migration_timeout_s)
     try:
         _switch_to_wal(engine, settings.migration_timeout_s)
         with engine.begin() as connection:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from devbench_store_sql import engines
 from devbench_store_sql.failures import translated
+from devbench_store_sql.lane import Lane
 from devbench_store_sql.migrate import migrate
 from devbench_store_sql.place import file_of, prepare
+from devbench_store_sql.readers import Readers
 from devbench_store_sql.settings import SqlSettings
 from devbench_store_sql.store import SqlStore
 from devbench_store_sql.writer import Writer
@@ -28,16 +30,18 @@ async def opened(settings: SqlSettings, state_dir: Path) -> AsyncGenerator[SqlSt
     with translated(path):
         await asyncio.to_thread(prepare, path)
         await asyncio.to_thread(migrate, path, settings)
-    reading = engines.reader(path, settings)
-    writing = engines.writer(path, settings)
-    writer = Writer(writing, settings, path)
+    readers = Readers(engines.reader(path, settings), settings, path)
+    lane = Lane(engines.writer(path, settings, busy_timeout_s=settings.busy_timeout_s))
+    with translated(path):
+        await lane.open()
+    writer = Writer(lane, settings, path)
     task = asyncio.create_task(
         writer.run(), name="store writer"
     )  # owned by this block, which waits for its end
     try:
-        yield SqlStore(reading, writer, path, busy_timeout_s=settings.busy_timeout_s)
+        yield SqlStore(readers, writer)
     finally:
         await writer.close()
         await task
-        await reading.dispose()
-        await writing.dispose()
+        await readers.close()
+        await lane.close()

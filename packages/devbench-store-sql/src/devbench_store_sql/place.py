@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from devbench_core.errors import ConfigurationInvalid
@@ -40,11 +40,6 @@ def file_of(settings: SqlSettings, state_dir: Path) -> Path:
     return Path(url.database)
 
 
-def url_of(path: Path, driver: str) -> URL:
-    """Return the URL of a file for one of SQLAlchemy's drivers."""
-    return URL.create(driver, database=str(path))
-
-
 def prepare(path: Path) -> None:
     """Make the folder and a private, empty file when they are absent; tighten the rights of a file of ours.
 
@@ -53,7 +48,8 @@ def prepare(path: Path) -> None:
         OSError: The folder or the file cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-    path.touch(mode=FILE_MODE, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=FILE_MODE, exist_ok=True)  # another process may be making it too
     if not (os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK)):
         raise StoreUnusable(
             f"store {str(path)!r}: the database is read-only",

@@ -13,10 +13,10 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from devbench_core.errors import DevbenchError, StoreFailed
 from devbench_store_sql.failures import failure
+from devbench_store_sql.lane import Lane
 from devbench_store_sql.patience import patiently
 from devbench_store_sql.settings import SqlSettings
 
@@ -44,8 +44,8 @@ _Outcome = tuple[_Job[Any], Any, "DevbenchError | None"]
 class Writer:
     """Runs work in transactions, in order of arrival."""
 
-    def __init__(self, engine: AsyncEngine, settings: SqlSettings, path: Path) -> None:
-        self._engine = engine
+    def __init__(self, lane: Lane, settings: SqlSettings, path: Path) -> None:
+        self._lane = lane
         self._settings = settings
         self._path = path
         self._queue: asyncio.Queue[_Job[Any] | None] = asyncio.Queue(settings.write_queue)
@@ -117,22 +117,32 @@ class Writer:
             job.succeed(result) if refusal is None else job.fail(refusal)
 
     async def _transaction(self, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
-        async with self._engine.connect() as connection:
-            await connection.begin()
-            try:
-                outcomes = await connection.run_sync(_run, jobs)
-            except BaseException:
-                await connection.rollback()
-                raise
-            await self._commit(connection)
-            return outcomes
+        return await self._lane.run(lambda connection: _transaction(connection, jobs, self._path))
 
-    async def _commit(self, connection: AsyncConnection) -> None:
-        try:
-            await connection.commit()
-        except SQLAlchemyError as error:
-            await connection.invalidate()
-            raise failure(self._path, error, committing=True) from error
+
+def _transaction(connection: Connection, jobs: Sequence[_Job[Any]], path: Path) -> list[_Outcome]:
+    """Run jobs in one transaction, in the lane's thread."""
+    try:
+        connection.begin()
+        outcomes = _run(connection, jobs)
+    except BaseException:
+        _roll_back(connection)
+        raise
+    try:
+        connection.commit()
+    except SQLAlchemyError as error:
+        _roll_back(connection)
+        raise failure(path, error, committing=True) from error
+    return outcomes
+
+
+def _roll_back(connection: Connection) -> None:
+    """Leave no transaction open, at the price of a new connection."""
+    try:
+        connection.rollback()
+    except SQLAlchemyError:
+        connection.invalidate()
+        connection.rollback()
 
 
 def _run(connection: Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:

@@ -1,0 +1,69 @@
+"""A connection with a thread of its own, in which whole pieces of work run.
+
+The thread is aiosqlite's. Work is handed over as one function, not statement by statement: each of the ten steps
+of a small transaction would cost a change of threads, which is most of its time (measured in the decision record).
+Work that began is finished, also when the caller is cancelled meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+import aiosqlite
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+T = TypeVar("T")
+UNUSED_CHUNK = 64
+"""aiosqlite's size of a chunk of rows; its own cursors are not used."""
+
+
+class Lane:
+    """One connection."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._thread = aiosqlite.Connection(self._connect, UNUSED_CHUNK)
+
+    async def open(self) -> None:
+        """Start the thread and connect.
+
+        Raises:
+            SQLAlchemyError: The database cannot be opened; the thread has ended again.
+        """
+        opening = asyncio.ensure_future(self._thread)
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(SQLAlchemyError):
+                await opening  # the thread is opening the file and would leave a connection behind
+                await self.close()
+            raise
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Return what the work gives, called in the thread.
+
+        Work that is handed over meanwhile runs afterwards, in order.
+        """
+        return await self._in_thread(work, cast("Connection", self._connection))
+
+    async def close(self) -> None:
+        """Close after the work that is under way."""
+        if self._connection is not None:
+            await asyncio.shield(self._in_thread(self._connection.close))
+            self._connection = None
+        await asyncio.shield(self._thread.close())
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        # aiosqlite offers no public way to run more than one statement at a time
+        execute = cast("Callable[..., Any]", self._thread._execute)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
+        return cast("T", await execute(function, *arguments))
+
+    def _connect(self) -> sqlite3.Connection:
+        self._connection = self._engine.connect()
+        return cast("sqlite3.Connection", self._connection.connection.dbapi_connection)
