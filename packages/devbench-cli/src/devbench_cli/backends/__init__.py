@@ -1,0 +1,1 @@
+"""Where commands go: the core in this process, or a remote host."""

@@ -1,0 +1,108 @@
+"""`devbench exec`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, print_error
+from devbench_cli.options import Options, options_of
+from devbench_cli.running import run_with_backend
+from devbench_core.errors import DevbenchError
+
+if TYPE_CHECKING:
+    from devbench_cli.backends.protocol import Backend
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def exec_(
+    ctx: typer.Context,
+    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")],
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND...", help="Program and arguments; no shell reads them.")
+    ],
+    *,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env", "-e", metavar="KEY[=VALUE]", help="Variable for this command; KEY alone copies ours."
+        ),
+    ] = None,
+    cwd: Annotated[
+        str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", "-t", metavar="DURATION", help="End it and all it started after this."),
+    ] = None,
+    no_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--no-stdin", "-n", help="Do not read stdin; for loops and jobs whose stdin stays open."
+        ),
+    ] = False,
+) -> None:
+    """Run a command in a container with live output, and exit as it does.
+
+    stdout and stderr come out byte for byte on our own. When stdin is a pipe or a file it is read to its end
+    first and given to the command. Ctrl-C ends the command with everything it started.
+
+    Exit codes: the command's own; 128 + N when signal N ended it; 124 when it timed out; 130 after Ctrl-C;
+    127 when there is no such program, 126 when it cannot be executed; 125 when devbench itself failed, with
+    the reason on stderr.
+
+    Examples:
+      devbench exec web -- python3 main.py
+      devbench exec --timeout 5m --env CI=1 web -- sh -c 'make && ./run | tail'
+      echo 'hello' | devbench exec web -- tee greeting.txt
+    """
+    words = command[1:] if command[0] == "--" else command
+    if not words:
+        raise typer.BadParameter("nothing to run", param_hint="COMMAND")
+    if words is command and words[0].startswith("-"):
+        raise typer.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
+    given = {"argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin}
+    raise typer.Exit(_exit_code(ctx, container, given))
+
+
+def _exit_code(ctx: typer.Context, container: str, given: dict[str, Any]) -> int:
+    try:
+        return run_with_backend(ctx, lambda backend, options: _exec(backend, options, container, given))
+    except BrokenPipeError:
+        return EXIT_BROKEN_PIPE
+    except DevbenchError as error:
+        print_error(error, as_json=options_of(ctx).as_json)
+        return EXIT_EXEC_FAILED
+
+
+async def _exec(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:
+    from devbench_cli.backends.protocol import ask
+    from devbench_cli.following import exit_code_of_ending, follow, interruptions
+    from devbench_cli.show.execs import sink, tell_ending
+    from devbench_core.tools.execs import ExecStartOutput
+
+    arguments = await _arguments(backend, given)
+    async with interruptions() as interruption:
+        started = await ask(backend, ExecStartOutput, "exec_start", container=container, **arguments)
+        ending = await follow(backend, started.exec.id, sink(options), interruption)
+    tell_ending(ending, options)
+    return exit_code_of_ending(ending, interruption.number)
+
+
+async def _arguments(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
+    from base64 import b64encode
+
+    from devbench_cli.descriptors import piped_input
+    from devbench_cli.units import duration_s, pairs
+
+    stdin = None if given["no_stdin"] else await piped_input(backend.stdin_max_bytes)
+    return {
+        "argv": given["argv"],
+        "env": pairs("--env", given["env"], inherit=True),
+        "cwd": given["cwd"],
+        "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
+        "stdin_base64": None if not stdin else b64encode(stdin).decode("ascii"),
+    }

@@ -1,0 +1,83 @@
+"""`devbench plugins`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from devbench_cli.options import Options, options_of
+
+if TYPE_CHECKING:
+    from devbench_cli.inventory import PluginReport
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def plugins(ctx: typer.Context) -> None:
+    """List plugins: what each provides, from which package, and whether it is loaded.
+
+    The exit code is 78 when an enabled plugin cannot be loaded.
+
+    Examples:
+      devbench plugins
+      devbench plugins --json | jq '.plugins[] | select(.state == "failed")'
+    """
+    from devbench_cli.failures import EXIT_CONFIGURATION
+    from devbench_cli.inventory import FAILED, plugin_reports
+    from devbench_cli.show.results import json_line
+
+    options = options_of(ctx)
+    reports = plugin_reports(_enabled(options))
+    if options.as_json:
+        json_line({"plugins": [_json(report) for report in reports]})
+    else:
+        _show(reports)
+    if any(report.state == FAILED for report in reports):
+        raise typer.Exit(EXIT_CONFIGURATION)
+
+
+def _enabled(options: Options) -> list[str] | None:
+    """Return the enabled names; a broken configuration must not hide the plugins."""
+    from devbench_core.config.load import load_settings
+    from devbench_core.errors import ConfigurationInvalid
+
+    try:
+        return load_settings(options.config).settings.plugins
+    except ConfigurationInvalid as error:
+        sys.stderr.write(f"warning: {error.message}\n")
+        return None
+
+
+def _json(report: PluginReport) -> dict[str, object]:
+    return {
+        "name": report.source.name,
+        "distribution": report.source.distribution,
+        "version": report.source.version,
+        "provides": report.provides(),
+        "entry_point": report.source.target,
+        "editable": report.source.editable,
+        "state": report.state,
+        "error": report.error,
+    }
+
+
+def _show(reports: list[PluginReport]) -> None:
+    from devbench_cli.show.results import line, table
+
+    rows = [
+        (
+            report.source.name,
+            f"{report.source.distribution} {report.source.version}",
+            ", ".join(report.provides()) or "-",
+            report.source.target,
+            report.state,
+        )
+        for report in reports
+    ]
+    table(("NAME", "PACKAGE", "PROVIDES", "ENTRY POINT", "STATE"), rows)
+    for report in reports:
+        if report.error:
+            line(f"{report.source.name}: {report.error}")

@@ -1,0 +1,148 @@
+"""`devbench spawn`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from devbench_cli.options import Options
+from devbench_cli.running import run_with_backend
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def spawn(
+    ctx: typer.Context,
+    image: Annotated[
+        str,
+        typer.Argument(metavar="[IMAGE]", help="Image name or alias; the configured default when absent."),
+    ] = "",
+    *,
+    alias: Annotated[
+        str | None, typer.Option("--alias", "-a", metavar="NAME", help="A name to use instead of the id.")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="KEY[=VALUE]", help="Variable of all its commands."),
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Label to find it by.")
+    ] = None,
+    ttl: Annotated[
+        str | None,
+        typer.Option(
+            "--ttl", metavar="DURATION", help="Kill it after 90s, 15m, 8h, 2d; or never. Default: a day."
+        ),
+    ] = None,
+    idle_timeout: Annotated[
+        str | None,
+        typer.Option("--idle-timeout", metavar="DURATION", help="Kill it when unused for so long."),
+    ] = None,
+    persistent: Annotated[
+        bool,
+        typer.Option("--persistent/--no-persistent", help="Whether it outlives the host that serves it."),
+    ] = True,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="Bound of memory: 512M, 2G.")
+    ] = None,
+    cpus: Annotated[
+        float | None, typer.Option("--cpus", metavar="N", help="Bound of processor time in cores.")
+    ] = None,
+    pids: Annotated[
+        int | None, typer.Option("--pids", metavar="N", help="Bound of the number of processes.")
+    ] = None,
+    tmpfs: Annotated[str | None, typer.Option("--tmpfs", metavar="SIZE", help="Size of /tmp.")] = None,
+    network: Annotated[
+        str | None, typer.Option("--network", metavar="NETWORK", help="none, or engine where allowed.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="UID[:GID]", help="Who its commands run as.")
+    ] = None,
+    writable_root: Annotated[
+        bool,
+        typer.Option("--writable-root", help="Let commands write outside of the workspace, where allowed."),
+    ] = False,
+    entrypoint: Annotated[
+        bool, typer.Option("--entrypoint", help="Run the image's own entry point as the first command.")
+    ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", metavar="TEXT", help="A repeat with the same key within a day gives the same container."
+        ),
+    ] = None,
+) -> None:
+    """Make a container and print its id.
+
+    The container outlives this command: it is persistent, and ends with `devbench kill` or after its time to
+    live (a day unless --ttl or the configuration says otherwise). A running host (`devbench serve`) enforces
+    that to the second; without one, the next devbench command does.
+
+    Examples:
+      devbench spawn --alias web
+      devbench spawn python:3.12-slim --alias job --ttl 2h --memory 1G --label team=blue
+      ID=$(devbench spawn) && devbench exec "$ID" -- uname -a
+    """
+    policy = {
+        "memory_bytes": memory,
+        "cpus": cpus,
+        "pids": pids,
+        "tmpfs_bytes": tmpfs,
+        "network": network,
+        "user": user,
+        "read_only_root": False if writable_root else None,
+    }
+    arguments: dict[str, Any] = {
+        "image": image,
+        "alias": alias,
+        "env": env or [],
+        "labels": label or [],
+        "ttl": ttl,
+        "idle_timeout": idle_timeout,
+        "persistent": persistent,
+        "run_entrypoint": entrypoint,
+        "idempotency_key": key,
+        "policy": {name: value for name, value in policy.items() if value is not None},
+    }
+    run_with_backend(ctx, lambda backend, options: _spawn(backend, options, arguments))
+
+
+async def _spawn(backend: Any, options: Options, given: dict[str, Any]) -> None:
+    from devbench_cli.backends.protocol import ask
+    from devbench_cli.show.progress import bar
+    from devbench_cli.show.results import as_json, line
+    from devbench_core.tools.containers import SpawnOutput
+
+    with bar(f"pull {given['image'] or 'image'}", options) as progress:
+        spawned = await ask(
+            backend, SpawnOutput, "spawn", progress=progress, **_arguments(given, backend.default_ttl_s)
+        )
+    if options.as_json:
+        return line(as_json(spawned))
+    line(spawned.container.id)
+    if not options.quiet and sys.stderr.isatty():
+        name = spawned.container.alias or spawned.container.id
+        word = "was there already" if spawned.replayed else f"runs on {spawned.container.runtime}"
+        sys.stderr.write(f"{name} {word}; try: devbench exec {name} -- sh -c 'echo hi'\n")
+    return None
+
+
+def _arguments(given: dict[str, Any], default_ttl_s: float | None) -> dict[str, Any]:
+    """Return the tool's arguments; texts become numbers and pairs."""
+    from devbench_cli.units import duration_s, pairs, size_bytes
+
+    arguments = dict(given)
+    ttl, idle = arguments.pop("ttl"), arguments.pop("idle_timeout")
+    arguments["ttl_s"] = default_ttl_s if ttl is None else duration_s("--ttl", ttl)
+    arguments["idle_timeout_s"] = None if idle is None else duration_s("--idle-timeout", idle)
+    arguments["env"] = pairs("--env", arguments["env"], inherit=True)
+    arguments["labels"] = pairs("--label", arguments["labels"])
+    policy: dict[str, Any] = dict(arguments["policy"])
+    for name, option in (("memory_bytes", "--memory"), ("tmpfs_bytes", "--tmpfs")):
+        if name in policy:
+            policy[name] = size_bytes(option, policy[name])
+    arguments["policy"] = policy
+    return arguments

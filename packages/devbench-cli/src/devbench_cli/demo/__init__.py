@@ -1,0 +1,1 @@
+"""An agent's whole workflow, shown and checked step by step."""

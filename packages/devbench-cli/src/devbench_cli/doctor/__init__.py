@@ -1,0 +1,1 @@
+"""What is installed, what answers, what is missing, and what mends it."""

@@ -1,0 +1,105 @@
+"""Looks at every installed plugin on its own, so that a broken one hides none of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from devbench_core.compose.discovery import Found, PluginSource, installed, load
+from devbench_core.compose.registry import Registry
+from devbench_core.contracts.provider import Provider
+from devbench_core.tool import Tool
+
+OFFERING_HOOKS = {
+    "devbench_runtimes": "runtime",
+    "devbench_stores": "store",
+    "devbench_locks": "lock",
+    "devbench_scanners": "scanner",
+    "devbench_tools": "tool",
+    "devbench_lifespans": "lifespan",
+}
+OTHER_HOOKS = {"devbench_review": "review", "devbench_event": "events"}
+LOADED, DISABLED, FAILED = "loaded", "not enabled", "failed"
+
+
+@attrs.frozen(kw_only=True)
+class PluginReport:
+    """What is known of one plugin.
+
+    Attributes:
+        source: Where it came from.
+        state: ``loaded``, ``not enabled`` (the configuration leaves it out) or ``failed``.
+        error: Why it failed, "" otherwise.
+        offers: By kind: what it gives through its hooks.
+    """
+
+    source: PluginSource
+    state: str
+    error: str = ""
+    offers: Mapping[str, tuple[object, ...]] = attrs.field(factory=dict[str, tuple[object, ...]])
+
+    def provides(self) -> list[str]:
+        """Return what it provides in words: ``runtime docker``, ``3 tools`` and so on."""
+        words: list[str] = []
+        for kind, offers in self.offers.items():
+            names = [offer.name for offer in offers if isinstance(offer, Provider)]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            tools = [offer.name for offer in offers if isinstance(offer, Tool)]
+            words.extend(f"{kind} {name}" for name in names)
+            if tools:
+                words.append(f"{len(tools)} tools" if len(tools) > 1 else f"tool {tools[0]}")
+            elif not names:
+                words.append(kind)
+        return words
+
+
+def plugin_reports(enabled: Sequence[str] | None) -> list[PluginReport]:
+    """Look at the built-in and all installed plugins.
+
+    Args:
+        enabled: The names in the configuration; None for all.
+    """
+    from devbench_core.builtin import builtin_plugins  # after compose: the two import each other
+
+    reports = [_registered(found) for found in builtin_plugins()]
+    for source in installed():
+        if enabled is not None and source.name not in enabled:
+            reports.append(PluginReport(source=source, state=DISABLED))
+        else:
+            reports.append(_installed(source))
+    return reports
+
+
+def providers(reports: Sequence[PluginReport], kind: str) -> list[Provider[Any]]:
+    """Return the providers of a kind, in the order of the plugins."""
+    return [
+        offer for report in reports for offer in report.offers.get(kind, ()) if isinstance(offer, Provider)
+    ]
+
+
+def _installed(source: PluginSource) -> PluginReport:
+    faults: list[str] = []
+    found = [each for each in load([source.name], faults) if each.source == source]
+    if faults or not found:
+        return PluginReport(source=source, state=FAILED, error="; ".join(faults) or "it cannot be found")
+    return _registered(found[0])
+
+
+def _registered(found: Found) -> PluginReport:
+    registry, faults = Registry(), list[str]()
+    registry.register(found, faults)
+    if faults:
+        return PluginReport(source=found.source, state=FAILED, error="; ".join(faults))
+    offers: dict[str, tuple[object, ...]] = {}
+    for hook, kind in OFFERING_HOOKS.items():
+        try:
+            given = tuple(registry.offers(hook, found))
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it becomes a line of the report
+            return PluginReport(
+                source=found.source, state=FAILED, error=f"{hook}() failed: {type(error).__name__}: {error}"
+            )
+        if given:
+            offers[kind] = given
+    offers.update({kind: () for hook, kind in OTHER_HOOKS.items() if hasattr(found.plugin, hook)})
+    return PluginReport(source=found.source, state=LOADED, offers=offers)

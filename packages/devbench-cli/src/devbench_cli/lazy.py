@@ -1,0 +1,88 @@
+"""The list of commands, each imported only when it is named or when all are listed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from inspect import cleandoc
+from typing import Any
+
+import attrs
+import typer
+from typer.core import TyperGroup
+
+from devbench_cli.options import parameters
+
+
+@attrs.frozen
+class Entry:
+    """Where a command is.
+
+    Attributes:
+        module: Its module under `devbench_cli.commands`, which holds an ``app``.
+        remote: Whether it can also drive a remote host.
+        common: Whether it takes the common options.
+    """
+
+    module: str
+    remote: bool = False
+    common: bool = True
+
+
+ENTRIES = {
+    "demo": Entry("demo", remote=True),
+    "doctor": Entry("doctor"),
+    "plugins": Entry("plugins"),
+    "config": Entry("config"),
+    "serve": Entry("serve", common=False),
+    "spawn": Entry("spawn", remote=True),
+    "ps": Entry("ps", remote=True),
+    "inspect": Entry("inspect", remote=True),
+    "exec": Entry("exec", remote=True),
+    "cp": Entry("cp", remote=True),
+    "cat": Entry("cat", remote=True),
+    "ls": Entry("ls", remote=True),
+    "rm": Entry("rm", remote=True),
+    "kill": Entry("kill", remote=True),
+    "images": Entry("images", remote=True),
+}
+"""Every command, in the order of `devbench --help`."""
+
+
+class LazyGroup(TyperGroup):
+    """Finds commands by name in `ENTRIES`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of `ENTRIES`."""
+        return list(ENTRIES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and return a command, None when there is none of this name."""
+        entry = ENTRIES.get(cmd_name)
+        return None if entry is None else load(cmd_name, entry)
+
+
+def load(name: str, entry: Entry) -> Any:
+    """Return the command of a module, with the common options."""
+    module = import_module(f"devbench_cli.commands.{entry.module}")
+    app: typer.Typer = module.app
+    command = typer.main.get_command(app)
+    command.name = name
+    keep_examples(command)
+    if entry.common:
+        _attach(command, remote=entry.remote)
+    return command
+
+
+def keep_examples(command: Any) -> None:
+    """Keep indented lines of help texts as they are written, and first sentences whole in lists."""
+    paragraphs = cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(f"\b\n{text}" if "\n  " in text else text for text in paragraphs)
+    command.short_help = " ".join(paragraphs[0].split())
+    for child in getattr(command, "commands", {}).values():
+        keep_examples(child)
+
+
+def _attach(command: Any, *, remote: bool) -> None:
+    command.params.extend(parameters(remote=remote))
+    for child in getattr(command, "commands", {}).values():
+        _attach(child, remote=remote)
