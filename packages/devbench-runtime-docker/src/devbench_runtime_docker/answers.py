@@ -1,0 +1,14 @@
+"""Reads the engine's JSON, where any table may be null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+
+def table(parent: Mapping[str, Any] | None, *keys: str) -> dict[str, Any]:
+    """Return the table beneath keys, empty where one of them is absent, null or no table."""
+    found: object = parent
+    for key in keys:
+        found = cast("Mapping[str, object]", found).get(key) if isinstance(found, Mapping) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -1,0 +1,50 @@
+"""Names and labels of everything that this plugin makes on an engine."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+LABEL_ROLE: Final = "dev.devbench.role"
+LABEL_WORKSPACE: Final = "dev.devbench.workspace"
+LABEL_AGENT: Final = "dev.devbench.agent"
+LABEL_OWNER: Final = "dev.devbench.owner"
+
+ROLE_CONTAINER: Final = "container"
+ROLE_WORKSPACE: Final = "workspace"
+ROLE_AGENT: Final = "agent"
+ROLE_HELPER: Final = "helper"
+
+PREFIX: Final = "devbench-"
+DIGEST_LETTERS: Final = 12
+
+
+def container_name(container_id: str) -> str:
+    """Return the engine's name for a container; the engine keeps it unique."""
+    return f"{PREFIX}{container_id}"
+
+
+def new_workspace_name() -> str:
+    """Return a name for a volume that will be some container's workspace."""
+    return f"{PREFIX}workspace-{secrets.token_hex(8)}"
+
+
+def agent_volume_name(digest: str) -> str:
+    """Return the name of the volume that carries an agent."""
+    return f"{PREFIX}agent-{digest[:DIGEST_LETTERS]}"
+
+
+def fill_name(digest: str) -> str:
+    """Return the name of the container that fills that volume: whoever holds it is the only one to write."""
+    return f"{PREFIX}agent-fill-{digest[:DIGEST_LETTERS]}"
+
+
+def make_ref(name: str, workspace: str) -> str:
+    """Return a ref: it names the workspace too, so that `remove` finds it when the container is gone."""
+    return f"{name}/{workspace}"
+
+
+def split_ref(ref: str) -> tuple[str, str]:
+    """Return the container's name and its workspace's, "" when the ref has none."""
+    name, _, workspace = ref.partition("/")
+    return name, workspace

@@ -1,0 +1,48 @@
+"""What the engine shows of a container, in devbench's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devbench_core.contracts.runtime import LABEL_CONTAINER
+from devbench_core.model.container import Observed, Status
+from devbench_runtime_docker.answers import table
+from devbench_runtime_docker.moments import moment
+from devbench_runtime_docker.names import LABEL_WORKSPACE, make_ref
+
+KILLED_EXIT_CODE = 137
+_STATUS = {
+    "created": Status.CREATING,
+    "running": Status.RUNNING,
+    "paused": Status.RUNNING,
+    "restarting": Status.RUNNING,
+    "removing": Status.EXITED,
+    "exited": Status.EXITED,
+    "dead": Status.EXITED,
+}
+
+
+def ref_of(shown: dict[str, Any]) -> str:
+    """Return the ref of a container that the engine showed."""
+    workspace = table(shown, "Config", "Labels").get(LABEL_WORKSPACE, "")
+    return make_ref(str(shown["Name"]).lstrip("/"), workspace)
+
+
+def observed(shown: dict[str, Any]) -> Observed:
+    """Return what an inspection shows."""
+    state = shown["State"]
+    labels: dict[str, str] = table(shown, "Config", "Labels")
+    status = _STATUS.get(str(state.get("Status")), Status.UNKNOWN)
+    exited = status is Status.EXITED
+    exit_code = state.get("ExitCode") if exited else None
+    return Observed(
+        ref=ref_of(shown),
+        container_id=labels.get(LABEL_CONTAINER, ""),
+        status=status,
+        exit_code=exit_code,
+        # Docker sets it as soon as any process was killed for memory; only PID 1's killing ended the container.
+        out_of_memory=bool(exited and state.get("OOMKilled") and exit_code == KILLED_EXIT_CODE),
+        started_at=moment(state.get("StartedAt")),
+        finished_at=moment(state.get("FinishedAt")) if exited else None,
+        labels=dict(labels),
+    )

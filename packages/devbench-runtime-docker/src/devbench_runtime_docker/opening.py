@@ -1,0 +1,69 @@
+"""Opens the runtime: connect, negotiate, ask what is enforced, sweep; and closes it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from devbench_core.contracts.provider import OpenContext
+from devbench_runtime_docker.agents import Agents
+from devbench_runtime_docker.creating import Creator
+from devbench_runtime_docker.engine import Engine, connected
+from devbench_runtime_docker.failures import EngineAnswer, translate
+from devbench_runtime_docker.images import EngineImages
+from devbench_runtime_docker.info import capabilities_of
+from devbench_runtime_docker.owner import this_process
+from devbench_runtime_docker.removing import Remover
+from devbench_runtime_docker.runtime import DockerRuntime
+from devbench_runtime_docker.settings import DockerSettings
+from devbench_runtime_docker.stash import Stash
+from devbench_runtime_docker.sweep import Sweep
+from devbench_runtime_docker.workspaces import Workspaces
+
+
+@asynccontextmanager
+async def opened(settings: DockerSettings, context: OpenContext) -> AsyncGenerator[DockerRuntime, None]:
+    """Open the runtime.
+
+    Raises:
+        ConfigurationInvalid: Address, context or TLS files cannot be used.
+        EngineUnreachable: The engine does not answer.
+        EngineFailed: It is too old, or runs no Linux containers.
+    """
+    async with connected(settings) as engine:
+        await engine.negotiate()
+        info = await ask_info(engine)
+        capabilities = capabilities_of(info)
+        owner = await asyncio.to_thread(this_process)
+        sweep = Sweep(engine, context.clock, context.installation)
+        await sweep.leftovers()
+        async with asyncio.TaskGroup() as tasks:
+            workspaces = Workspaces(
+                engine, installation=context.installation, owner=owner, clock=context.clock, tasks=tasks
+            )
+            images, remover = EngineImages(engine), Remover(engine, context.clock)
+            stash = Stash(context.clock, settings.agent_stash_s)
+            agents = Agents(engine, context.clock, after_fill=sweep.agents)
+            creator = Creator(
+                engine, images=images, agents=agents, workspaces=workspaces, remover=remover,
+                architecture=capabilities.architectures[0],
+            )  # fmt: skip
+            try:
+                yield DockerRuntime(
+                    engine, capabilities=capabilities, info=info, creator=creator, remover=remover,
+                    images=images, stash=stash,
+                )  # fmt: skip
+            finally:
+                stash.close()
+                await workspaces.close()
+
+
+async def ask_info(engine: Engine) -> dict[str, Any]:
+    """Return the engine's own description of what it can do."""
+    try:
+        info: dict[str, Any] = await engine.call("GET", "info", doing="describe itself")
+    except EngineAnswer as answer:
+        raise translate(answer, "describe itself") from answer
+    return info

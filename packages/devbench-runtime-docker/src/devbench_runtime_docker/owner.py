@@ -1,0 +1,41 @@
+"""Which process made something ahead of need, so that the next one can tell whether it still lives."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the command's closing parenthesis
+
+
+def this_process() -> str:
+    """Return ``boot:namespace:pid:start`` of this process. Reads /proc; call it off the event loop."""
+    return f"{_here()}:{os.getpid()}:{_start_time(os.getpid())}"
+
+
+def is_dead(owner: str) -> bool:
+    """Tell whether an owner certainly does not live; one of another machine or namespace may."""
+    boot, _, rest = owner.partition(":")
+    namespace, _, process = rest.partition(":")
+    pid, _, start = process.partition(":")
+    if f"{boot}:{namespace}" != _here() or not pid.isdigit():
+        return False
+    return _start_time(int(pid)) != start
+
+
+def _here() -> str:
+    try:
+        namespace = PID_NAMESPACE.readlink().name.strip("pid:[]")
+        return f"{BOOT_ID.read_text('ascii').strip()}:{namespace}"
+    except OSError:
+        return "?:?"
+
+
+def _start_time(pid: int) -> str:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[START_TIME_FIELD]

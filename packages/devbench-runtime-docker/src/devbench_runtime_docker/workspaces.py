@@ -1,0 +1,155 @@
+"""Workspace volumes, made ahead of need.
+
+A fresh volume belongs to root and only an archive call to a helper container can change that, which takes as long as
+half a spawn. So several are made at once and wait here; a spawn takes one and loses no time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import Coroutine, Iterable
+
+import attrs
+
+from devbench_core.clock import Clock
+from devbench_core.contracts.runtime import LABEL_INSTALLATION
+from devbench_core.errors import DevbenchError
+from devbench_core.logs import get_logger
+from devbench_runtime_docker import archive
+from devbench_runtime_docker.engine import Engine
+from devbench_runtime_docker.failures import EngineAnswer, translate
+from devbench_runtime_docker.helper import helper, volume_mount
+from devbench_runtime_docker.names import LABEL_OWNER, LABEL_ROLE, ROLE_WORKSPACE, new_workspace_name
+from devbench_runtime_docker.users import User
+
+log = get_logger(__name__)
+
+USERS_MAX = 4
+BATCH_MAX = 64
+
+
+@attrs.frozen
+class _Prepared:
+    name: str
+    since_s: float
+
+
+@attrs.define(eq=False)
+class _Shelf:
+    """What is ready for one user."""
+
+    ready: deque[_Prepared] = attrs.field(factory=deque[_Prepared])
+    filling: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+    waiting: int = 0
+    refilling: bool = False
+
+
+class Workspaces:
+    """The stock of one runtime."""
+
+    def __init__(
+        self, engine: Engine, *, installation: str, owner: str, clock: Clock, tasks: asyncio.TaskGroup
+    ) -> None:
+        self._engine = engine
+        self._labels = {LABEL_INSTALLATION: installation, LABEL_OWNER: owner}
+        self._clock = clock
+        self._tasks = tasks
+        self._shelves: OrderedDict[User, _Shelf] = OrderedDict()
+
+    async def take(self, user: User, image_id: str) -> str:
+        """Return the name of an empty volume that belongs to a user; it is the caller's now.
+
+        Raises:
+            ImageNotFound: The image, which helps with the making, is gone.
+            EngineFailed: The engine could not make one.
+            EngineUnreachable: It did not answer.
+        """
+        shelf = self._shelf(user)
+        shelf.waiting += 1
+        try:
+            while (found := self._pop(shelf)) is None:
+                async with shelf.filling:
+                    if not shelf.ready:
+                        await self._prepare(shelf, user, image_id)
+        finally:
+            shelf.waiting -= 1
+        if len(shelf.ready) <= self._engine.settings.prepared_workspaces // 4 and not shelf.refilling:
+            shelf.refilling = True
+            self._background(self._refill(shelf, user, image_id))
+        return found
+
+    def discard(self, name: str) -> None:
+        """Remove a volume that was taken and not used, in the background."""
+        self._background(self.remove([name]))
+
+    async def remove(self, names: Iterable[str]) -> None:
+        """Remove volumes; what the engine keeps is left to the next sweep."""
+        for name in names:
+            with contextlib.suppress(EngineAnswer, DevbenchError):
+                await self._engine.call("DELETE", f"volumes/{name}", doing="remove a volume")
+
+    async def close(self) -> None:
+        """Remove everything that nobody took, within the sweep's bound."""
+        names = [each.name for shelf in self._shelves.values() for each in shelf.ready]
+        self._shelves.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._engine.settings.sweep_timeout_s):
+                await self.remove(names)
+
+    def _shelf(self, user: User) -> _Shelf:
+        shelf = self._shelves.setdefault(user, _Shelf())
+        self._shelves.move_to_end(user)
+        if len(self._shelves) > USERS_MAX:
+            _, dropped = self._shelves.popitem(last=False)
+            self._background(self.remove([each.name for each in dropped.ready]))
+        return shelf
+
+    def _pop(self, shelf: _Shelf) -> str | None:
+        oldest = self._clock.monotonic_s() - self._engine.settings.prepared_max_age_s
+        while shelf.ready:
+            found = shelf.ready.popleft()
+            if found.since_s > oldest:
+                return found.name
+            self.discard(found.name)
+        return None
+
+    async def _refill(self, shelf: _Shelf, user: User, image_id: str) -> None:
+        try:
+            async with shelf.filling:
+                await self._prepare(shelf, user, image_id)
+        except DevbenchError as error:
+            log.warning("docker.workspaces_not_prepared", error=str(error))
+        finally:
+            shelf.refilling = False
+
+    async def _prepare(self, shelf: _Shelf, user: User, image_id: str) -> None:
+        """Make as many as are configured, or as are waited for, with one call for all."""
+        count = min(max(self._engine.settings.prepared_workspaces, shelf.waiting), BATCH_MAX)
+        names = [new_workspace_name() for _ in range(count)]
+        folders = [f"devbench-{index}" for index in range(count)]
+        labels = {**self._labels, LABEL_ROLE: ROLE_WORKSPACE}
+        mounts = [
+            volume_mount(name, f"/{folder}", labels=labels)
+            for name, folder in zip(names, folders, strict=True)
+        ]
+        try:
+            async with helper(self._engine, image_id, mounts, self._labels) as container:
+                tar = archive.folders(folders, user.uid, user.gid)
+                await self._engine.put_archive(
+                    container, "/", tar, doing="prepare workspaces", setting="fill_timeout_s"
+                )
+        except BaseException as error:
+            self._background(self.remove(names))
+            if isinstance(error, EngineAnswer):
+                raise translate(error, "prepare workspaces with", image=image_id) from error
+            raise
+        now_s = self._clock.monotonic_s()
+        shelf.ready.extend(_Prepared(name, now_s) for name in names)
+
+    def _background(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            self._tasks.create_task(work)
+        except RuntimeError:  # closing: what is left is swept by the next life
+            work.close()
