@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import structlog
 
 from devbench_core import identity
 from devbench_core.clock import Clock, SystemClock
@@ -27,11 +26,12 @@ from devbench_core.execs import Execs
 from devbench_core.files import Files
 from devbench_core.ids import INSTANCE, new_id
 from devbench_core.images import Images
+from devbench_core.logs import get_logger
 from devbench_core.tasks import background
 from devbench_core.tool import Tool
 from devbench_core.wiring import Parts, Services, wire
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 STATE_MODE = 0o700
 
 

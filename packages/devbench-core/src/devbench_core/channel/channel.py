@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-import structlog
-
 from devbench_core.channel.codec import ID_MAX, FrameDecoder, TooLarge, Unexpected, encode
 from devbench_core.channel.codes import Fault, Leave, Way
 from devbench_core.channel.exec_messages import EXEC_MESSAGES, Detached, Entry, EntryList, List, StdinCredit
@@ -24,8 +22,9 @@ from devbench_core.channel.settings import ChannelLimits
 from devbench_core.channel.wire import Malformed
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentMisbehaved, DevbenchError, TimedOut
+from devbench_core.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 T = TypeVar("T")
 
 SMALL_FRAME_BYTES = 65_536

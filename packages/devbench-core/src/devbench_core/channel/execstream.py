@@ -249,7 +249,7 @@ class ExecStream:
             self._port.post(Cancel(id=self.handle, grace_ms=self._cancel_ms))
 
     def _output(self, message: Output) -> None:
-        self._require(message, Phase.RUNNING)
+        self._require(message, Phase.STARTING, Phase.RUNNING)  # a fast program's output may overtake STARTED
         end = message.offset + len(message.data)
         if message.offset != self.next_offset:
             raise lie(f"output at offset {message.offset} where {self.next_offset} was due")
@@ -259,7 +259,7 @@ class ExecStream:
         self._sink.output(end, message.stream, message.data)
 
     def _gap(self, message: Gap) -> None:
-        self._require(message, Phase.RUNNING)
+        self._require(message, Phase.STARTING, Phase.RUNNING)
         if message.start != self.next_offset or message.end <= message.start:
             raise lie(f"a gap from {message.start} to {message.end} where {self.next_offset} was due")
         self.next_offset = message.end

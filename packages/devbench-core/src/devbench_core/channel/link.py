@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from devbench_core.channel.channel import AgentChannel
 from devbench_core.channel.codes import RunState
 from devbench_core.channel.exec_messages import Entry
@@ -15,8 +13,9 @@ from devbench_core.channel.faults import cut
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentMisbehaved, AgentUnavailable, DevbenchError, Unauthorised
+from devbench_core.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 LIES_MAX = 3  # channels that may end by a lie, one after the other, before its commands are given up
 Connect = Callable[[], Awaitable[ByteStream]]
 

@@ -6,16 +6,15 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-import structlog
-
 from devbench_core.compose.composition import Chosen
 from devbench_core.compose.silent import SilentRuntime
 from devbench_core.config.settings import Startup
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.errors import CompositionFailed, DevbenchError, EngineUnreachable
+from devbench_core.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 RETRY_S = 0.5
 
 

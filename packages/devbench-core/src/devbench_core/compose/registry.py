@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Iterable
 
 import pluggy
-import structlog
 
 from devbench_core.compose.discovery import Found, PluginSource
 from devbench_core.hookspecs import PROJECT, HookSpecs
+from devbench_core.logs import get_logger
 from devbench_core.model.event import Event, Request, Veto
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Registry:

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 import attrs
-import structlog
 
 from devbench_core import metrics
 from devbench_core.bounds import bound
@@ -15,10 +14,11 @@ from devbench_core.containers.context import Context
 from devbench_core.containers.links import forget_token
 from devbench_core.containers.repository import free_alias
 from devbench_core.errors import Conflict, DevbenchError
+from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerEnding, EndReason, Status
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 BY_DEVBENCH = "devbench"
 BY_ENGINE = "engine"
 EndExecs = Callable[[Container, ContainerEnding], Awaitable[None]]
@@ -66,8 +66,8 @@ class Ender:
         )
         try:
             return await self.end(container, ending, None)
-        except DevbenchError:
-            log.warning("container.discard_postponed", container=container.id, exc_info=True)
+        except DevbenchError as error:
+            log.warning("container.discard_postponed", container=container.id, error=str(error))
             return container
 
     async def _record_ending(self, container_id: str, ending: ContainerEnding) -> Container:

@@ -7,16 +7,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import structlog
-
 from devbench_core.errors import DevbenchError
 from devbench_core.hookspecs import Lifespan, hookimpl
+from devbench_core.logs import get_logger
 from devbench_core.tasks import background
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class LifespansPlugin:

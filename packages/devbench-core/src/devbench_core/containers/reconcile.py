@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import attrs
-import structlog
 
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import BY_ENGINE, Ender
 from devbench_core.containers.repository import LEFTOVER, LIVING
 from devbench_core.errors import DevbenchError, EngineUnreachable
+from devbench_core.logs import get_logger
 from devbench_core.model.container import Container, ContainerEnding, EndReason, Observed, Status
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Recover = Callable[[Container], Awaitable[None]]
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import attrs
-import structlog
 
 from devbench_core import metrics
 from devbench_core.bounds import bound
@@ -22,11 +21,12 @@ from devbench_core.containers.requests import Spawned, SpawnRequest
 from devbench_core.containers.validate import spec_of
 from devbench_core.errors import Cancelled, Conflict, DevbenchError, TimedOut
 from devbench_core.ids import CONTAINER, new_id
+from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerSpec, EndReason, Status
 from devbench_core.model.image import Image, PullProgress
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 REPLAY_CHECK_S = 0.05
 ATTEMPTS = 3

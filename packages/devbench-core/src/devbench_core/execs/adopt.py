@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 
 import attrs
-import structlog
 
 from devbench_core.channel.exec_messages import Start
 from devbench_core.channel.execstream import ExecStream
@@ -18,10 +17,11 @@ from devbench_core.execs.context import ExecContext
 from devbench_core.execs.run import Run
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name
+from devbench_core.logs import get_logger
 from devbench_core.model.container import Container
 from devbench_core.model.execution import Exec
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 MakeRun = Callable[[Exec, Journal, int | None], Run]
 
 

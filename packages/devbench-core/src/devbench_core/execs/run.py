@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 
 import attrs
-import structlog
 
 from devbench_core.channel.exec_messages import Ended, Failed
 from devbench_core.channel.execstream import ExecStream
@@ -17,11 +16,12 @@ from devbench_core.errors import Conflict, DevbenchError, StoreFailed
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.journal.journal import Journal
+from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.event import Event
 from devbench_core.model.execution import Exec, ExecEnding, ExecState, StreamName
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 RECORD_RUNNING_AFTER_S = 0.1  # shorter commands are recorded once less
 STORE_RETRY_FIRST_S = 0.05
 STORE_RETRY_MAX_S = 5.0

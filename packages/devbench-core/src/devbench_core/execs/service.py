@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-import structlog
-
 from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.stdin import StdinBuffer
@@ -22,12 +20,13 @@ from devbench_core.execs.validate import milliseconds, start_of
 from devbench_core.ids import EXEC, new_id
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import log_name
+from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Request
 from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState, Page
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 LIST_MAX = 1000
 CLOSE_WAIT_S = 5.0
 

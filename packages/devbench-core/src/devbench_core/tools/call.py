@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
-import structlog
 
 from devbench_core.errors import DevbenchError, PluginNotFound, Unauthorised
 from devbench_core.json_types import JsonObject
+from devbench_core.logs import get_logger
 from devbench_core.metrics import TOOL_CALLS
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.nearest import suggestion
@@ -21,7 +21,7 @@ from devbench_core.tools.payload import error_payload
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 __all__ = ["ToolResult", "call_tool", "error_payload"]
 FRAMES_MAX = 20
 UNKNOWN = "unknown"
