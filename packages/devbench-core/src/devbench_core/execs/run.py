@@ -12,7 +12,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.messages import Refused
 from devbench_core.channel.stdin import StdinBuffer
-from devbench_core.errors import Conflict, DevbenchError, StoreFailed
+from devbench_core.errors import Conflict
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.journal.journal import Journal
@@ -150,8 +150,8 @@ class Run:
                     if not await self._step():
                         return
                     pause = STORE_RETRY_FIRST_S
-                except StoreFailed as error:
-                    log.warning("exec.store_failed", exec=self.record.id, error=error.message)
+                except Exception:
+                    log.exception("exec.write_failed", exec=self.record.id)
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, STORE_RETRY_MAX_S)
         finally:
@@ -250,5 +250,5 @@ class Run:
         )
         try:
             self.context.emit(event)
-        except DevbenchError:
+        except Exception:
             log.exception("exec.event_failed", event_name=name)
