@@ -91,6 +91,11 @@ class Folders:
         return self.base / "agents"
 
     @property
+    def etc(self) -> Path:
+        """Copies of this machine's /etc, one a state of it."""
+        return self.base / "etc"
+
+    @property
     def images(self) -> Path:
         """Imported root file systems."""
         return self.base / "images"
@@ -118,7 +123,7 @@ class Folders:
     def make(self) -> None:
         """Make the folders that all containers share."""
         self.base.mkdir(mode=PASSABLE, parents=True, exist_ok=True)
-        for folder in (self.containers, self.agents, self.images):
+        for folder in (self.containers, self.agents, self.etc, self.images):
             folder.mkdir(mode=PASSABLE, exist_ok=True)
         for folder in (self.trash, self.incoming):
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -21,6 +21,7 @@ from devbench_runtime_bubblewrap.launch import Launcher
 from devbench_runtime_bubblewrap.program import Program, probe_program, try_namespaces
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.sandbox.build import Builder
+from devbench_runtime_bubblewrap.sandbox.host_etc import provide_etc, sweep_etc
 from devbench_runtime_bubblewrap.sandbox.host_root import find_host_root
 from devbench_runtime_bubblewrap.seccomp.rules import build, supports
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
@@ -65,7 +66,7 @@ def _assemble(
     machine = platform.machine()
     builder = Builder(
         program=program,
-        host_root=find_host_root(),
+        host_root=find_host_root(provide_etc(folders)),
         filter_program=build(machine) if supports(machine) else None,
         mounts=settings.read_only_mounts,
     )
@@ -104,6 +105,8 @@ def check_passable(base: Path, user: HostUser) -> None:
 def _sweep_files(runtime: BubblewrapRuntime) -> None:
     folders, specs = runtime.folders, runtime.specs()
     sweep_agents(folders, {spec.agent for spec in specs})
+    if not specs and not any(folders.trash.iterdir()):
+        sweep_etc(folders, runtime.launcher.builder.host_root.etc)
     for entry in folders.incoming.iterdir():
         if older_than(entry, FORGOTTEN_S):
             discard(entry, folders.trash)

@@ -86,7 +86,7 @@ class BubblewrapRuntime:
         """Start PID 1 and wait for its socket."""
         folder = self.folders.container(ref)
         deadline = self.clock.monotonic_s() + self.settings.start_timeout_s
-        while (child := await self.worker.do(partial(self._launch, folder))) is None:
+        while (child := await self._launched(folder)) is None:
             mark = await self.worker.do(partial(read_mark, folder.process))
             if mark is not None and mark.alive:
                 return
@@ -98,6 +98,10 @@ class BubblewrapRuntime:
             await asyncio.sleep(POLL_MAX_S)
         CHILDREN.watch(child)
         await self._await_socket(folder)
+
+    async def _launched(self, folder: ContainerFolder) -> int | None:
+        launched = self.worker.do(partial(self._launch, folder))
+        return (await asyncio.gather(launched, self.worker.do(self.groups.warm)))[0]
 
     def _launch(self, folder: ContainerFolder) -> int | None:
         spec = load(folder)

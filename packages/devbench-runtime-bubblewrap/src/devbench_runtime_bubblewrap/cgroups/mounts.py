@@ -20,12 +20,14 @@ class Hierarchy:
         version: 1 or 2.
         mount: Where it is mounted.
         controllers: Which of `WANTED` it may have (version 2: all of them may be there, ``base`` tells).
+        own: The group that we are in, None when it cannot be seen.
         base: The highest group that we may write, None for none.
     """
 
     version: int
     mount: Path
     controllers: frozenset[str]
+    own: Path | None = None
     base: Path | None = None
 
 
@@ -36,12 +38,18 @@ def find_hierarchies(mountinfo: str, memberships: str) -> tuple[Hierarchy, ...]:
         mountinfo: The text of ``/proc/self/mountinfo``.
         memberships: The text of ``/proc/self/cgroup``.
     """
-    own = dict(_memberships(memberships))
+    ours = dict(_memberships(memberships))
     found: dict[Path, Hierarchy] = {}
     for root, mount, version, controllers in _mounts(mountinfo):
-        member = next((own[key] for key in (*sorted(controllers), "") if key in own), None)
-        base = None if member is None else _highest(root, mount, member, version)
-        found[mount] = Hierarchy(version=version, mount=mount, controllers=controllers, base=base)
+        member = next((ours[key] for key in (*sorted(controllers), "") if key in ours), None)
+        line = [] if member is None else _line(root, mount, member)
+        found[mount] = Hierarchy(
+            version=version,
+            mount=mount,
+            controllers=controllers,
+            own=line[-1] if line else None,
+            base=next((group for group in line if _ours(group, version)), None),
+        )
     return tuple(found.values())
 
 
@@ -66,13 +74,12 @@ def _memberships(text: str) -> Iterator[tuple[str, PurePosixPath]]:
             yield controller, PurePosixPath(path)
 
 
-def _highest(root: PurePosixPath, mount: Path, member: PurePosixPath, version: int) -> Path | None:
-    """Return the highest group, from the mount down to our own, that we may make groups in."""
-    inside = member.relative_to(root) if member.is_relative_to(root) else PurePosixPath()
-    if ".." in inside.parts:
-        inside = PurePosixPath()
-    line = [mount, *(mount / parent for parent in reversed(inside.parents)), mount / inside]
-    return next((group for group in line if _ours(group, version)), None)
+def _line(root: PurePosixPath, mount: Path, member: PurePosixPath) -> list[Path]:
+    """Return the groups from the mount down to our own; none when our own lies outside of what is mounted."""
+    if not member.is_relative_to(root) or ".." in member.parts:
+        return [] if ".." in member.parts else [mount]
+    inside = member.relative_to(root)
+    return [*(mount / parent for parent in reversed(inside.parents)), mount / inside]
 
 
 def _ours(group: Path, version: int) -> bool:

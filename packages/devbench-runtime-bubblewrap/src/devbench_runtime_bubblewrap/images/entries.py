@@ -100,7 +100,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     return content
 
 
-def folder_entries(root: Path) -> Iterator[Entry]:
+def folder_entries(root: Path, *, skip_unreadable: bool = False) -> Iterator[Entry]:
     """Yield the entries of a folder, of its own file system only, in the order of their names; blocking."""
     device = root.stat().st_dev
     waiting: list[tuple[str, ...]] = [()]
@@ -110,19 +110,21 @@ def folder_entries(root: Path) -> Iterator[Entry]:
             children = sorted(found, key=lambda child: child.name)
         for child in children:
             parts = (*here, child.name)
-            entry = _from_child(Path(child.path), parts, device)
-            if entry is not None:
+            entry = single_entry(Path(child.path), parts, device)
+            hidden = skip_unreadable and not child.is_symlink() and not os.access(child.path, os.R_OK)
+            if entry is not None and not hidden:
                 yield entry
                 if entry.kind is Kind.FOLDER:
                     waiting.append(parts)
 
 
-def _from_child(path: Path, parts: tuple[str, ...], device: int) -> Entry | None:
+def single_entry(path: Path, parts: tuple[str, ...], device: int | None = None) -> Entry | None:
+    """Return what is at a path, None for what is left out (also by being on another device); blocking."""
     info = path.lstat()
     mode = info.st_mode & 0o777
     if stat.S_ISLNK(info.st_mode):
         return Entry(kind=Kind.LINK, parts=parts, target=str(path.readlink()))
-    if info.st_dev != device:
+    if device is not None and info.st_dev != device:
         return None
     if stat.S_ISDIR(info.st_mode):
         return Entry(kind=Kind.FOLDER, parts=parts, mode=mode)

@@ -10,10 +10,10 @@ from devbench_core.contracts.runtime import AGENT_FOLDER, SOCKET_FOLDER
 from devbench_core.model.container import WORKSPACE
 from devbench_core.model.policy import Network
 from devbench_runtime_bubblewrap.folders import ContainerFolder
-from devbench_runtime_bubblewrap.identity import inside_ids
+from devbench_runtime_bubblewrap.identity import ORDINARY, inside_ids
 from devbench_runtime_bubblewrap.program import Program
 from devbench_runtime_bubblewrap.sandbox.arguments import Arguments
-from devbench_runtime_bubblewrap.sandbox.etc_files import network_files, user_files
+from devbench_runtime_bubblewrap.sandbox.etc_files import HOSTNAME, HOSTS, name_servers, user_files
 from devbench_runtime_bubblewrap.sandbox.host_root import HostRoot, show_host_root
 from devbench_runtime_bubblewrap.sandbox.isolation import (
     add_environment,
@@ -23,8 +23,6 @@ from devbench_runtime_bubblewrap.sandbox.isolation import (
 )
 from devbench_runtime_bubblewrap.settings import ReadOnlyMount
 from devbench_runtime_bubblewrap.spec import StoredSpec
-
-HOSTNAME_MAX = 63
 
 
 @attrs.frozen(kw_only=True)
@@ -56,15 +54,18 @@ class Builder:
             agent: The folder with the agent in it.
         """
         ids = inside_ids(spec.policy.user)
-        hostname = spec.container_id.replace("_", "-").replace(".", "-")[:HOSTNAME_MAX]
-        add_isolation(arguments, spec.policy, ids, hostname)
-        files = network_files(hostname, resolver=spec.policy.network is Network.ENGINE)
+        add_isolation(arguments, spec.policy, ids)
+        files = {"resolv.conf": name_servers()} if spec.policy.network is Network.ENGINE else {}
         if root is None:
-            show_host_root(arguments, self.host_root, files | user_files(*ids))
+            show_host_root(arguments, self.host_root)
             for mount in self.mounts:
                 arguments.add("--ro-bind", str(mount.source), str(mount.target))
+            files |= {} if ids == (ORDINARY, ORDINARY) else user_files(*ids)
         else:
-            _show_image(arguments, root, files)
+            arguments.add("--ro-bind", str(root), "/")  # the import made sure that all mount points are there
+            files |= {"hosts": HOSTS, "hostname": f"{HOSTNAME}\n".encode()}
+        for name, data in files.items():
+            arguments.add("--perms", "0444", "--ro-bind-data", arguments.content(data), f"/etc/{name}")
         add_system_mounts(arguments, spec.policy, self.program)
         arguments.add("--bind", str(folder.workspace), str(WORKSPACE))
         arguments.add("--bind", str(folder.run), str(SOCKET_FOLDER))
@@ -73,10 +74,3 @@ class Builder:
         add_environment(arguments, spec.env)
         add_filters(arguments, spec.policy, self.program, self.filter_program)
         arguments.add("--chdir", str(spec.working_dir))
-
-
-def _show_image(arguments: Arguments, root: Path, files: dict[str, bytes]) -> None:
-    """Add an imported root; the import made sure that all mount points are there."""
-    arguments.add("--ro-bind", str(root), "/")
-    for path, data in files.items():
-        arguments.add("--perms", "0444", "--ro-bind-data", arguments.content(data), path)

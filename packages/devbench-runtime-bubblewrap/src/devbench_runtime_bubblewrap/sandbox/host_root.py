@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -10,14 +9,7 @@ import attrs
 from devbench_runtime_bubblewrap.sandbox.arguments import Arguments
 
 TOP_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-ETC_SHOWN = (
-    "alternatives", "bash.bashrc", "ca-certificates", "crypto-policies", "debian_version", "fonts", "gai.conf",
-    "host.conf", "inputrc", "java-*", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime",
-    "lsb-release", "magic", "magic.mime", "mime.types", "os-release", "perl", "pki/ca-trust/extracted",
-    "pki/tls/certs", "protocols", "python3*", "rpc", "services", "shells", "ssl/certs", "ssl/openssl.cnf",
-    "terminfo", "timezone",
-)  # fmt: skip
-"""What programs need of /etc and everybody may know; patterns of pathlib."""
+EMPTY_FOLDERS = ("/var", "/run", "/home", "/opt")
 
 
 @attrs.frozen(kw_only=True)
@@ -25,46 +17,35 @@ class HostRoot:
     """What of this machine is shown, found once.
 
     Attributes:
-        mounts: Files and folders, each shown read-only at its own path.
+        etc: The folder that is shown as /etc.
+        mounts: Folders, each shown read-only at its own path.
         links: Symbolic links at the top, name and target.
     """
 
+    etc: Path
     mounts: tuple[Path, ...]
     links: tuple[tuple[str, str], ...]
 
 
-def find_host_root() -> HostRoot:
+def find_host_root(etc: Path) -> HostRoot:
     """Look at this machine; blocking."""
-    return HostRoot(mounts=(Path("/usr"), *_top_mounts(), *_etc_mounts()), links=tuple(_top_links()))
+    tops = [Path("/") / name for name in TOP_FOLDERS]
+    links = [path for path in tops if path.is_symlink()]
+    folders = [path for path in tops if path.is_dir() and path not in links]
+    return HostRoot(
+        etc=etc,
+        mounts=(Path("/usr"), *folders),
+        links=tuple((str(path), str(path.readlink())) for path in links),
+    )
 
 
-def _top_mounts() -> Iterator[Path]:
-    for name in TOP_FOLDERS:
-        path = Path("/") / name
-        if path.is_dir() and not path.is_symlink():
-            yield path
-
-
-def _top_links() -> Iterator[tuple[str, str]]:
-    for name in TOP_FOLDERS:
-        path = Path("/") / name
-        if path.is_symlink():
-            yield f"/{name}", str(path.readlink())
-
-
-def _etc_mounts() -> Iterator[Path]:
-    for pattern in ETC_SHOWN:
-        yield from sorted(path for path in Path("/etc").glob(pattern) if path.exists())
-
-
-def show_host_root(arguments: Arguments, root: HostRoot, files: dict[str, bytes]) -> None:
-    """Add the mounts of the image ``host`` and the generated files (absolute path to content)."""
+def show_host_root(arguments: Arguments, root: HostRoot) -> None:
+    """Add the mounts of the image ``host``."""
     for path in root.mounts:
-        arguments.add("--ro-bind-try", str(path), str(path))
+        arguments.add("--ro-bind", str(path), str(path))
     for name, target in root.links:
         arguments.add("--symlink", target, name)
-    for folder in ("/var", "/run", "/home", "/opt"):
+    for folder in EMPTY_FOLDERS:
         arguments.add("--dir", folder)
     arguments.add("--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run")  # noqa: S108  (in the container)
-    for path, data in files.items():
-        arguments.add("--perms", "0444", "--file", arguments.content(data), path)
+    arguments.add("--ro-bind", str(root.etc), "/etc")

@@ -7,15 +7,16 @@ from pathlib import Path
 from devbench_core.model.policy import MEBIBYTE, Network, Policy
 from devbench_runtime_bubblewrap.program import Program
 from devbench_runtime_bubblewrap.sandbox.arguments import Arguments
+from devbench_runtime_bubblewrap.sandbox.etc_files import HOSTNAME
 
 SHARED_MEMORY_BYTES = 64 * MEBIBYTE
-MASKED = ("kcore", "keys", "timer_list", "latency_stats", "sched_debug")
-"""Files of /proc that tell of the whole machine."""
+MASKED = ("keys", "latency_stats", "sched_debug")
+"""Files of /proc that everybody may read and that tell of the whole machine."""
 
 
-def add_isolation(arguments: Arguments, policy: Policy, ids: tuple[int, int], hostname: str) -> None:
+def add_isolation(arguments: Arguments, policy: Policy, ids: tuple[int, int]) -> None:
     """Add namespaces, user and capabilities."""
-    arguments.add("--unshare-all", "--unshare-user", "--as-pid-1", "--new-session", "--hostname", hostname)
+    arguments.add("--unshare-all", "--unshare-user", "--as-pid-1", "--new-session", "--hostname", HOSTNAME)
     if policy.network is Network.ENGINE:
         arguments.add("--share-net")
     arguments.add("--uid", str(ids[0]), "--gid", str(ids[1]), "--cap-drop", "ALL")
