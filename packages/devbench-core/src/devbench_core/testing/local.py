@@ -39,6 +39,8 @@ from devbench_core.testing.processes import descendants, is_running, start_time
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 READY_S = 10.0
+BETWEEN_BIND_AND_LISTEN = 20
+"""Attempts to connect: a young agent has its socket a moment before it listens."""
 STEP_S = 0.002
 
 
@@ -157,7 +159,15 @@ class LocalRuntime:
         observed = await self.inspect(ref)
         if observed.status is not Status.RUNNING:
             raise ContainerExited(f"container {observed.container_id!r} does not run")
-        return await open_unix(Path(ref) / "agent.sock")
+        patience = BETWEEN_BIND_AND_LISTEN
+        while True:
+            try:
+                return await open_unix(Path(ref) / "agent.sock")
+            except AgentUnavailable:
+                patience -= 1
+                if patience == 0:
+                    raise
+            await asyncio.sleep(STEP_S)
 
     async def resolve_image(self, name: str) -> Image:
         """Know the image ``host`` only."""
