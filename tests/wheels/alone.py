@@ -43,6 +43,11 @@ def packages() -> dict[str, Package]:
     return found
 
 
+def our_names() -> list[str]:
+    """Return the names of all packages of the workspace."""
+    return sorted(path.parent.name for path in (REPOSITORY / "packages").glob("*/pyproject.toml"))
+
+
 def prove(package: Package, resolution: str) -> None:
     """Install core and this package into a fresh environment, and compose from it."""
     say(f"{package.name} alone, {resolution}")
@@ -52,6 +57,7 @@ def prove(package: Package, resolution: str) -> None:
         python = str(environment / "bin" / "python")
         wanted = [f"{package.name}=={package.version}", "devbench-core", *package.dependencies]
         install = [uv(), "pip", "install", "--quiet", "--python", python, "--find-links", str(DIST)]
+        install += [f"--refresh-package={name}" for name in our_names()]  # same version, other contents
         run([*install, "--resolution", resolution, *wanted], timeout_s=INSTALL_TIMEOUT_S)
         run([uv(), "pip", "check", "--quiet", "--python", python], timeout_s=INSTALL_TIMEOUT_S)
         for program in package.programs:
