@@ -12,7 +12,7 @@ import pytest
 
 import devbench_core
 from devbench_core import errors
-from devbench_core.containers import PolicyRequest, SpawnRequest
+from devbench_core.containers import SpawnRequest
 from devbench_core.containers.links import TOKEN_KIND
 from devbench_core.contracts.store import Remove
 from devbench_core.hookspecs import hookimpl
@@ -23,6 +23,7 @@ from devbench_core.tools.call import call_tool
 
 ABSTRACT = {"not_found"}
 ELSEWHERE = {
+    "capability_not_enforced": "packages/devbench-core/tests/containers/test_spawn.py",
     "agent_misbehaved": "packages/devbench-core/tests/channel",
     "cancelled": "packages/devbench-core/tests/containers/test_spawn.py",
     "lease_lost": "tests/contract/lock",
@@ -97,14 +98,6 @@ async def damaged(world: World) -> None:
     await reopened(world, state_dir=str(folder))
 
 
-async def loosened(world: World) -> None:
-    policy = {"callers_may_loosen": ["no_capabilities"]}
-    async with devbench_core.open(
-        {**world.config, "policy": policy, "state_dir": str(world.tmp / "o")}
-    ) as bench:
-        await bench.containers.spawn(SpawnRequest(policy=PolicyRequest(capabilities=("NET_RAW",))))
-
-
 async def vetoed(world: World) -> None:
     async with devbench_core.open(world.config, plugins=[NoDeletes()], serving=False) as bench:
         await bench.files.delete(world.lab, "f")
@@ -162,19 +155,17 @@ DOCKER_ONLY: dict[str, Provoke] = {
     "engine_failed": too_many_cores,
     "image_pull_failed": unreachable_registry,
 }
-BUBBLEWRAP_ONLY: dict[str, Provoke] = {"capability_not_enforced": loosened}
 
 
-@pytest.mark.parametrize("code", [*TABLE, *DOCKER_ONLY, *BUBBLEWRAP_ONLY])
+@pytest.mark.parametrize("code", [*TABLE, *DOCKER_ONLY])
 async def test_an_error_is_provoked_with_its_code(
     code: str, config: dict[str, Any], bench: devbench_core.Bench, lab: str, tmp_path: Path
 ):
-    only = {**DOCKER_ONLY, **BUBBLEWRAP_ONLY}
-    if code in only and (code in DOCKER_ONLY) != (config["runtime"] == "docker"):
-        return  # the other runtime has its turn
+    if code in DOCKER_ONLY and config["runtime"] != "docker":
+        return  # only this engine can
     world = World(config=config, bench=bench, lab=lab, tmp=tmp_path)
     with pytest.raises(errors.DevbenchError) as caught:
-        await {**TABLE, **only}[code](world)
+        await {**TABLE, **DOCKER_ONLY}[code](world)
     assert caught.value.code == code, caught.value
     assert caught.value.message
 
@@ -185,4 +176,4 @@ def test_every_code_is_provoked_somewhere():
         for _, error in inspect.getmembers(errors, inspect.isclass)
         if issubclass(error, errors.DevbenchError) and error is not errors.DevbenchError
     }
-    assert codes == {*TABLE, *DOCKER_ONLY, *BUBBLEWRAP_ONLY, *ELSEWHERE} | ABSTRACT
+    assert codes == {*TABLE, *DOCKER_ONLY, *ELSEWHERE} | ABSTRACT

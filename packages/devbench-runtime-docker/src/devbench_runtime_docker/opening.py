@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from devbench_core.contracts.provider import OpenContext
+from devbench_core.tasks import background
 from devbench_runtime_docker.agents import Agents
 from devbench_runtime_docker.creating import Creator
 from devbench_runtime_docker.engine import Engine, connected
@@ -39,7 +40,7 @@ async def opened(settings: DockerSettings, context: OpenContext) -> AsyncGenerat
         owner = await asyncio.to_thread(this_process)
         sweep = Sweep(engine, context.clock, context.installation)
         await sweep.leftovers()
-        async with asyncio.TaskGroup() as tasks:
+        async with background() as tasks:
             workspaces = Workspaces(
                 engine, installation=context.installation, owner=owner, clock=context.clock, tasks=tasks
             )
