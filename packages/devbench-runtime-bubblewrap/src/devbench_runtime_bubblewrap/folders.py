@@ -66,7 +66,7 @@ class ContainerFolder:
 
 @attrs.frozen(kw_only=True)
 class Folders:
-    """All folders of an installation."""
+    """All folders."""
 
     base: Path
 
@@ -95,11 +95,6 @@ class Folders:
         """Copies of this machine's /etc, one a state of it."""
         return self.base / "etc"
 
-    @property
-    def images(self) -> Path:
-        """Imported root file systems."""
-        return self.base / "images"
-
     def container(self, ref: str) -> ContainerFolder:
         """Return the folder of a ref, whether it exists or not.
 
@@ -123,11 +118,11 @@ class Folders:
     def make(self) -> None:
         """Make the folders that all containers share."""
         self.base.mkdir(mode=PASSABLE, parents=True, exist_ok=True)
-        for folder in (self.containers, self.agents, self.etc, self.images):
+        for folder in (self.containers, self.agents, self.etc):
             folder.mkdir(mode=PASSABLE, exist_ok=True)
         for folder in (self.trash, self.incoming):
             folder.mkdir(mode=0o700, exist_ok=True)
-        for folder in (self.base, self.containers, self.agents, self.images):
+        for folder in (self.base, self.containers, self.agents, self.etc):
             folder.chmod(PASSABLE)  # whatever the umask was
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import suppress
 
 from devbench_core.model.container import Observed, Status
@@ -11,8 +12,10 @@ from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
 from devbench_runtime_bubblewrap.folders import ContainerFolder
 from devbench_runtime_bubblewrap.processes import ProcessMark, open_process, read_mark
 from devbench_runtime_bubblewrap.spec import StoredSpec
-from devbench_runtime_bubblewrap.status import bwrap_lives, read_report
+from devbench_runtime_bubblewrap.status import Report, bwrap_lives, read_report
 
+REPORT_S = 1.0
+REPORT_POLL_S = 0.001
 KILLED = 128 + signal.SIGKILL
 
 
@@ -23,7 +26,7 @@ def observe(spec: StoredSpec, folder: ContainerFolder, groups: ControlGroups) ->
         return _observed(spec, Status.CREATING)
     if mark.alive:
         return _observed(spec, Status.RUNNING, mark)
-    report = read_report(folder.status)
+    report = _last_report(folder)
     return Observed(
         ref=spec.container_id,
         container_id=spec.container_id,
@@ -34,6 +37,14 @@ def observe(spec: StoredSpec, folder: ContainerFolder, groups: ControlGroups) ->
         finished_at=max(report.written_at or mark.started_at, mark.started_at),
         labels=spec.all_labels(),
     )
+
+
+def _last_report(folder: ContainerFolder) -> Report:
+    """Return the report of a container whose PID 1 is gone, giving its bwrap the moment that it needs to write it."""
+    deadline = time.monotonic() + REPORT_S
+    while bwrap_lives(folder.status) and time.monotonic() < deadline:
+        time.sleep(REPORT_POLL_S)
+    return read_report(folder.status)
 
 
 def _observed(spec: StoredSpec, status: Status, mark: ProcessMark | None = None) -> Observed:

@@ -21,7 +21,7 @@ from devbench_runtime_bubblewrap.launch import Launcher
 from devbench_runtime_bubblewrap.program import Program, probe_program, try_namespaces
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.sandbox.build import Builder
-from devbench_runtime_bubblewrap.sandbox.host_etc import provide_etc, sweep_etc
+from devbench_runtime_bubblewrap.sandbox.host_etc import KeptEtc, sweep_etc
 from devbench_runtime_bubblewrap.sandbox.host_root import find_host_root
 from devbench_runtime_bubblewrap.seccomp.rules import build, supports
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
@@ -57,16 +57,18 @@ async def open_bubblewrap(
 def _assemble(
     settings: BubblewrapSettings, context: OpenContext, program: Program, user: HostUser, worker: Worker
 ) -> BubblewrapRuntime:
-    folders = Folders(base=settings.folder_for(context.installation, context.state_dir))
+    folders = Folders(base=settings.folder_in(context.state_dir))
     folders.make()
-    check_passable(folders.base, user)
-    images = ImageStore(folders, architecture())
+    images = ImageStore(settings.images_folder or folders.base / "images", architecture())
     images.prepare()
+    for folder in (folders.base, images.folder):
+        check_passable(folder, user)
     groups = open_groups(context.installation) if settings.cgroups else ControlGroups(())
     machine = platform.machine()
     builder = Builder(
         program=program,
-        host_root=find_host_root(provide_etc(folders)),
+        host_root=find_host_root(),
+        etc=KeptEtc(folders),
         filter_program=build(machine) if supports(machine) else None,
         mounts=settings.read_only_mounts,
     )
@@ -106,7 +108,7 @@ def _sweep_files(runtime: BubblewrapRuntime) -> None:
     folders, specs = runtime.folders, runtime.specs()
     sweep_agents(folders, {spec.agent for spec in specs})
     if not specs and not any(folders.trash.iterdir()):
-        sweep_etc(folders, runtime.launcher.builder.host_root.etc)
+        sweep_etc(folders, runtime.launcher.builder.etc.path())
     for entry in folders.incoming.iterdir():
         if older_than(entry, FORGOTTEN_S):
             discard(entry, folders.trash)
@@ -116,9 +118,5 @@ def _sweep_files(runtime: BubblewrapRuntime) -> None:
 
 
 def _close(runtime: BubblewrapRuntime) -> None:
-    """Leave no trace where there is nothing to keep."""
-    folders = runtime.folders
-    kept = any(folders.containers.iterdir()) or any((folders.images / "names").iterdir())
-    if kept or any(folders.incoming.iterdir()) or any(folders.trash.iterdir()):
-        return
+    """Give the control groups back when no container is left."""
     runtime.groups.close()

@@ -44,9 +44,13 @@ class BubblewrapSettings(BaseModel):
     folder: Path | None = Field(
         default=None,
         description=(
-            "Where containers and images live. Default: in the state folder; as root "
-            f"{ROOT_FOLDER}/INSTALLATION, because `run_as` must be able to pass."
+            "Where containers live; installations may share it. Default: in the state folder; as root "
+            f"`{ROOT_FOLDER}`, because `run_as` must be able to pass."
         ),
+    )
+    images_folder: Path | None = Field(
+        default=None,
+        description="Where imported images live. Default: in `folder`.",
     )
     read_only_mounts: tuple[ReadOnlyMount, ...] = Field(
         default=(), description="More of this machine for every container of the image `host`, read-only."
@@ -75,8 +79,8 @@ class BubblewrapSettings(BaseModel):
     )
     file_threads: int = Field(default=8, ge=1, le=64, description="Threads for work on files.")
 
-    def folder_for(self, installation: str, state_dir: Path) -> Path:
-        """Return the folder that this installation uses."""
+    def folder_in(self, state_dir: Path) -> Path:
+        """Return the folder that containers live in."""
         if self.folder is not None:
-            return self.folder / installation
-        return ROOT_FOLDER / installation if os.geteuid() == 0 else state_dir / "bubblewrap"
+            return self.folder
+        return ROOT_FOLDER if os.geteuid() == 0 else state_dir / "bubblewrap"

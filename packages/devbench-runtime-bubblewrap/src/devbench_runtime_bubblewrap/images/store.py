@@ -16,8 +16,8 @@ from urllib.parse import quote, unquote
 
 from devbench_core.errors import ImageNotFound, ValidationFailed
 from devbench_core.model.image import Image
-from devbench_runtime_bubblewrap.deletion import discard
-from devbench_runtime_bubblewrap.folders import PASSABLE, Folders, write_whole
+from devbench_runtime_bubblewrap.deletion import discard, empty
+from devbench_runtime_bubblewrap.folders import PASSABLE, older_than, write_whole
 from devbench_runtime_bubblewrap.images.entries import folder_entries, tar_entries
 from devbench_runtime_bubblewrap.images.extract import Extraction, Extractor
 from devbench_runtime_bubblewrap.images.mount_points import provide_mount_points
@@ -25,6 +25,7 @@ from devbench_runtime_bubblewrap.images.mount_points import provide_mount_points
 HOST = "host"
 NAME = re.compile(r"[a-z0-9][a-z0-9._/:@-]{0,127}")
 PREFIX = "sha256:"
+FORGOTTEN_S = 24 * 3600.0
 PATH_VALUE = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH_VALUE, "HOME": "/workspace", "LANG": "C.UTF-8"}
 
@@ -32,17 +33,25 @@ ENVIRONMENT = {"PATH": PATH_VALUE, "HOME": "/workspace", "LANG": "C.UTF-8"}
 class ImageStore:
     """Keeps images. All methods block."""
 
-    def __init__(self, folders: Folders, architecture: str) -> None:
-        self._folders = folders
+    def __init__(self, folder: Path, architecture: str) -> None:
+        self.folder = folder
         self._architecture = architecture
-        self._names = folders.images / "names"
-        self._roots = folders.images / "roots"
+        self._names = folder / "names"
+        self._roots = folder / "roots"
+        self._incoming = folder / "incoming"
+        self._trash = folder / "trash"
 
     def prepare(self) -> None:
-        """Make the folders."""
-        for folder in (self._names, self._roots):
+        """Make the folders, and delete what imports that died left."""
+        self.folder.mkdir(mode=PASSABLE, parents=True, exist_ok=True)
+        for folder in (self._names, self._roots, self._incoming, self._trash):
             folder.mkdir(exist_ok=True)
-            folder.chmod(PASSABLE)
+        for folder in (self.folder, self._names, self._roots):
+            folder.chmod(PASSABLE)  # whatever the umask was
+        for left in self._incoming.iterdir():
+            if older_than(left, FORGOTTEN_S):
+                discard(left, self._trash)
+        empty(self._trash)
 
     def host(self) -> Image:
         """Return the image that is always there."""
@@ -94,7 +103,7 @@ class ImageStore:
             raise ValidationFailed("name", f"must match {NAME.pattern} and not be 'host'")
         if not source.exists():
             raise ValidationFailed("source", f"{source} does not exist")
-        new = self._folders.incoming / f"import.{secrets.token_hex(6)}"
+        new = self._incoming / f"import.{secrets.token_hex(6)}"
         new.mkdir(mode=0o755)
         try:
             entries = folder_entries(source) if source.is_dir() else tar_entries(source)
@@ -103,7 +112,7 @@ class ImageStore:
             new.chmod(0o755)
             self._keep(new, found.digest)
         finally:
-            discard(new, self._folders.trash)
+            discard(new, self._trash)
         return self._name(name, found)
 
     def delete(self, name: str) -> None:
@@ -115,7 +124,7 @@ class ImageStore:
         image = self._read(path)
         path.unlink(missing_ok=True)
         if image is not None and all(other.id != image.id for other in self.all()):
-            discard(self._roots / image.id.removeprefix(PREFIX), self._folders.trash)
+            discard(self._roots / image.id.removeprefix(PREFIX), self._trash)
 
     def _keep(self, new: Path, digest: str) -> None:
         try:

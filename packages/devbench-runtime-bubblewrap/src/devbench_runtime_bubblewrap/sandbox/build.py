@@ -14,6 +14,7 @@ from devbench_runtime_bubblewrap.identity import ORDINARY, inside_ids
 from devbench_runtime_bubblewrap.program import Program
 from devbench_runtime_bubblewrap.sandbox.arguments import Arguments
 from devbench_runtime_bubblewrap.sandbox.etc_files import HOSTNAME, HOSTS, name_servers, user_files
+from devbench_runtime_bubblewrap.sandbox.host_etc import KeptEtc
 from devbench_runtime_bubblewrap.sandbox.host_root import HostRoot, show_host_root
 from devbench_runtime_bubblewrap.sandbox.isolation import (
     add_environment,
@@ -32,12 +33,14 @@ class Builder:
     Attributes:
         program: The bwrap.
         host_root: What the image ``host`` shows.
+        etc: What it shows as /etc.
         filter_program: The system call filter, None on machines without one.
         mounts: The operator's own read-only mounts.
     """
 
     program: Program
     host_root: HostRoot
+    etc: KeptEtc
     filter_program: bytes | None
     mounts: tuple[ReadOnlyMount, ...] = ()
 
@@ -57,7 +60,7 @@ class Builder:
         add_isolation(arguments, spec.policy, ids)
         files = {"resolv.conf": name_servers()} if spec.policy.network is Network.ENGINE else {}
         if root is None:
-            show_host_root(arguments, self.host_root)
+            show_host_root(arguments, self.host_root, self.etc.path())
             for mount in self.mounts:
                 arguments.add("--ro-bind", str(mount.source), str(mount.target))
             files |= {} if ids == (ORDINARY, ORDINARY) else user_files(*ids)

@@ -17,30 +17,27 @@ class HostRoot:
     """What of this machine is shown, found once.
 
     Attributes:
-        etc: The folder that is shown as /etc.
         mounts: Folders, each shown read-only at its own path.
         links: Symbolic links at the top, name and target.
     """
 
-    etc: Path
     mounts: tuple[Path, ...]
     links: tuple[tuple[str, str], ...]
 
 
-def find_host_root(etc: Path) -> HostRoot:
+def find_host_root() -> HostRoot:
     """Look at this machine; blocking."""
     tops = [Path("/") / name for name in TOP_FOLDERS]
     links = [path for path in tops if path.is_symlink()]
     folders = [path for path in tops if path.is_dir() and path not in links]
     return HostRoot(
-        etc=etc,
         mounts=(Path("/usr"), *folders),
         links=tuple((str(path), str(path.readlink())) for path in links),
     )
 
 
-def show_host_root(arguments: Arguments, root: HostRoot) -> None:
-    """Add the mounts of the image ``host``."""
+def show_host_root(arguments: Arguments, root: HostRoot, etc: Path) -> None:
+    """Add the mounts of the image ``host``, with a folder that is shown as /etc."""
     for path in root.mounts:
         arguments.add("--ro-bind", str(path), str(path))
     for name, target in root.links:
@@ -48,4 +45,4 @@ def show_host_root(arguments: Arguments, root: HostRoot) -> None:
     for folder in EMPTY_FOLDERS:
         arguments.add("--dir", folder)
     arguments.add("--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run")  # noqa: S108  (in the container)
-    arguments.add("--ro-bind", str(root.etc), "/etc")
+    arguments.add("--ro-bind", str(etc), "/etc")
