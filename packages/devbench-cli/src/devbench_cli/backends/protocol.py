@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pydantic import BaseModel
+if TYPE_CHECKING:  # this module is imported by every command, before it is known which one is wanted
+    from pydantic import BaseModel
 
-from devbench_core.model.image import Image
-from devbench_core.tool import ProgressSink
+    from devbench_core.model.image import Image
+    from devbench_core.tool import ProgressSink
 
-Output = TypeVar("Output", bound=BaseModel)
+Output = TypeVar("Output", bound="BaseModel")
 
 
 class Backend(Protocol):

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def cat(
     ctx: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="CONTAINER:PATH...", help="Files.")],
+    files: Annotated[list[str], typer.Argument(metavar="CONTAINER:PATH", help="Files.")],
 ) -> None:
     """Print files of containers, byte for byte.
 

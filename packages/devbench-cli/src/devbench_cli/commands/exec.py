@@ -22,7 +22,7 @@ def exec_(
     ctx: typer.Context,
     container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")],
     command: Annotated[
-        list[str], typer.Argument(metavar="COMMAND...", help="Program and arguments; no shell reads them.")
+        list[str], typer.Argument(metavar="COMMAND", help="Program and arguments; no shell reads them.")
     ],
     *,
     env: Annotated[

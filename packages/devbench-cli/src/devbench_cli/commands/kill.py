@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def kill(
     ctx: typer.Context,
-    containers: Annotated[list[str], typer.Argument(metavar="CONTAINER...", help="Ids or aliases.")],
+    containers: Annotated[list[str], typer.Argument(metavar="CONTAINER", help="Ids or aliases.")],
 ) -> None:
     """End containers with everything in them, workspace included. A repeat is fine.
 

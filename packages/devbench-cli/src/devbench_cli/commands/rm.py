@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def rm(
     ctx: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="CONTAINER:PATH...", help="Files or folders.")],
+    files: Annotated[list[str], typer.Argument(metavar="CONTAINER:PATH", help="Files or folders.")],
     *,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also folders with what is in them.")

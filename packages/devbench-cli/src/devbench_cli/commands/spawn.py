@@ -18,7 +18,7 @@ def spawn(
     ctx: typer.Context,
     image: Annotated[
         str,
-        typer.Argument(metavar="[IMAGE]", help="Image name or alias; the configured default when absent."),
+        typer.Argument(metavar="IMAGE", help="Image name or alias; the configured default when absent."),
     ] = "",
     *,
     alias: Annotated[

@@ -11,6 +11,8 @@ from devbench_cli.show.results import json_line
 from devbench_core.tools.pieces import OutputPiece
 from devbench_core.tools.views import ExecEndingView
 
+DEFAULTS = {"timed_out": "it was ended with everything it started"}
+
 
 def sink(options: Options) -> OnPiece:
     """Return what each piece of output is handed to."""
@@ -33,5 +35,5 @@ def tell_ending(ending: ExecEndingView, options: Options) -> None:
     if options.as_json:
         json_line({"ending": ending.model_dump(mode="json")})
     elif ending.reason not in {"exited", "signaled", "cancelled"}:
-        what = ending.message or ending.failure or "no reason is known"
+        what = ending.message or ending.failure or DEFAULTS.get(ending.reason, "no reason is known")
         sys.stderr.write(f"devbench: {ending.reason.replace('_', ' ')}: {what}\n")

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 KIB = 1024
 NOTHING = "-"
-PIPE_WIDTH = 10_000
-"""Columns in a pipe: machines cut nothing, so nothing is wrapped for them."""
 
 
 def as_json(model: BaseModel) -> str:
@@ -35,20 +33,29 @@ def json_line(value: Any) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write an aligned table; coloured on a terminal, plain in a pipe, where nothing is cut."""
+    """Write an aligned table: coloured and folded on a terminal; plain in a pipe, where nothing is cut."""
+    shown = [tuple(row) for row in rows]
+    if sys.stdout.isatty():
+        return _for_terminal(headings, shown)
+    everything = [tuple(headings), *shown]
+    widths = [max(len(row[column]) for row in everything) for column in range(len(headings))]
+    for row in everything:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return None
+
+
+def _for_terminal(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    on_terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=None if on_terminal else PIPE_WIDTH, soft_wrap=True)
-    grid = Table(box=box.SIMPLE_HEAD if on_terminal else None, pad_edge=False, header_style="bold")
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading in headings:
         grid.add_column(heading, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
-    console.print(grid)
+    Console(file=sys.stdout).print(grid)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:

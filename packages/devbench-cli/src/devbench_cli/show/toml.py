@@ -30,7 +30,7 @@ def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
 
 
 def _key(name: str) -> str:
-    return name if BARE_KEY.fullmatch(name) else json.dumps(name)
+    return name if BARE_KEY.fullmatch(name) else _literal(name)
 
 
 def _value(value: object) -> str:
@@ -40,4 +40,9 @@ def _value(value: object) -> str:
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item) for item in cast('list[object]', value))}]"
+    return _literal(value)
+
+
+def _literal(value: object) -> str:
+    """Return JSON's notation, which is TOML's too except for DEL and for what JSON writes as surrogate pairs."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
