@@ -131,13 +131,13 @@ async def test_an_error_says_that_a_retry_may_help(serve: Serve, era: str):
 
 
 async def test_what_a_tool_did_not_foresee_tells_the_client_no_secrets(
-    serve: Serve, era: str, capsys: pytest.CaptureFixture[str]
+    serve: Serve, era: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ):
     async with serve() as served, Client(served.url, mode=era) as client:
         result = await client.call_tool("acme_broken", {})
     assert error_of(result)["code"] == "internal"
     assert "hunter2" not in result.model_dump_json()
-    assert "tool.failed" in "".join(capsys.readouterr())
+    assert "tool.failed" in "".join([caplog.text, *capsys.readouterr()])
 
 
 async def test_progress_reaches_a_client_that_asked_for_it(serve: Serve, era: str, toolbox: Toolbox):
@@ -164,7 +164,8 @@ async def test_an_in_process_client_gets_the_same(bench: devbench_core.Bench, er
     from devbench_core.model.caller import LOCAL
     from devbench_mcp.server import ToolServer
 
-    async with Client(ToolServer(bench, LOCAL).build(), mode=era) as client:
+    server = (await ToolServer.prepare(bench, LOCAL)).build()
+    async with Client(server, mode=era) as client:
         result = await client.call_tool("status", {})
     assert not result.is_error
     assert result.structured_content["runtime"]["answers"] is True

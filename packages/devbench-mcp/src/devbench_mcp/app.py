@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -32,20 +33,12 @@ OURS_IS_STRICTER = TransportSecuritySettings(enable_dns_rebinding_protection=Fal
 
 
 class HttpHost:
-    """The application, and the way to stop it.
+    """The application, and the way to stop it; made by `prepare`."""
 
-    Args:
-        bench: The opened core; stays the caller's to close.
-        settings: The table ``[mcp]``.
-        port: The port that clients connect to.
-
-    Raises:
-        ConfigurationInvalid: A token is missing or wrong.
-    """
-
-    def __init__(self, bench: Bench, settings: McpSettings, *, port: int) -> None:
-        self._callers = Callers.of(settings)
-        self._tools = ToolServer(bench, self._callers.local.caller)
+    def __init__(
+        self, bench: Bench, settings: McpSettings, callers: Callers, tools: ToolServer, *, port: int
+    ) -> None:
+        self._tools = tools
         self._readiness = Readiness(bench, settings.probe_timeout_s)
         self._sessions = StreamableHTTPSessionManager(
             self._tools.build(),
@@ -56,8 +49,24 @@ class HttpHost:
         )
         self.closing = Closing(drain_s=settings.grace_s / 3)
         self.app: ASGIApp = Guard(
-            self._routes(), callers=self._callers, origins=Origins(settings, port), closing=self.closing
+            self._routes(), callers=callers, origins=Origins(settings, port), closing=self.closing
         )
+
+    @classmethod
+    async def prepare(cls, bench: Bench, settings: McpSettings, *, port: int) -> HttpHost:
+        """Return the host of a bench.
+
+        Args:
+            bench: The opened core; stays the caller's to close.
+            settings: The table ``[mcp]``.
+            port: The port that clients connect to.
+
+        Raises:
+            ConfigurationInvalid: A token is missing or wrong.
+        """
+        callers = await asyncio.to_thread(Callers.of, settings)
+        tools = await ToolServer.prepare(bench, callers.local.caller)
+        return cls(bench, settings, callers, tools, port=port)
 
     def stop(self) -> None:
         """Begin to stop: subscriptions and listening streams end now, running calls after a third of the grace."""

@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterable
 
 import anyio
-import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from devbench_core.errors import DevbenchError, Unauthorised, ValidationFailed
+from devbench_core.logs import get_logger
 from devbench_core.tools.payload import error_payload
 from devbench_mcp.callers import Callers
 from devbench_mcp.origins import Origins
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 PROBES = frozenset({"/healthz", "/readyz"})
 """Open to a balancer that knows neither names nor tokens; they tell nothing else."""
 CALLER = "devbench.caller"

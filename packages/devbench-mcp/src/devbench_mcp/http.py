@@ -8,17 +8,17 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import structlog
 import uvicorn
 
 from devbench_core.errors import ConfigurationInvalid
+from devbench_core.logs import get_logger
 from devbench_mcp.app import PATH, HttpHost
 from devbench_mcp.settings import McpSettings
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 CONNECTIONS_MAX = 10_000
@@ -72,7 +72,7 @@ async def serve_http(
         ConfigurationInvalid: The address cannot be had, or a token is missing or wrong.
     """
     listening = taken or bind(settings)
-    host = HttpHost(bench, settings, port=listening.getsockname()[1])
+    host = await HttpHost.prepare(bench, settings, port=listening.getsockname()[1])
     server = _Server(
         uvicorn.Config(
             host.app,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
 from devbench_core.tools.call import call_tool
-from devbench_mcp.catalogue import input_schema, listed
+from devbench_mcp.catalogue import listed
 from devbench_mcp.guard import CALLER
 from devbench_mcp.instructions import INSTRUCTIONS
 from devbench_mcp.results import failure, success
@@ -31,14 +32,24 @@ Context = ServerRequestContext[Any, Any]
 
 
 class ToolServer:
-    """Answers ``tools/list`` and ``tools/call`` from a bench."""
+    """Answers ``tools/list`` and ``tools/call`` from a bench; made by `prepare`."""
 
-    def __init__(self, bench: Bench, local: Caller) -> None:
+    def __init__(self, bench: Bench, local: Caller, tools: list[types.Tool]) -> None:
         self._bench = bench
         self._local = local
-        self._listed = types.ListToolsResult(tools=listed(bench.tools.values()))
-        self._schemas = {tool.name: input_schema(tool) for tool in bench.tools.values()}
+        self._listed = types.ListToolsResult(tools=tools)
+        self._schemas = {tool.name: tool.input_schema for tool in tools}
         self.subscriptions = ListenHandler(InMemorySubscriptionBus(), max_subscriptions=SUBSCRIPTIONS_MAX)
+
+    @classmethod
+    async def prepare(cls, bench: Bench, local: Caller) -> ToolServer:
+        """Return a server for a bench's tools.
+
+        Args:
+            bench: The opened core.
+            local: Who a client is that gave no token.
+        """
+        return cls(bench, local, await asyncio.to_thread(listed, bench.tools.values()))
 
     def build(self) -> Server[dict[str, Any]]:
         """Return the SDK's server; it serves both eras of the protocol on every transport."""

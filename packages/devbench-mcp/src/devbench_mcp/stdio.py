@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-import structlog
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
+from devbench_core.logs import get_logger
 from devbench_mcp.callers import principal_of
 from devbench_mcp.server import ToolServer
 from devbench_mcp.settings import McpSettings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from devbench_core.bench import Bench
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 LINE_MAX_BYTES = 64 * 1024 * 1024
 """The longest message of a client; one that is longer ends the connection."""
 
@@ -36,7 +36,7 @@ async def serve_stdio(bench: Bench, settings: McpSettings, *, stopping: asyncio.
         settings: The table ``[mcp]``; ``local`` says who the client is.
         stopping: Set it to stop.
     """
-    tools = ToolServer(bench, principal_of(settings.local).caller)
+    tools = await ToolServer.prepare(bench, principal_of(settings.local).caller)
     async with _stdin() as lines, asyncio.TaskGroup() as group:
         serving = group.create_task(_serve(tools.build(), lines))
         waiting = group.create_task(stopping.wait())
