@@ -51,12 +51,14 @@ _Noreturn static void give_up(int control, enum launch_stage stage, int error) {
     _exit(0);
 }
 
-static pid_t start(const struct launch *l) {
+static pid_t start(const struct launch *order) {
+    struct launch moved = *order;
+    moved.workspace = order->workspace < 0 ? -1 : FD_WORKSPACE;
     volatile struct launch_fault fault = {STAGE_NONE, 0};
     /* vfork: this returns when the program runs or could not be run, and costs no copy of the page tables. */
     pid_t pid = vfork();
     if (pid == 0) {
-        launch_exec(l, &fault);
+        launch_exec(&moved, &fault);
         _exit(127);
     }
     if (pid < 0) give_up(FD_CONTROL, STAGE_FORK, errno);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 
 #define ACCEPTS_PER_TURN 16
 #define BACKLOG 64
+#define FRESH ".new"
 
 static struct watch listener = {.fd = -1};
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -68,27 +70,32 @@ static void on_connection(struct watch *w, uint32_t events) {
     }
 }
 
+static bool give_up(int fd) {
+    int error = errno;
+    (void)close_fd(fd);
+    errno = error;
+    return false;
+}
+
+/* Bound beside its place and renamed when it listens, so that whoever sees it can connect. */
 static bool bind_socket(void) {
+    struct sockaddr_un fresh = address;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
-    if (unlink(address.sun_path) != 0 && errno != ENOENT) {
-        (void)close_fd(fd);
-        return false;
-    }
+    memcpy(fresh.sun_path + strlen(fresh.sun_path), FRESH, sizeof FRESH);
+    if (unlink(fresh.sun_path) != 0 && errno != ENOENT) return give_up(fd);
     mode_t before = umask(0177);
-    int bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
+    int bound = bind(fd, (const struct sockaddr *)&fresh, sizeof fresh);
     (void)umask(before);
-    if (bound != 0 || listen(fd, BACKLOG) != 0 || stat(address.sun_path, &made) != 0) {
-        (void)close_fd(fd);
-        return false;
-    }
+    if (bound != 0 || listen(fd, BACKLOG) != 0 || stat(fresh.sun_path, &made) != 0) return give_up(fd);
+    if (rename(fresh.sun_path, address.sun_path) != 0) return give_up(fd);
     watch_close(&listener);
     listener = (struct watch){fd, 0, on_connection};
     return watch_want(&listener, EPOLLIN);
 }
 
 bool listen_open(const char *path) {
-    if (strlen(path) >= sizeof address.sun_path) {
+    if (strlen(path) + sizeof FRESH > sizeof address.sun_path) {
         errno = ENAMETOOLONG;
         return false;
     }

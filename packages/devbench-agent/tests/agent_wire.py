@@ -10,9 +10,11 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 HELLO, AUTH, WELCOME, ERROR, GOODBYE, PING, PONG, REFUSED = range(0x01, 0x09)
 START, STARTED, FAILED, STDIN, STDIN_EOF, STDIN_CREDIT, OUTPUT, GAP = range(0x10, 0x18)
@@ -37,9 +39,10 @@ class Closed(Exception):
     """The channel is over; `code` is that of ERROR or GOODBYE, 0 without one."""
 
     def __init__(self, frame: Frame | None) -> None:
+        fields = frame.fields if frame else None
         self.type = frame.type if frame else 0
-        self.code = frame.fields.u16() if frame else 0
-        self.message = frame.fields.string().decode() if frame else "end of stream"
+        self.code = fields.u16() if fields else 0
+        self.message = fields.string().decode() if fields else "end of stream"
         super().__init__(f"type {self.type:#x}, code {self.code}: {self.message}")
 
 
@@ -135,6 +138,7 @@ class Run:
 
     handle: int
     pid: int = 0
+    started: bool = False
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     next: int = 0
@@ -146,6 +150,76 @@ class Run:
     resumed: Frame | None = None
     stdin_limit: int = 65536
     stdin_closed: bool = False
+
+
+def _started(run: Run, got: Frame) -> None:
+    run.pid, run.started = got.fields.u32(), True
+
+
+def _failed(run: Run, got: Frame) -> None:
+    assert run.failed is None
+    f = got.fields
+    run.failed = (f.u8(), f.u32())
+
+
+def _output(run: Run, got: Frame) -> None:
+    f = got.fields
+    assert f.u64() == run.next
+    stream = run.stdout if f.u8() == 1 else run.stderr
+    data = f.rest()
+    assert 0 < len(data) <= 65536
+    stream += data
+    run.next += len(data)
+
+
+def _gap(run: Run, got: Frame) -> None:
+    f = got.fields
+    run.gaps.append((f.u64(), f.u64()))
+    assert run.gaps[-1][0] == run.next
+    run.next = run.gaps[-1][1]
+
+
+def _ended(run: Run, got: Frame) -> None:
+    assert run.ending is None
+    f = got.fields
+    reason, code = f.u8(), f.u32()
+    numbers = (f.u32(), f.u8(), f.u64(), f.u64(), f.u64(), f.u64(), f.u64(), f.u32())
+    run.ending = Ending(reason, None if code == 2**32 - 1 else code, *numbers, f.string().decode())
+    f.end()
+    assert run.ending.output_end == run.next
+
+
+def _credit(run: Run, got: Frame) -> None:
+    f = got.fields
+    run.stdin_limit, run.stdin_closed = f.u64(), bool(f.u8())
+
+
+def _resumed(run: Run, got: Frame) -> None:
+    run.resumed = got
+
+
+def _detached(run: Run, got: Frame) -> None:
+    assert got.payload == b""
+    run.detached = True
+
+
+def _refused(run: Run, got: Frame) -> None:
+    f = got.fields
+    f.u8()
+    run.refused = f.u16()
+
+
+_KEEP = {
+    STARTED: _started,
+    FAILED: _failed,
+    OUTPUT: _output,
+    GAP: _gap,
+    ENDED: _ended,
+    STDIN_CREDIT: _credit,
+    RESUMED: _resumed,
+    DETACHED: _detached,
+    REFUSED: _refused,
+}
 
 
 def text(value: str | bytes) -> bytes:
@@ -222,7 +296,7 @@ class Channel:
         if self.writer != self.reader:
             os.close(self.writer)
 
-    def __enter__(self) -> Channel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -277,47 +351,15 @@ class Channel:
         if got.type in {ERROR, GOODBYE}:
             raise Closed(got)
         run = self.runs.get(got.id)
-        f = got.fields
-        if not (STARTED <= got.type <= DETACHED or got.type == REFUSED) or run is None:
+        if run is None or got.type not in _KEEP:
             self.waiting.append(got)
-        elif got.type == STARTED:
-            run.pid = f.u32()
-        elif got.type == FAILED:
-            assert run.failed is None
-            run.failed = (f.u8(), f.u32())
-        elif got.type == OUTPUT:
-            assert f.u64() == run.next
-            stream = run.stdout if f.u8() == 1 else run.stderr
-            data = f.rest()
-            assert 0 < len(data) <= 65536
-            stream += data
-            run.next += len(data)
-            if self.auto_ack:
-                self.send(ACK, run.handle, struct.pack(">Q", run.next))
-        elif got.type == GAP:
-            run.gaps.append((f.u64(), f.u64()))
-            assert run.gaps[-1][0] == run.next
-            run.next = run.gaps[-1][1]
-        elif got.type == ENDED:
-            assert run.ending is None
-            numbers = [f.u8(), f.u32(), f.u32(), f.u8(), f.u64(), f.u64(), f.u64(), f.u64(), f.u64(), f.u32()]
-            code = None if numbers[1] == 2**32 - 1 else numbers[1]
-            run.ending = Ending(numbers[0], code, *numbers[2:], f.string().decode())  # type: ignore[arg-type]
-            f.end()
-            assert run.ending.output_end == run.next
-        elif got.type == STDIN_CREDIT:
-            run.stdin_limit, run.stdin_closed = f.u64(), bool(f.u8())
-        elif got.type == RESUMED:
-            run.resumed = got
-        elif got.type == DETACHED:
-            run.detached = True
-        else:
-            f.u8()
-            run.refused = f.u16()
+            return
+        _KEEP[got.type](run, got)
+        if got.type == OUTPUT and self.auto_ack:
+            self.send(ACK, run.handle, struct.pack(">Q", run.next))
 
-    def pump(self, until: object, within_s: float = DEADLINE_S) -> None:
+    def pump(self, until: Callable[[], object], within_s: float = DEADLINE_S) -> None:
         """Receive until a condition holds."""
-        assert callable(until)
         end = time.monotonic() + within_s
         while not until():
             self._absorb(self.receive(max(end - time.monotonic(), 0)))
@@ -325,7 +367,7 @@ class Channel:
     def start(
         self,
         handle: int,
-        argv: list[str | bytes],
+        argv: Sequence[str | bytes],
         *,
         env: list[str] | None = None,
         flags: int = INHERIT_ENV,
@@ -348,7 +390,7 @@ class Channel:
         run = self.runs[handle] = Run(handle)
         self.send(START, handle, payload)
         if wait:
-            self.pump(lambda: run.pid or run.failed or run.refused)
+            self.pump(lambda: run.started or run.failed or run.refused)
         return run
 
     def finish(self, run: Run, *, within_s: float = DEADLINE_S, ack: bool = True) -> Ending:
@@ -358,8 +400,10 @@ class Channel:
             self.send(ENDED_ACK, run.handle)
         return run.ending
 
-    def run(self, handle: int, argv: list[str | bytes], **options: object) -> Run:
-        run = self.start(handle, argv, **options)  # type: ignore[arg-type]
+    def run(
+        self, handle: int, argv: Sequence[str | bytes], *, env: list[str] | None = None, cwd: str = ""
+    ) -> Run:
+        run = self.start(handle, argv, env=env, cwd=cwd)
         self.finish(run)
         return run
 

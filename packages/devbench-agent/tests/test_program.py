@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import devbench_agent
+import pytest
+from devbench_agent import program
+
+
+def test_the_native_program_is_there_and_runs():
+    path = devbench_agent.binary()
+    assert os.access(path, os.X_OK)
+    assert path == devbench_agent.binary(devbench_agent.native())
+    done = subprocess.run([path, "--version"], capture_output=True, timeout=10, check=True)
+    assert done.stdout.startswith(b"devbench-agent ")
+
+
+def test_the_digest_is_that_of_the_file_also_after_it_was_rebuilt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert devbench_agent.digest() == hashlib.sha256(devbench_agent.binary().read_bytes()).hexdigest()
+    monkeypatch.setattr(program, "_FOLDER", tmp_path)
+    for content in (b"one", b"another"):
+        (tmp_path / "devbench-agent-arm64").write_bytes(content)
+        assert devbench_agent.digest("arm64") == hashlib.sha256(content).hexdigest()
+    assert devbench_agent.available() == ("arm64",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
+)
+def test_a_missing_program_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, named: str
+):
+    monkeypatch.setattr(program, "_FOLDER", tmp_path)
+    with pytest.raises(devbench_agent.AgentBinaryMissing) as error:
+        devbench_agent.binary(asked)
+    assert error.value.architecture == named
+    assert named in str(error.value)
+    assert error.value.hint in str(error.value)
+
+
+def test_the_kernels_names_of_architectures_are_understood():
+    if devbench_agent.native() == "amd64":
+        assert devbench_agent.binary("x86_64") == devbench_agent.binary("amd64")
+    assert devbench_agent.PROTOCOL_VERSION == (1, 0)
+    assert set(devbench_agent.available()) <= set(devbench_agent.ARCHITECTURES)
+
+
+def test_the_program_needs_no_library():
+    assert b"ld-linux" not in devbench_agent.binary().read_bytes()
+    assert b"ld-musl" not in devbench_agent.binary().read_bytes()
