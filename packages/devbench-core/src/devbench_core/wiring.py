@@ -138,7 +138,7 @@ def _containers(parts: Parts, images: Images, instances: Instances, links: Links
         instance=parts.instance,
         serving=parts.serving,
         runtime=parts.runtime,
-        repository=Repository(parts.store),
+        repository=Repository(parts.store, parts.clock, settings.containers.binding_s),
         keys=Keys(parts.store, parts.clock, settings.containers.idempotency_ttl_s),
         instances=instances,
         links=links,

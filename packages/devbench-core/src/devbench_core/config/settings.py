@@ -52,6 +52,12 @@ class ContainerLimits(BaseModel):
     idempotency_ttl_s: float = Field(
         default=86400.0, gt=0, description="How long an idempotency key of a spawn is remembered."
     )
+    binding_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="How long a host remembers which container a name means without asking the store.",
+    )
     page_max: int = Field(default=1000, ge=1, le=1000, description="The largest page of a listing.")
     env_max_bytes: int = Field(default=131072, ge=0, description="Size of a container's own environment.")
     labels_max: int = Field(default=64, ge=0, description="How many labels a container may have.")

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 
 import attrs
 
+from devbench_core.clock import Clock
+from devbench_core.containers.bindings import Bindings
 from devbench_core.contracts.store import ABSENT, Put, Record, Remove, Store
 from devbench_core.errors import Conflict, ContainerNotFound
 from devbench_core.ids import CONTAINER, is_id
@@ -68,13 +70,28 @@ def read(record: Record) -> Container:
 class Repository:
     """Reads and writes containers."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock, binding_s: float = 0.0) -> None:
         self.store = store
+        self._bindings = Bindings(clock, binding_s)
 
     async def by_id(self, container_id: str) -> Container | None:
         """Return a container whoever owns it, or None."""
         record = await self.store.get(KIND, container_id)
         return None if record is None else read(record)
+
+    async def bound(self, name: str, tenant: str) -> Container:
+        """Return what `find` returns, from a short memory when it was asked a moment ago.
+
+        Raises:
+            ContainerNotFound: The tenant has no such container.
+        """
+        known = self._bindings.get(tenant, name)
+        if known is not None:
+            return known
+        found = await self.find(name, tenant)
+        if found.ending is None and found.status is Status.RUNNING:
+            self._bindings.keep(tenant, name, found)
+        return found
 
     async def find(self, name: str, tenant: str) -> Container:
         """Return a tenant's container by id or, among the living, by alias.
@@ -100,6 +117,7 @@ class Repository:
         Raises:
             Conflict: It changed since it was read, or one of the other expectations failed.
         """
+        self._bindings.forget(container.id)
         records = await self.store.apply(put(container), *also)
         first = records[0]
         return attrs.evolve(container, revision=first.revision if first else 0)

@@ -105,7 +105,7 @@ class Containers:
             ContainerNotFound: The caller's tenant has no such container.
             ContainerExited: It has ended.
         """
-        found = await self.get(container, caller=caller)
+        found = await self._context.repository.bound(container, caller.tenant)
         if found.ending is not None:
             raise ended(found)
         self._sweeper.touch(found.id)
