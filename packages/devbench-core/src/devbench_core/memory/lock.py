@@ -63,6 +63,11 @@ class LocalLock:
         self._queues: dict[str, _Queue] = {}
         self._tokens = int(clock.now().timestamp() * MICROSECONDS)
 
+    @property
+    def held(self) -> int:
+        """How many keys are held."""
+        return len(self._queues)
+
     @asynccontextmanager
     async def hold(self, key: str, *, ttl_s: float, wait_s: float) -> AsyncGenerator[Lease, None]:
         """Hold a key for the block; ``ttl_s`` is only checked, since a holder dies with the process."""
