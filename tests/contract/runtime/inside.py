@@ -1,0 +1,77 @@
+"""Running commands in a container of the suite, over the channel that devbench itself uses."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from devbench_core.channel.channel import AgentChannel
+from devbench_core.channel.codes import NO_EXIT_CODE
+from devbench_core.channel.exec_messages import Ended, Failed, Start
+from devbench_core.channel.execstream import ExecStream
+from devbench_core.channel.messages import Refused
+
+COMMAND_TIMEOUT_S = 30
+WINDOW_BYTES = 4 * 1024 * 1024
+INHERIT_ENV = 1
+
+
+@dataclass
+class Sink:
+    """Collects what a command says."""
+
+    data: bytearray = field(default_factory=bytearray)
+    ending: asyncio.Future[Ended] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def started(self) -> None: ...
+
+    def failed(self, ending: Failed) -> None:
+        self._fail(f"not executed: {ending}")
+
+    def refused(self, reply: Refused) -> None:
+        self._fail(f"refused: {reply}")
+
+    def output(self, end: int, stream: int, data: bytes) -> None:
+        self.data += data
+
+    def gap(self, start: int, end: int) -> None:
+        self._fail(f"output was lost from {start} to {end}")
+
+    def ended(self, ending: Ended) -> None:
+        if not self.ending.done():
+            self.ending.set_result(ending)
+
+    def detached(self) -> None:
+        self._fail("detached")
+
+    def lost(self, reason: str) -> None:
+        self._fail(f"lost: {reason}")
+
+    def _fail(self, what: str) -> None:
+        if not self.ending.done():
+            self.ending.set_exception(AssertionError(what))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did: its exit code (128 + signal as a shell says it) and all its output."""
+
+    code: int
+    text: str
+
+
+async def run(channel: AgentChannel, *argv: str) -> Outcome:
+    """Run a command to its end."""
+    sink = begin(channel, *argv)
+    async with asyncio.timeout(COMMAND_TIMEOUT_S):
+        ending = await sink.ending
+    code = ending.exit_code if ending.exit_code != NO_EXIT_CODE else 128 + ending.signal
+    return Outcome(code, sink.data.decode(errors="replace"))
+
+
+def begin(channel: AgentChannel, *argv: str) -> Sink:
+    """Start a command and return what collects its output."""
+    sink = Sink()
+    start = Start(
+        id=0, key="test", flags=INHERIT_ENV, argv=tuple(word.encode() for word in argv), window=WINDOW_BYTES
+    )
+    channel.begin(ExecStream(start, sink, window_bytes=WINDOW_BYTES))
+    return sink
