@@ -102,7 +102,7 @@ class LocalRuntime:
                 "--workspace",
                 str(folder / "workspace"),
                 "--socket",
-                str(folder / "agent.sock"),
+                "../agent.sock",  # beside the working directory: a whole path may be too long for an address
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
