@@ -204,6 +204,19 @@ async def test_an_error_of_the_program_leaves_the_block_as_it_is(open_sql: OpenS
             raise KeyError
 
 
+def test_a_program_that_ends_by_an_interrupt_or_without_closing_does_not_hang(tmp_path: Path):
+    for ending in ("raise KeyboardInterrupt", "asyncio.current_task().cancel()", "sys.exit(1)"):
+        code = OPEN_AND_WRITE.replace("for n in range(20):", f"{ending}\n        for n in range(20):")
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "state"), "x"],
+            input=b"go\n",
+            capture_output=True,
+            check=False,
+            timeout=30,
+        )
+        assert done.returncode != 0
+
+
 def test_importing_the_plugin_imports_no_database_library():
     code = "import sys, devbench_store_sql; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

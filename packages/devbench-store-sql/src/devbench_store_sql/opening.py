@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from devbench_store_sql import engines
@@ -30,18 +30,21 @@ async def opened(settings: SqlSettings, state_dir: Path) -> AsyncGenerator[SqlSt
     with translated(path):
         await asyncio.to_thread(prepare, path)
         await asyncio.to_thread(migrate, path, settings)
-    readers = Readers(engines.reader(path, settings), settings, path)
-    lane = Lane(engines.writer(path, settings, busy_timeout_s=settings.busy_timeout_s))
-    with translated(path):
-        await lane.open()
-    writer = Writer(lane, settings, path)
-    task = asyncio.create_task(
-        writer.run(), name="store writer"
-    )  # owned by this block, which waits for its end
-    try:
+    async with AsyncExitStack() as stack:
+        readers = Readers(engines.reader(path, settings), settings, path)
+        stack.push_async_callback(readers.close)
+        lane = Lane(engines.writer(path, settings, busy_timeout_s=settings.busy_timeout_s))
+        with translated(path):
+            await lane.open()
+        stack.push_async_callback(lane.close)
+        writer = Writer(lane, settings, path)
+        task = asyncio.create_task(writer.run(), name="store writer")  # owned by this block: see _finish
+        stack.push_async_callback(_finish, writer, task)
         yield SqlStore(readers, writer)
-    finally:
+
+
+async def _finish(writer: Writer, task: asyncio.Task[None]) -> None:
+    """Wait until the writes that are queued are done."""
+    if not task.done():
         await writer.close()
-        await task
-        await readers.close()
-        await lane.close()
+    await task
