@@ -132,8 +132,7 @@ async def open(  # noqa: A001 - read as devbench_core.open
         EngineUnreachable: The engine is silent and ``startup.engine_silent`` is ``fail``.
         StoreFailed: The store cannot be opened.
     """
-    settings = settings_from(config, overrides)
-    composition = compose(settings, extra=plugins)
+    settings, composition = await asyncio.to_thread(_composed, config, overrides, plugins)
     ticking = clock or SystemClock()
     await asyncio.to_thread(_folders, settings)
     async with AsyncExitStack() as stack:
@@ -188,6 +187,14 @@ async def _served(bench: Bench) -> AsyncGenerator[None, None]:
         await bench.containers.leave()
         await bench.execs.aclose()
         await bench.containers.close()
+
+
+def _composed(
+    config: Config, overrides: Mapping[str, Any] | None, plugins: Sequence[object]
+) -> tuple[Settings, Composition]:
+    """Read files, metadata and modules: in a thread, since all that takes a while."""
+    settings = settings_from(config, overrides)
+    return settings, compose(settings, extra=plugins)
 
 
 async def _installation(
