@@ -78,7 +78,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation, strictly, and the draft of the next release's changes."""
-    session.run(program("mkdocs"), "build", "--strict", "--quiet", "--site-dir", "site", *session.posargs)
+    session.run(program("mkdocs"), "build", "--strict", "--site-dir", "site", *session.posargs)
     session.run(program("towncrier"), "build", "--draft", "--version", "next", silent=True)
 
 
