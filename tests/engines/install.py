@@ -15,13 +15,14 @@ from engines.progress import say
 APT_TIMEOUT_S = 900
 LOCK_WAIT_S = 120
 ADMIN_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_FUZZER = "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _POLICY_TEXT = "#!/bin/sh\nexit 101\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """A program or file that must be there, the package that brings it, and what it is for."""
+    """A program, or a file (a pattern), that must be there, the package that brings it, and what it is for."""
 
     probe: str
     package: str
@@ -30,7 +31,7 @@ class Need:
     def met(self) -> bool:
         """Tell whether it is there."""
         if self.probe.startswith("/"):
-            return Path(self.probe).exists()
+            return any(Path("/").glob(self.probe.lstrip("/")))
         return find_program(self.probe) is not None
 
 
@@ -45,6 +46,8 @@ NEEDS = (
     Need(probe="make", package="make", why="building the agent's sanitizer and fuzzing builds"),
     Need(probe="musl-gcc", package="musl-tools", why="linking the agent small and static"),
     Need(probe="/usr/include/stdio.h", package="libc6-dev", why="building the agent"),
+    Need(probe="clang", package="clang", why="fuzzing the agent"),
+    Need(probe=_FUZZER, package="libclang-rt-dev", why="fuzzing the agent"),
     Need(probe="setpriv", package="util-linux", why="running tests as an ordinary user"),
 )
 
