@@ -23,7 +23,7 @@ from devbench_core.execs.context import ExecContext
 from devbench_core.files import Files
 from devbench_core.files.service import FileContext
 from devbench_core.images import Images
-from devbench_core.images.service import Progress
+from devbench_core.images.pulls import Progress
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container
 from devbench_core.model.event import Event
@@ -75,7 +75,9 @@ def wire(parts: Parts) -> Services:
     """Build the use cases."""
     later = _Later()
     settings = parts.settings
-    images = Images(parts.runtime, settings.images, parts.clock, parts.image_event)
+    images = Images(
+        parts.runtime, settings.images, parts.clock, parts.image_event, review=parts.registry.review
+    )
     instances = Instances(parts.store, parts.clock, settings.startup.dead_after_s)
 
     async def living(name: str, caller: Caller) -> Container:

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from devbench_core.errors import ConfigurationInvalid
+from devbench_core.errors import ConfigurationInvalid, ValidationFailed
+from devbench_core.images.reference import check_registry
 
 
 class Registry(BaseModel):
@@ -31,6 +32,11 @@ class Registry(BaseModel):
             raise ValueError("give exactly one of password, password_env, password_file")
         return self
 
+    @field_validator("registry")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        return _registry(value)
+
     def secret(self) -> SecretStr:
         """Return the password.
 
@@ -42,14 +48,16 @@ class Registry(BaseModel):
         if self.password_env is not None:
             if self.password_env not in os.environ:
                 raise ConfigurationInvalid(
-                    f"variable {self.password_env!r} for registry {self.registry!r} is not set"
+                    f"variable {self.password_env!r} for registry {self.registry!r} is not set",
+                    hint="set it, or name another one in images.registries",
                 )
             return SecretStr(os.environ[self.password_env])
         try:
             return SecretStr(Path(self.password_file or "").read_text(encoding="utf-8").strip())
         except OSError as error:
             raise ConfigurationInvalid(
-                f"password_file of registry {self.registry!r} cannot be read: {error.strerror}"
+                f"password_file of registry {self.registry!r} cannot be read: {error.strerror}",
+                hint="look at its path and rights",
             ) from error
 
 
@@ -67,7 +75,8 @@ class ImageSettings(BaseModel):
     default_registry: str = Field(default="docker.io", description="Registry of references that name none.")
     allow: tuple[str, ...] = Field(
         default=("*",),
-        description="Patterns (shell style) over the full name; an image that matches none is refused.",
+        description="Patterns (shell style) over the full name (docker.io/ and docker.io/library/ may be left "
+        "out); an image that matches none is refused. End a registry with a slash: registry.example.org/*.",
     )
     pin_digests: bool = Field(
         default=False, description="Refuse an image whose repository digest is unknown; record the digest."
@@ -79,3 +88,15 @@ class ImageSettings(BaseModel):
     registries: tuple[Registry, ...] = Field(default=(), description="Credentials, one entry a registry.")
     cache_ttl_s: float = Field(default=3600.0, ge=0, description="How long a resolution is remembered.")
     cache_size: int = Field(default=1024, ge=1, description="How many resolutions are remembered.")
+
+    @field_validator("default_registry")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        return _registry(value)
+
+
+def _registry(value: str) -> str:
+    try:
+        return check_registry(value)
+    except ValidationFailed as error:
+        raise ValueError(f"{value[:80]!r} is no registry host like registry.example.org:5000") from error
