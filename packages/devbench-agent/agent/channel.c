@@ -253,7 +253,7 @@ static bool pump_out(struct channel *c) {
 static void settle_events(struct channel *c) {
     bool reading = !c->ended && c->state != CH_CLOSING && channel_has_room(c);
     bool writing = c->out_start < c->out_end;
-    /* Reading stays registered even at high water for hang-ups: EPOLLHUP and EPOLLERR come without being asked. */
+    /* While it is not read from, something waits to be written, and that tells a hang-up. */
     bool fine = watch_want(&c->in, reading ? EPOLLIN : 0) && watch_want(&c->out, writing ? EPOLLOUT : 0);
     if (!fine) c->broken = true;
 }

@@ -57,7 +57,11 @@ void command_free(struct command *x) {
 
 void commands_detach(struct channel *c) {
     for (size_t i = 0; i < commands_top; i++)
-        if (commands[i].owner == c) commands[i].owner = NULL;
+        if (commands[i].owner == c) {
+            commands[i].owner = NULL;
+            /* One that may drop its oldest output now goes on. */
+            if (!commands[i].finished && (commands[i].flags & S_DROP)) output_settle(&commands[i]);
+        }
 }
 
 static bool parse_u64(struct channel *c, const struct frame *f, uint64_t *v) {

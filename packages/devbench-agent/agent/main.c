@@ -114,7 +114,8 @@ static int serve(const struct options *o) {
     if (!resolve_init(o->workspace, !o->no_openat2)) return complain(o->workspace);
     jobs_init();
     if (o->socket != NULL && !listen_open(o->socket)) return complain(o->socket);
-    if (o->stdio && !open_stdio()) return complain("standard streams");
+    /* Streams that cannot be waited for (a file, nothing) are as good as at their end. */
+    if (o->stdio && !open_stdio() && o->socket == NULL) return complain("standard streams");
     run();
     return 0;
 }

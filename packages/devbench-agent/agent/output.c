@@ -10,11 +10,8 @@
 
 static void on_readable(struct watch *w, uint32_t events) {
     (void)events;
-    for (size_t i = 0; i < commands_top; i++)
-        if (w == &commands[i].out[0] || w == &commands[i].out[1]) {
-            output_settle(&commands[i]);
-            return;
-        }
+    size_t at = (size_t)((char *)w - (char *)commands); /* which of the two it is does not matter */
+    output_settle(&commands[at / sizeof commands[0]]);
 }
 
 bool output_open(struct command *x, const int fds[2]) {

@@ -6,8 +6,9 @@ import struct
 from pathlib import Path
 
 import pytest
+
+from agent_process import Agent, wait_until
 from agent_wire import ENDED_ACK, EXITED, INHERIT_ENV, LIST, SIGNALED, STDIN_STREAM, Channel
-from conftest import Agent, wait_until
 
 NOT_FOUND, NOT_EXECUTABLE, BAD_DIRECTORY, TOO_LONG = 1, 2, 3, 4
 
@@ -133,7 +134,7 @@ def test_a_large_input_flows_by_credit(host: Channel):
     run = host.start(1, ["cat"], flags=INHERIT_ENV | STDIN_STREAM)
     sent = 0
     while sent < len(data):
-        host.pump(lambda: sent < run.stdin_limit)
+        host.pump(lambda sent=sent: sent < run.stdin_limit)
         part = data[sent : min(run.stdin_limit, sent + 65536)]
         host.stdin(run, sent, part)
         sent += len(part)
@@ -259,8 +260,11 @@ def test_a_thousand_commands_leave_nothing_behind(host: Channel, agent: Agent):
 
 
 def test_signals_reach_the_tree_the_group_or_the_leader(host: Channel):
+    script = (
+        'trap "echo leader" USR1; (trap "echo child" USR1; echo up; while :; do sleep 0.05; done) & '
+        "echo up; while :; do sleep 0.05; done"
+    )
     for handle, (scope, wanted) in enumerate([(1, 2), (2, 2), (3, 1)], 1):
-        script = 'trap "echo leader" USR1; (trap "echo child" USR1; echo up; while :; do sleep 0.05; done) & echo up; while :; do sleep 0.05; done'
         run = host.start(handle, ["sh", "-c", script])
         host.pump(lambda run=run: run.stdout.count(b"up") == 2)
         # Only a shell knows USR1 here: sleeping children die of it, which the loops outlive.

@@ -6,8 +6,9 @@ import statistics
 import time
 
 import pytest
+
+from agent_process import Agent
 from agent_wire import Channel
-from conftest import Agent
 
 IDLE_BYTES = 2 << 20
 

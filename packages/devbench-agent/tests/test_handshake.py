@@ -5,8 +5,9 @@ import struct
 import time
 
 import pytest
+
+from agent_process import TOKEN, Agent, StartAgent, wait_until
 from agent_wire import AUTH, ERROR, GOODBYE, PING, PONG, Channel, Closed, frame, proof, text
-from conftest import TOKEN, Agent, StartAgent, wait_until
 
 VERSION, UNAUTHORISED, BUSY = 2, 3, 4
 UNEXPECTED, FORBIDDEN, CLAIMED, UNCLAIMED = 7, 9, 10, 11
@@ -146,7 +147,7 @@ def test_a_removed_socket_is_made_anew(start_agent: StartAgent):
     agent = start_agent()
     with agent.host() as host:
         agent.socket.unlink()
-            wait_until(agent.socket.exists, "a new socket")
+        wait_until(agent.socket.exists, "a new socket")
         with agent.host() as other:
             other.run(1, ["true"])
         host.run(2, ["true"])

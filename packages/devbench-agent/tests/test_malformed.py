@@ -6,6 +6,8 @@ import random
 import struct
 
 import pytest
+
+from agent_process import TOKEN, Agent
 from agent_wire import (
     ACK,
     AUTH,
@@ -36,7 +38,6 @@ from agent_wire import (
     frame,
     text,
 )
-from conftest import TOKEN, Agent
 
 MALFORMED, TOO_LARGE, UNEXPECTED = 1, 6, 7
 

@@ -5,8 +5,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import devbench_agent
 import pytest
+
+import devbench_agent
 from devbench_agent import program
 
 

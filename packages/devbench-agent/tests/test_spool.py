@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from agent_process import DEADLINE_S, Agent, StartAgent, wait_until
 from agent_wire import ACK, DROP_WHEN_DETACHED, INHERIT_ENV, RESUME, WINDOW, Channel, Closed
-from conftest import DEADLINE_S, Agent, StartAgent, wait_until
 
 MIB = 1 << 20
 NUMBERS = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; exit 9"
@@ -59,7 +60,7 @@ def test_what_is_not_acknowledged_is_sent_again_and_what_is_is_not(agent: Agent)
         first.list()
     with agent.host() as second:
         run = second.resume(1, offset=0)
-        second.pump(lambda: run.stdout == b"cdef")
+        second.pump(lambda: bytes(run.stdout) == b"cdef")
         assert run.gaps == [(0, 2)]
         second.cancel(1)
         second.finish(run)
@@ -193,3 +194,11 @@ def test_acknowledging_what_was_not_sent_closes_the_channel(host: Channel):
     host.send(ACK, 1, struct.pack(">Q", 1))
     with pytest.raises(Closed):
         host.pump(lambda: False)
+
+
+def test_a_command_that_blocked_on_its_host_goes_on_when_the_host_goes_if_it_may_drop(agent: Agent):
+    with agent.host(auto_ack=False) as first:
+        first.start(1, ["sh", "-c", NUMBERS], flags=INHERIT_ENV | DROP_WHEN_DETACHED, spool_bytes=65536)
+        wait_until(lambda: first.list()[1][3] == 65536, "a full spool")
+    with agent.host() as second:
+        wait_until(lambda: second.list()[1][0] == 2, "the end")

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from agent_process import DEADLINE_S, TOKEN, Agent, StartAgent, wait_until
 from agent_wire import Channel, connect
-from conftest import DEADLINE_S, TOKEN, Agent, StartAgent, wait_until
 
 
 def over_stdio(command: list[str]) -> tuple[subprocess.Popen[bytes], Channel]:
@@ -191,18 +192,16 @@ def test_it_runs_in_a_root_that_holds_nothing_but_itself(binary: Path, tmp_path:
     program.write_bytes(binary.read_bytes())
     program.chmod(0o111)
     as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    process, host = over_stdio(
-        [
-            "unshare",
-            *as_user,
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc=" + str(root / "proc"),
-            "--mount",
-        ]
-        + ["chroot", str(root), "/agent", "--stdio", "--workspace", "/w"]
-    )
+    apart = [
+        "unshare",
+        *as_user,
+        "--pid",
+        "--fork",
+        "--kill-child",
+        f"--mount-proc={root / 'proc'}",
+        "--mount",
+    ]
+    process, host = over_stdio([*apart, "chroot", str(root), "/agent", "--stdio", "--workspace", "/w"])
     try:
         host.hello()
         host.auth(TOKEN, claim=True)

@@ -1,0 +1,81 @@
+"""Writes the seeds: one small conversation per kind of request, in the fuzzer's own wrapping."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+
+def text(value: bytes) -> bytes:
+    """A string as the protocol writes it."""
+    return struct.pack(">I", len(value)) + value
+
+
+def said(kind: int, ident: int, payload: bytes = b"") -> bytes:
+    """One well-formed frame from the host."""
+    return bytes([len(payload) + 2, 2, kind, ident]) + payload
+
+
+def done(which: int, what: int, amount: int) -> bytes:
+    """One action of a command's processes."""
+    return bytes([3, 1, which, what, amount])
+
+
+WINDOW = struct.pack(">Q", 1 << 40)
+_NUMBERS = text(b"k") + struct.pack(">IQIIQQQi", 3, 50, 1, 0, 1 << 40, 0, 0, 0)
+START = _NUMBERS + text(b"") + struct.pack(">I", 1) + text(b"x") + struct.pack(">I", 1) + text(b"A=1")
+WRITE = text(b"d/f") + struct.pack(">IIQ", 2, 0o644, 2**64 - 1) + text(b"")
+STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
+
+SEEDS = {
+    "handshake": b"\0"
+    + said(2, 0, struct.pack(">HH", 1, 0) + text(b"h") + bytes(4) + bytes(32) + b"\1" + bytes(32)),
+    "command": b"\1"
+    + said(0x10, 1, START)
+    + done(0, STARTED, 0)
+    + done(0, 1, 200)
+    + done(0, 0, 9)
+    + said(0x13, 1, bytes(8) + b"hi")
+    + said(0x14, 1, struct.pack(">Q", 2))
+    + said(0x19, 1, struct.pack(">Q", 10))
+    + done(0, ENDED, 1)
+    + said(0x1B, 1),
+    "failed": b"\1"
+    + said(0x10, 1, START)
+    + done(0, FAILED, 2)
+    + said(0x1C, 1, bytes(8) + WINDOW)
+    + said(0x1B, 1),
+    "leftovers": b"\1"
+    + said(0x10, 2, START)
+    + done(0, STARTED, 0)
+    + done(0, ENDED, 2)
+    + said(0x1B, 2)
+    + said(0x21, 3)
+    + said(0x1F, 2, bytes(4))
+    + done(0, EMPTY, 0),
+    "lost": b"\1"
+    + said(0x10, 2, START)
+    + done(0, 0x40, 0)
+    + said(0x20, 2, b"\x0f\1")
+    + said(0x18, 2, WINDOW),
+    "write": b"\1"
+    + said(0x37, 1, WRITE)
+    + said(0x34, 1, b"data")
+    + said(0x38, 1)
+    + said(0x32, 2, text(b"d/f") + bytes(8) + WINDOW + bytes(8))
+    + said(0x36, 2, WINDOW)
+    + said(0x30, 3, bytes(4) + text(b"d/../d/f"))
+    + said(0x3C, 4, text(b"d") + struct.pack(">I", 1) + text(b"")),
+    "folders": b"\1"
+    + said(0x3E, 1, text(b"a/b") + struct.pack(">II", 3, 0o755))
+    + said(0x3A, 2, text(b"a") + text(b"") + struct.pack(">I", 9))
+    + said(0x37, 3, WRITE)
+    + said(0x41, 3),
+    "ping": b"\1" + said(6, 1, b"x") + said(7, 1, b"y") + said(5, 0, b"\0\1" + text(b"bye")),
+}
+
+if __name__ == "__main__":
+    folder = Path(__file__).parent / "seeds"
+    folder.mkdir(exist_ok=True)
+    for name, data in SEEDS.items():
+        (folder / name).write_bytes(data)
