@@ -17,7 +17,7 @@ from devbench_core.errors import (
 from devbench_core.execs import records
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.model.caller import Caller
-from devbench_core.model.container import ContainerEnding, EndReason
+from devbench_core.model.container import Container, ContainerEnding, EndReason
 from devbench_core.model.event import Veto
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, ExecState, StreamName
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually, open_host, python
@@ -186,16 +186,22 @@ async def test_a_cancel_returns_when_nothing_is_left(host: Host, local_agent: Lo
     await eventually(lambda: descendants(local_agent.process.pid) == [])
 
 
-async def test_a_caller_that_is_cancelled_while_starting_leaves_nothing_running(
+async def test_a_caller_that_is_cancelled_at_any_moment_leaves_nothing_running(
     host: Host, local_agent: LocalAgent
 ):
-    starting = asyncio.create_task(host.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "100"))))
-    await eventually(lambda: host.execs.is_busy(CONTAINER_ID))
-    starting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await starting
-    await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+    for turns in range(30):
+        request = ExecRequest(argv=("sleep", "100"))
+        starting = asyncio.create_task(host.execs.start(CONTAINER_ID, request))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        try:
+            await host.execs.cancel((await starting).id)
+        except asyncio.CancelledError:
+            await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
     await eventually(lambda: descendants(local_agent.process.pid) == [])
+    assert all(found.ending is not None for found in await host.execs.list(CONTAINER_ID))
+    assert await (await host.link.channel()).list_execs() == ()
 
 
 async def test_the_limit_of_commands_is_exact_under_concurrency(host: Host):
@@ -329,11 +335,11 @@ async def test_an_unreachable_agent_leaves_no_slot_taken(host: Host, local_agent
     assert await host.execs.list(CONTAINER_ID) == ()
 
 
-async def test_a_container_that_has_ended_is_said_to_have(host: Host):
-    async def ended(name: str, caller: Caller) -> object:
+async def test_a_container_that_has_ended_is_said_to_have(host: Host, monkeypatch: pytest.MonkeyPatch):
+    async def ended(_host: Host, name: str, _caller: Caller) -> Container:
         raise ContainerExited(name)
 
-    context = attrs.evolve(host.execs._context, resolve=ended)
-    host.execs._context = context  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(Host, "look_up", ended)
     with pytest.raises(ContainerExited):
         await host.execs.start(CONTAINER_ID, ExecRequest(argv=("true",)))
+    assert not host.execs.is_busy(CONTAINER_ID)

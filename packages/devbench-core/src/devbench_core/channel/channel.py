@@ -195,6 +195,10 @@ class AgentChannel:
         self._execs[handle] = stream
         stream.begin(self, handle)
 
+    def finish(self, handle: int) -> None:
+        """Forget a command; what still comes for it has crossed its end."""
+        self._execs.pop(handle, None)
+
     def restart(self, stream: ExecStream) -> bool:
         """Begin again under a handle further on: another host used the first one."""
         self._restarts += 1

@@ -93,6 +93,10 @@ class Port(Protocol):
         """Send a frame of a stream, after those before it."""
         ...
 
+    def finish(self, handle: int) -> None:
+        """Forget a command: nothing of it is awaited."""
+        ...
+
     def restart(self, stream: ExecStream) -> bool:
         """Begin again under another handle; False when that was tried too often."""
         ...
@@ -150,6 +154,19 @@ class ExecStream:
         self._limit = max(self._acked + self._window, self.next_offset)
         port.post(Resume(id=handle, offset=self.next_offset, limit=self._limit))
 
+    @classmethod
+    def only_acknowledge(cls, key: str, offset: int) -> ExecStream:
+        """Return the stream of a command whose ending was recorded but may not have been acknowledged.
+
+        Args:
+            key: The command's.
+            offset: The end of its output.
+        """
+        start = Start(key=key, flags=0, argv=(b"?",))
+        stream = cls(start, _Silent(), window_bytes=0, offset=offset)
+        stream._recorded = True
+        return stream
+
     def unplug(self) -> None:
         """Forget the channel: it is gone."""
         self._port = None
@@ -165,13 +182,23 @@ class ExecStream:
             self._port.post(Window(id=self.handle, limit=self._limit))
 
     def end_ack(self) -> bool:
-        """Acknowledge the ending, once it is recorded; return False when there is no channel to say it on."""
+        """Acknowledge the ending, once it is recorded; return whether that could be said now.
+
+        Otherwise it is said when the ending comes again, on the next channel.
+        """
         self._recorded = True
-        if self._port is None:
+        if self._port is None or self.phase is not Phase.ENDED:
             return False
-        self._port.post(EndedAck(id=self.handle))
         self.phase = Phase.OVER
+        self._port.post(EndedAck(id=self.handle))
+        self._port.finish(self.handle)
         return True
+
+    def abandon(self) -> None:
+        """Follow the command no longer; nothing is acknowledged."""
+        self.phase = Phase.OVER
+        if self._port is not None:
+            self._port.finish(self.handle)
 
     def plug(self, port: Port, handle: int) -> bool:
         """Take a new channel for an ending that came on another; return whether it was acknowledged there."""
@@ -272,14 +299,16 @@ class ExecStream:
         if message.signal > SIGNAL_MAX or EXIT_CODE_MAX < message.exit_code != NO_EXIT_CODE:
             raise lie("an ending with an impossible exit code or signal")
         self._close(Phase.ENDED)
-        self._sink.ended(message)
+        if not self._recorded or not self.end_ack():
+            self._sink.ended(message)
 
     def _failed(self, message: Failed) -> None:
         self._require(message, Phase.STARTING, Phase.RUNNING)
         if self.next_offset:
             raise lie("a command that could not start had output")
         self._close(Phase.ENDED)
-        self._sink.failed(message)
+        if not self._recorded or not self.end_ack():
+            self._sink.failed(message)
 
     def _close(self, phase: Phase) -> None:
         self.phase = phase
@@ -323,3 +352,31 @@ class ExecStream:
             self._require(message, Phase.RESUMING)
             self.lose(f"the agent cannot resume it: {message.code.name.lower()}")
         # a refused CANCEL, SIGNAL or STDIN crossed the ending or the move to another channel
+
+
+class _Silent:
+    """Nobody listens."""
+
+    def started(self) -> None:
+        """Nothing."""
+
+    def failed(self, ending: Failed) -> None:
+        """Nothing."""
+
+    def refused(self, reply: Refused) -> None:
+        """Nothing."""
+
+    def output(self, end: int, stream: int, data: bytes) -> None:
+        """Nothing."""
+
+    def gap(self, start: int, end: int) -> None:
+        """Nothing."""
+
+    def ended(self, ending: Ended) -> None:
+        """Nothing."""
+
+    def detached(self) -> None:
+        """Nothing."""
+
+    def lost(self, reason: str) -> None:
+        """Nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from devbench_core.channel.channel import AgentChannel
@@ -16,6 +17,7 @@ from devbench_core.errors import AgentMisbehaved, AgentUnavailable, DevbenchErro
 from devbench_core.logs import get_logger
 
 log = get_logger(__name__)
+ACKNOWLEDGED_KEPT = 64  # endings whose acknowledgement may have been cut off; said again on the next channel
 LIES_MAX = 3  # channels that may end by a lie, one after the other, before its commands are given up
 Connect = Callable[[], Awaitable[ByteStream]]
 
@@ -56,6 +58,7 @@ class AgentLink:
         self._opening: asyncio.Future[AgentChannel] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._streams: dict[str, ExecStream] = {}
+        self._acknowledged: deque[str] = deque(maxlen=ACKNOWLEDGED_KEPT)
         self._boot_id = b""
         self._lies = 0
         self._closed = False
@@ -96,6 +99,7 @@ class AgentLink:
             AgentUnavailable: No channel can be opened; nothing was sent.
         """
         channel = await self.channel()
+        self._prune()
         self._streams[stream.key] = stream
         channel.begin(stream)
 
@@ -116,13 +120,15 @@ class AgentLink:
 
     def forget(self, stream: ExecStream) -> None:
         """Stop following a command without acknowledging anything: another host goes on with it."""
-        stream.phase = Phase.OVER
+        stream.abandon()
         self._streams.pop(stream.key, None)
 
     def release(self, stream: ExecStream) -> None:
         """Stop following a command; its ending, if it came, is acknowledged as soon as that can be said."""
-        if stream.phase is Phase.ENDED and not stream.end_ack():
-            return  # kept until the next channel
+        if stream.phase is not Phase.OVER:
+            if not stream.end_ack():
+                return  # kept until the next channel
+            self._acknowledged.append(stream.key)
         self._streams.pop(stream.key, None)
 
     async def aclose(self) -> None:
@@ -140,8 +146,11 @@ class AgentLink:
         try:
             while not self._closed:
                 error, served_s = await self._hold()
+                if served_s:
+                    lost_at = loop.time()
                 if served_s > self._limits.reopen_max_s:
-                    pause, lost_at = self._limits.reopen_first_s, loop.time()
+                    pause = self._limits.reopen_first_s
+                self._prune()
                 if not self._streams and self._opening is None:
                     return
                 if self._is_final(error, loop.time() - lost_at):
@@ -193,23 +202,37 @@ class AgentLink:
         """Bring this host's commands onto a new channel."""
         reborn = self._boot_id not in {b"", channel.agent.boot_id}
         self._boot_id = channel.agent.boot_id
-        if not self._streams:
-            return
         if reborn:
+            self._acknowledged.clear()
             self._lose_all(cut("the container's agent was started anew"))
+        if not self._streams and not self._acknowledged:
             return
         known = {entry.key: entry for entry in await channel.list_execs()}
+        self._acknowledge_again(channel, known)
         for stream in list(self._streams.values()):
             self._restore_one(channel, stream, known.get(stream.key))
+
+    def _prune(self) -> None:
+        """Forget commands whose ending was acknowledged late, by the stream itself."""
+        for key in [key for key, stream in self._streams.items() if stream.phase is Phase.OVER]:
+            del self._streams[key]
+            self._acknowledged.append(key)
+
+    def _acknowledge_again(self, channel: AgentChannel, known: dict[str, Entry]) -> None:
+        """An acknowledgement that was on its way when the last channel was cut may not have arrived."""
+        again = [key for key in self._acknowledged if key in known]
+        for key in again:
+            entry = known.pop(key)
+            channel.resume(ExecStream.only_acknowledge(key, entry.next), entry.handle)
+        self._acknowledged = deque(again, maxlen=ACKNOWLEDGED_KEPT)
 
     def _restore_one(self, channel: AgentChannel, stream: ExecStream, entry: Entry | None) -> None:
         if stream.phase is Phase.OVER:
             self._streams.pop(stream.key, None)
-        elif stream.phase is Phase.ENDED:
-            if entry is None or stream.plug(channel, entry.handle):
-                self._streams.pop(stream.key, None)
         elif entry is not None:
             channel.resume(stream, entry.handle)
+        elif stream.phase is Phase.ENDED:
+            self._streams.pop(stream.key, None)
         elif stream.was_started:
             self._streams.pop(stream.key, None)
             stream.lose("the agent does not know it any more")

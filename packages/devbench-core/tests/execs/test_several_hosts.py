@@ -1,0 +1,236 @@
+"""Commands outlive the host that started them."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from devbench_core.contracts.store import LogEntry, Store
+from devbench_core.errors import StoreFailed
+from devbench_core.execs import records
+from devbench_core.memory.store import MemoryStore
+from devbench_core.model.container import ContainerEnding, EndReason
+from devbench_core.model.execution import Exec, ExecReason, ExecRequest, ExecState
+from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually, open_host, python
+from harness.file_store import FileStore
+
+LINES = b"".join(b"%d\n" % i for i in range(60_000))
+SLOW_COUNT = (
+    "import time\nfor i in range(60000):\n  print(i, flush=i % 100 == 0)\n  i % 3000 or time.sleep(0.02)"
+)
+
+
+async def all_output(host: Host, exec_id: str) -> bytes:
+    process = await host.execs.process(exec_id)
+    return b"".join([chunk.data async for chunk in process.output()])
+
+
+async def test_another_host_reads_and_cancels_a_command_that_it_did_not_start(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store) as first,
+        open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second,
+    ):
+        started = await first.execs.start(
+            CONTAINER_ID, ExecRequest(argv=("sh", "-c", "echo hello; sleep 100"))
+        )
+        page = await second.execs.poll(started.id, wait_s=10)
+        assert page.chunks[0].data == b"hello\n"
+        assert page.ending is None
+        assert (await second.execs.wait(started.id, wait_s=0.2)).ending is None
+        cancelled = await second.execs.cancel(started.id)
+        assert cancelled.ending is not None
+        assert cancelled.ending.reason is ExecReason.CANCELLED
+        assert (await second.execs.poll(started.id, after=page.cursor)).ending == cancelled.ending
+        assert (await first.execs.get(started.id)).ending == cancelled.ending
+
+
+async def test_a_host_that_left_cleanly_is_followed_without_losing_a_byte(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=python(SLOW_COUNT)))
+        page = await first.execs.poll(started.id, wait_s=10)
+        assert page.chunks
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        await second.execs.recover(second.container)
+        await second.execs.recover(second.container)
+        assert second.execs.is_busy(CONTAINER_ID)
+        assert await all_output(second, started.id) == LINES
+        ended = await second.execs.get(started.id)
+        assert ended.ending is not None
+        assert ended.ending.exit_code == 0
+        assert ended.instance == "i_second"
+
+
+async def test_a_command_of_a_dead_host_is_adopted_by_whoever_asks_for_it(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=python(SLOW_COUNT)))
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        results = await asyncio.gather(*(all_output(second, started.id) for _ in range(3)))
+        assert results == [LINES] * 3
+        assert (await second.execs.get(started.id)).ending is not None
+
+
+async def test_a_command_that_ended_while_no_host_was_there_has_its_true_ending(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(
+            CONTAINER_ID, ExecRequest(argv=("sh", "-c", "read x; echo late; exit 7"), stdin=b"")
+        )
+    await eventually(lambda: descendants(local_agent.process.pid) == [])
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        ended = await second.execs.wait(started.id, wait_s=10)
+        assert ended.ending is not None
+        assert ended.ending.exit_code == 7
+        assert await all_output(second, started.id) == b"late\n"
+
+
+async def test_a_command_whose_input_died_with_its_host_is_ended_and_says_so(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=("cat",)), open_stdin=True)
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        ended = await second.execs.wait(started.id, wait_s=10)
+        assert ended.ending is not None
+        assert ended.ending.reason is ExecReason.CANCELLED
+        assert "input" in ended.ending.message
+
+
+async def test_a_command_that_the_agent_does_not_know_is_lost(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as host:
+        record = Exec(
+            id="x_" + "1" * 20,
+            container_id=CONTAINER_ID,
+            tenant="default",
+            created_by="local",
+            argv=("true",),
+            state=ExecState.RUNNING,
+            created_at=host.container.created_at,
+            instance="i_dead",
+        )
+        await records.save(store, record)
+        host.dead.add("i_dead")
+        await host.execs.recover(host.container)
+        ended = await host.execs.wait(record.id, wait_s=10)
+        assert ended.ending is not None
+        assert ended.ending.reason is ExecReason.LOST
+        assert not host.execs.is_busy(CONTAINER_ID)
+
+
+async def test_a_command_of_a_dead_host_in_an_ended_container_ended_with_it(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "100")))
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        at = second.container.created_at
+        ending = ContainerEnding(reason=EndReason.OUT_OF_MEMORY, at=at, by="engine")
+        await second.execs.end_all(second.container, ending)
+        ended = await second.execs.get(started.id)
+        assert ended.ending is not None
+        assert ended.ending.reason is ExecReason.CONTAINER_EXITED
+        assert "out_of_memory" in ended.ending.message
+
+
+class FlakyStore(MemoryStore):
+    """Refuses every second write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    async def append(self, log: str, entries: Sequence[LogEntry]) -> None:
+        self.count += 1
+        if self.count % 2:
+            raise StoreFailed("full")
+        await super().append(log, entries)
+        if self.count % 4 == 0:
+            raise StoreFailed("written, but the answer was lost")
+
+
+async def test_a_store_that_fails_now_and_then_loses_and_repeats_nothing(local_agent: LocalAgent):
+    async with open_host(local_agent.connect, local_agent.token, store=FlakyStore()) as host:
+        started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("seq", "30000")))
+        expected = b"".join(b"%d\n" % i for i in range(1, 30001))
+        assert await all_output(host, started.id) == expected
+
+
+HOST_PROGRAM = """
+import asyncio, json, sys
+from collections.abc import Sequence
+from pathlib import Path
+from devbench_core.channel.unix import open_unix
+from devbench_core.model.execution import ExecRequest
+from harness.agent_host import CONTAINER_ID, open_host
+from harness.file_store import FileStore
+
+async def main():
+    socket, token, file, code = sys.argv[1:]
+    async with open_host(
+        lambda: open_unix(Path(socket)),
+        bytes.fromhex(token),
+        store=await FileStore.load(Path(file)),
+        instance="i_killed",
+    ) as host:
+        started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=(sys.executable, "-c", code)))
+        cursor = 0
+        while True:
+            page = await host.execs.poll(started.id, after=cursor, wait_s=10)
+            cursor = page.cursor
+            seen = sum(len(chunk.data) for chunk in page.chunks)
+            print(json.dumps([started.id, cursor, seen, bool(page.ending)]), flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("reads", [1, 4, 9])
+async def test_a_host_killed_in_mid_output_loses_and_repeats_nothing(
+    local_agent: LocalAgent, tmp_path: Path, reads: int
+):
+    file = tmp_path / "changes"
+    exec_id, cursor, seen, ended = await asyncio.to_thread(kill_a_host, local_agent, file, reads)
+    assert not ended
+    store: Store = await FileStore.load(file)
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_next") as host:
+        host.dead.add("i_killed")
+        await host.execs.recover(host.container)
+        process = await host.execs.process(exec_id)
+        rest = b"".join([chunk.data async for chunk in process.output(cursor)])
+        assert rest == LINES[seen:], "a cursor that the killed host showed holds"
+        assert await all_output(host, exec_id) == LINES
+        ending = await process.wait()
+        assert (ending.reason, ending.exit_code) == (ExecReason.EXITED, 0)
+        assert ending.output_bytes == len(LINES)
+
+
+def kill_a_host(agent: LocalAgent, file: Path, reads: int) -> tuple[str, int, int, bool]:
+    words = [sys.executable, "-c", HOST_PROGRAM, str(agent.socket), agent.token.hex(), str(file), SLOW_COUNT]
+    env_path = str(Path(__file__).parents[4] / "tests")
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, env={"PYTHONPATH": env_path, "PATH": "/usr/bin:/bin"}
+    ) as host:
+        assert host.stdout is not None
+        seen = 0
+        exec_id, cursor, ended = "", 0, False
+        for _ in range(reads):
+            exec_id, cursor, size, ended = json.loads(host.stdout.readline())
+            seen += size
+        host.send_signal(signal.SIGKILL)
+        rest = host.stdout.read().splitlines()
+        for line in rest:
+            if line.endswith(b"]"):
+                exec_id, cursor, size, ended = json.loads(line)
+                seen += size
+    return exec_id, cursor, seen, ended
