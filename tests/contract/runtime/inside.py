@@ -20,6 +20,7 @@ class Sink:
 
     data: bytearray = field(default_factory=bytearray)
     ending: asyncio.Future[Ended] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    stream: ExecStream | None = None
 
     def started(self) -> None: ...
 
@@ -31,6 +32,8 @@ class Sink:
 
     def output(self, end: int, stream: int, data: bytes) -> None:
         self.data += data
+        if self.stream is not None:
+            self.stream.ack(end)
 
     def gap(self, start: int, end: int) -> None:
         self._fail(f"output was lost from {start} to {end}")
@@ -52,10 +55,11 @@ class Sink:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command did: its exit code (128 + signal as a shell says it) and all its output."""
+    """What a command did: its exit code (128 + signal as a shell says it), all its output, and its cores in use."""
 
     code: int
     text: str
+    cores: float
 
 
 async def run(channel: AgentChannel, *argv: str) -> Outcome:
@@ -64,7 +68,8 @@ async def run(channel: AgentChannel, *argv: str) -> Outcome:
     async with asyncio.timeout(COMMAND_TIMEOUT_S):
         ending = await sink.ending
     code = ending.exit_code if ending.exit_code != NO_EXIT_CODE else 128 + ending.signal
-    return Outcome(code, sink.data.decode(errors="replace"))
+    cores = (ending.user_us + ending.system_us) / max(ending.wall_us, 1)
+    return Outcome(code, sink.data.decode(errors="replace"), cores)
 
 
 def begin(channel: AgentChannel, *argv: str) -> Sink:
@@ -73,5 +78,6 @@ def begin(channel: AgentChannel, *argv: str) -> Sink:
     start = Start(
         id=0, key="test", flags=INHERIT_ENV, argv=tuple(word.encode() for word in argv), window=WINDOW_BYTES
     )
-    channel.begin(ExecStream(start, sink, window_bytes=WINDOW_BYTES))
+    sink.stream = ExecStream(start, sink, window_bytes=WINDOW_BYTES)
+    channel.begin(sink.stream)
     return sink

@@ -42,16 +42,28 @@ async def helper(
         "Labels": {**labels, LABEL_ROLE: ROLE_HELPER},
         "HostConfig": {"Mounts": mounts, "NetworkMode": "none", "LogConfig": {"Type": "none"}},
     }
-    params = {"name": name} if name else {}
-    made = await engine.call(
-        "POST", "containers/create", doing="make a helper container", setting="fill_timeout_s",
-        params=params, body=body,
-    )  # fmt: skip
-    container = str(made["Id"])
+    container = await _to_the_end(engine, body, {"name": name} if name else {})
     try:
         yield container
     finally:
         await asyncio.shield(remove_helper(engine, container))
+
+
+async def _to_the_end(engine: Engine, body: dict[str, Any], params: dict[str, str]) -> str:
+    """Make it and return its id; who is cancelled meanwhile learns the id still, and removes it."""
+    making = asyncio.ensure_future(
+        engine.call(
+            "POST", "containers/create", doing="make a helper container", setting="fill_timeout_s",
+            params=params, body=body,
+        )
+    )  # fmt: skip
+    try:
+        made = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        with contextlib.suppress(EngineAnswer, DevbenchError):
+            await remove_helper(engine, str((await making)["Id"]))
+        raise
+    return str(made["Id"])
 
 
 async def remove_helper(engine: Engine, container: str) -> None:

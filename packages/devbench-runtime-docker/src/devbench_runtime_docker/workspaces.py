@@ -57,6 +57,8 @@ class Workspaces:
         self._clock = clock
         self._tasks = tasks
         self._shelves: OrderedDict[User, _Shelf] = OrderedDict()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def take(self, user: User, image_id: str) -> str:
         """Return the name of an empty volume that belongs to a user; it is the caller's now.
@@ -75,7 +77,8 @@ class Workspaces:
                         await self._prepare(shelf, user, image_id)
         finally:
             shelf.waiting -= 1
-        if len(shelf.ready) <= self._engine.settings.prepared_workspaces // 4 and not shelf.refilling:
+        low = len(shelf.ready) <= self._engine.settings.prepared_workspaces // 4
+        if low and not shelf.refilling and not self._closing:
             shelf.refilling = True
             self._background(self._refill(shelf, user, image_id))
         return found
@@ -91,11 +94,14 @@ class Workspaces:
                 await self._engine.call("DELETE", f"volumes/{name}", doing="remove a volume")
 
     async def close(self) -> None:
-        """Remove everything that nobody took, within the sweep's bound."""
-        names = [each.name for shelf in self._shelves.values() for each in shelf.ready]
-        self._shelves.clear()
+        """Finish what is under way and remove what nobody took, within the sweep's bound."""
+        self._closing = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._engine.settings.sweep_timeout_s):
+                while self._under_way:
+                    await asyncio.wait(self._under_way)
+                names = [each.name for shelf in self._shelves.values() for each in shelf.ready]
+                self._shelves.clear()
                 await self.remove(names)
 
     def _shelf(self, user: User) -> _Shelf:
@@ -141,7 +147,7 @@ class Workspaces:
                     container, "/", tar, doing="prepare workspaces", setting="fill_timeout_s"
                 )
         except BaseException as error:
-            self._background(self.remove(names))
+            await asyncio.shield(self.remove(names))
             if isinstance(error, EngineAnswer):
                 raise translate(error, "prepare workspaces with", image=image_id) from error
             raise
@@ -149,7 +155,6 @@ class Workspaces:
         shelf.ready.extend(_Prepared(name, now_s) for name in names)
 
     def _background(self, work: Coroutine[object, object, None]) -> None:
-        try:
-            self._tasks.create_task(work)
-        except RuntimeError:  # closing: what is left is swept by the next life
-            work.close()
+        task = self._tasks.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
