@@ -35,6 +35,9 @@ def folder() -> Generator[Path]:
     """A folder of this test's own that everybody may pass."""
     made = Path(tempfile.mkdtemp(prefix="devbench-bubblewrap-", dir="/var/tmp"))
     made.chmod(0o711)
+    kept = FOLDER / "etc"
+    kept.mkdir(parents=True, exist_ok=True)
+    (made / "etc").symlink_to(kept)  # the copy of /etc is the same for all tests, and takes a moment to make
     yield made
     shutil.rmtree(made)
 

@@ -1,7 +1,7 @@
 """A host of its own, for tests that kill it: starts one container, says its name, and waits.
 
 Arguments: the folder, the state folder, the installation, the container's id, and what to do:
-``wait``: wait to be killed; ``die-before-letting-go``: kill itself when bwrap waits to be let go; ``import:TAR``: import.
+``wait``: wait to be killed; ``die-before-letting-go``: kill itself when bwrap waits to be let go.
 """
 
 import asyncio
@@ -49,7 +49,8 @@ async def main(folder: Path, state: Path, installation: str, name: str, what: st
         )
         ref = await runtime.create(request)
         await runtime.start(ref)
-        print(ref, flush=True)
+        sys.stdout.write(f"{ref}\n")
+        sys.stdout.flush()
         await asyncio.Event().wait()
 
 

@@ -16,7 +16,7 @@ from devbench_core.contracts.provider import OpenContext
 from devbench_core.errors import ContainerNotFound
 from devbench_core.model.container import Status
 from devbench_runtime_bubblewrap.opening import open_bubblewrap
-from devbench_runtime_bubblewrap.processes import ProcessMark, read_mark
+from devbench_runtime_bubblewrap.processes import ProcessMark, read_mark, start_ticks
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 from devbench_runtime_bubblewrap.status import bwrap_lives, read_report
@@ -122,7 +122,7 @@ async def test_a_container_that_was_never_let_go_has_run_nothing_and_is_removed(
     assert bwrap_lives(folder.status)
     assert list(folder.run.iterdir()) == []  # the agent would have made its socket
     await runtime.remove(NAME)
-    assert not Path(f"/proc/{waiting}").exists()
+    assert start_ticks(waiting) is None
     assert [each async for each in runtime.list(context.installation)] == []
 
 

@@ -96,17 +96,7 @@ async def ask(argv: list[str], timeout_s: float, user: HostUser | None = None) -
     Raises:
         EngineFailed: It did not end in time, or not well.
     """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=CLEAN_ENVIRONMENT,
-        cwd="/",
-        user=user.new_uid if user else None,
-        group=user.new_gid if user else None,
-        extra_groups=user.new_groups if user else None,
-    )
+    process = await _begin(argv, user)
     try:
         async with asyncio.timeout(timeout_s):
             output, _ = await process.communicate()
@@ -122,3 +112,24 @@ async def ask(argv: list[str], timeout_s: float, user: HostUser | None = None) -
     if process.returncode != 0:
         raise EngineFailed(f"{argv[0]} failed: {said[:300] or process.returncode}")
     return said
+
+
+async def _begin(argv: list[str], user: HostUser | None) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=CLEAN_ENVIRONMENT,
+            cwd="/",
+            user=user.new_uid if user else None,
+            group=user.new_gid if user else None,
+            extra_groups=user.new_groups if user else None,
+        )
+    except OSError as error:
+        whom = f" as user {user.uid}" if user and user.switch else ""
+        raise EngineFailed(
+            f"{argv[0]} cannot be run{whom}: {error.strerror}",
+            hint="see plugin.bubblewrap.program and run_as",
+        ) from error

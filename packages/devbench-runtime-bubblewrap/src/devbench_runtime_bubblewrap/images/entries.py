@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from enum import StrEnum
@@ -16,6 +18,10 @@ import attrs
 from devbench_core.errors import ValidationFailed
 
 SHOWN = 200  # characters of a foreign name in a message
+
+
+BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
+"""What reading an archive raises that is cut off or damaged, beside OSError."""
 
 
 class Kind(StrEnum):
@@ -74,7 +80,7 @@ def tar_entries(path: Path) -> Iterator[Entry]:
                 entry = _from_member(archive, member)
                 if entry is not None:
                     yield entry
-    except (tarfile.TarError, EOFError) as error:
+    except BROKEN as error:
         raise ValidationFailed("source", f"{path} cannot be read as a tar: {error}") from error
 
 

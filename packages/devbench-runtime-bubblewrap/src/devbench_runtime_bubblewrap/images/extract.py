@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 
 from devbench_core.errors import TooLarge, ValidationFailed
-from devbench_runtime_bubblewrap.images.entries import SHOWN, Entry, Kind
+from devbench_runtime_bubblewrap.images.entries import BROKEN, SHOWN, Entry, Kind
 
 BLOCK_BYTES = 1024 * 1024
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -72,7 +72,7 @@ class Extractor:
         self._hash.update("\0".join(head).encode(errors="surrogateescape") + b"\0\0")
         try:
             self._make(entry)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, *BROKEN) as error:
             name = "/".join(entry.parts)[:SHOWN]
             why = getattr(error, "strerror", None) or str(error)
             raise ValidationFailed("source", f"{name!r} cannot be made: {why}") from error
