@@ -4,7 +4,8 @@ import os
 import socket
 import stat
 import struct
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,26 +162,27 @@ def test_an_etag_does_not_change_by_itself(files: Files):
     assert not host.write("f", b"y", IF_MATCH, match=etag)[0]
 
 
-def test_a_file_that_never_rests_gets_an_etag_that_matches_nothing(files: Files):
+def test_an_etag_of_a_file_that_never_rests_covers_no_later_change(files: Files):
     host, workspace = files
-    stop = threading.Event()
-
-    def restless() -> None:
-        with (workspace / "f").open("wb", buffering=0) as file:
-            while not stop.is_set():
-                file.seek(0)
-                file.write(b"always the same size")
-
-    (workspace / "f").touch()
-    writer = threading.Thread(target=restless)
-    writer.start()
+    path = workspace / "f"
+    path.write_bytes(b"0" * 12)
+    script = (
+        "import sys\nf=open(sys.argv[1],'r+b',buffering=0)\nn=0\n"
+        "while True: n+=1; f.seek(0); f.write(b'%012d' % n)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", script, str(path)])
     try:
-        etags = {host.stat("f").etag for _ in range(5)}
+        wait_until(lambda: path.read_bytes() != b"0" * 12, "the writer")
+        for _ in range(40):
+            etag = host.stat("f").etag
+            before = path.read_bytes()
+            wait_until(lambda before=before: path.read_bytes() != before, "a change")
+            with pytest.raises(FileError) as error:
+                host.write("f", b"mine", IF_MATCH, match=etag)
+            assert error.value.code == CONFLICT
     finally:
-        stop.set()
-        writer.join()
-    assert len(etags) == 5
-    assert host.stat("f").etag not in etags
+        writer.kill()
+        writer.wait()
 
 
 def test_hard_links_are_not_written_through(files: Files):
@@ -425,8 +427,6 @@ def test_reading_a_large_file_does_not_hold_up_others(host: Channel, agent: Agen
 
 
 def test_without_a_workspace_file_requests_say_so(binary: Path, tmp_path: Path, start_agent: StartAgent):
-    import subprocess
-
     from agent_wire import connect
 
     path = tmp_path / "s"
