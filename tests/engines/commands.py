@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from engines import daemon, images, signals
 from engines.api import DockerApi
 from engines.install import install_missing
 from engines.places import DOCKER_HOST_VARIABLE, KEPT_FOLDER, PRIVATE_PARENT, PRIVATE_PREFIX, PRIVATE_VARIABLE
-from engines.privilege import PrivilegeMissingError
+from engines.privilege import PrivilegeMissingError, become_root, give_back
 from engines.progress import say
 
 CHILD_GRACE_S = 30
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             case "status":
                 return _status()
             case _:
-                return _run([word for word in chosen.words if word != "--"] or ["true"])
+                return _run(chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words)
     except (PrivilegeMissingError, RuntimeError) as error:
         say(f"error: {error}")
         return 1
@@ -86,12 +87,16 @@ def _status() -> int:
 
 
 def _run(argv: list[str]) -> int:
-    install_missing()
-    _sweep_orphans()
-    with _docker() as host:
-        environment = {**os.environ, **_environment(host)}
-        say(f"running {' '.join(argv[:4])} …")
-        return _supervise(argv, environment)
+    become_root([sys.executable, *sys.argv])
+    try:
+        install_missing()
+        _sweep_orphans()
+        with _docker() as host:
+            environment = {**os.environ, **_environment(host)}
+            say(f"running {' '.join(argv[:4])} …")
+            return _supervise(argv, environment)
+    finally:
+        give_back(Path(__file__).resolve().parents[2])
 
 
 def _environment(host: str) -> dict[str, str]:

@@ -5,8 +5,11 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 SUDO_PROBE_TIMEOUT_S = 10
+GIVE_BACK_TIMEOUT_S = 60
+_SOMEBODYS_OWN = ("HOME", "LOGNAME", "MAIL", "PATH", "SHELL", "USER")
 
 
 class PrivilegeMissingError(RuntimeError):
@@ -53,3 +56,38 @@ def run_as_root(
         check=False,
         timeout=timeout_s,
     )
+
+
+def become_root(argv: Sequence[str]) -> None:
+    """Start over as root with ``argv``, where sudo allows it; some tests need to be root.
+
+    The environment stays, but for what is somebody's own. Without sudo nothing happens.
+    """
+    if os.geteuid() == 0 or not can_be_root():
+        return
+    names = [name for name in os.environ if name.isidentifier() and not name.startswith(("SUDO_", "XDG_"))]
+    kept = ",".join(name for name in names if name not in _SOMEBODYS_OWN)
+    path = f"PATH={os.environ.get('PATH', os.defpath)}"
+    os.execvp("sudo", ["sudo", "-n", "-H", f"--preserve-env={kept}", "env", path, *argv])  # noqa: S606  # on purpose
+
+
+def give_back(folder: Path) -> None:
+    """Give the files that root made in somebody's folder to that somebody, if it was they who became root."""
+    user = os.environ.get("SUDO_UID")
+    if os.geteuid() != 0 or user is None or folder.stat().st_uid != int(user):
+        return
+    owner = f"{user}:{os.environ['SUDO_GID']}"
+    argv = [
+        "find",
+        str(folder),
+        "-xdev",
+        "-user",
+        "0",
+        "-exec",
+        "chown",
+        "--no-dereference",
+        owner,
+        "{}",
+        "+",
+    ]
+    subprocess.run(argv, check=False, timeout=GIVE_BACK_TIMEOUT_S)

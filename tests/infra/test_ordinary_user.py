@@ -26,10 +26,9 @@ def test_an_ordinary_user_has_the_interpreter_and_no_capability(
 
 
 def test_running_as_an_ordinary_user_leaves_no_mount(as_ordinary_user: Callable[[Sequence[str]], list[str]]):
-    before = Path("/proc/self/mountinfo").read_text("utf-8")
     subprocess.run(as_ordinary_user(["true"]), check=True, timeout=60)
-    assert Path("/proc/self/mountinfo").read_text("utf-8") == before
-    assert os.geteuid() in {0, os.getuid()}
+    mounts = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
+    assert [line for line in mounts if "devbench-over" in line or "devbench-aside" in line] == []
 
 
 def test_a_root_file_system_is_readable_to_everybody(
