@@ -19,7 +19,7 @@ _PATTERN = re.compile(rf"([a-z]+)_[{ALPHABET}]{{{RANDOM_LENGTH}}}")
 
 def new_id(prefix: str) -> str:
     """Return a fresh id such as ``c_3k9…``: the prefix, an underscore and 20 characters of base 32."""
-    return prefix + "_" + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
+    return prefix + "_" + "".join([ALPHABET[byte % 32] for byte in secrets.token_bytes(RANDOM_LENGTH)])
 
 
 def is_id(text: str, prefix: str) -> bool:

@@ -15,7 +15,7 @@ from devbench_core.errors import StoreFailed
 from devbench_core.execs import records
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.container import ContainerEnding, EndReason
-from devbench_core.model.execution import Exec, ExecReason, ExecRequest, ExecState
+from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually, open_host, python
 from harness.file_store import FileStore
 
@@ -141,6 +141,26 @@ async def test_a_command_of_a_dead_host_in_an_ended_container_ended_with_it(loca
         assert ended.ending is not None
         assert ended.ending.reason is ExecReason.CONTAINER_EXITED
         assert "out_of_memory" in ended.ending.message
+
+
+async def test_an_ending_that_was_recorded_but_not_acknowledged_is_settled_by_the_next_host(
+    local_agent: LocalAgent,
+):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "0.3")))
+    await eventually(lambda: descendants(local_agent.process.pid) == [])
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
+        found = await store.get(records.KIND, started.id)
+        assert found is not None
+        ending = ExecEnding(reason=ExecReason.EXITED, exit_code=0, at=second.container.created_at)
+        await records.save(store, records.ended(records.read(found), ending))
+        await second.execs.recover(second.container)
+        channel = await second.link.channel()
+        async with asyncio.timeout(10):
+            while await channel.list_execs():
+                await asyncio.sleep(0.01)
+        assert (await second.execs.get(started.id)).ending == ending
 
 
 class FlakyStore(MemoryStore):

@@ -118,6 +118,24 @@ class AgentLink:
         channel.resume(stream, found.handle)
         return True
 
+    async def settle(self, is_recorded: Callable[[str], Awaitable[bool]]) -> None:
+        """Acknowledge endings that a host before this one recorded without being able to say so.
+
+        Args:
+            is_recorded: Tells whether the ending of the command with this key is safe.
+
+        Raises:
+            AgentUnavailable: No channel can be opened.
+        """
+        channel = await self.channel()
+        for entry in await channel.list_execs():
+            if (
+                entry.state is RunState.ENDED
+                and entry.key not in self._streams
+                and await is_recorded(entry.key)
+            ):
+                channel.resume(ExecStream.only_acknowledge(entry.key, entry.next), entry.handle)
+
     def forget(self, stream: ExecStream) -> None:
         """Stop following a command without acknowledging anything: another host goes on with it."""
         stream.abandon()

@@ -73,7 +73,12 @@ class Run:
         self._begin()
         if self.record.started_at is not None:
             return  # an earlier host saw it start
-        self.record = attrs.evolve(self.record, state=ExecState.RUNNING, started_at=self.context.clock.now())
+        self.record = attrs.evolve(
+            self.record,
+            state=ExecState.RUNNING,
+            started_at=self.context.clock.now(),
+            handle=self.stream.handle if self.stream is not None else 0,
+        )
         loop = asyncio.get_running_loop()
         self._state_due = loop.call_later(RECORD_RUNNING_AFTER_S, self._record_state)
         self._tell("exec.started")

@@ -42,6 +42,8 @@ class Execs:
         self._context = context
         self._slots = Slots(context.limits.concurrent_per_container)
         self._runs: dict[str, Run] = {}
+        self._starting: set[str] = set()
+        self._settled: set[str] = set()
         self._recent: OrderedDict[str, Run] = OrderedDict()
         self._recent_bytes = 0
         self._adopter = Adopter(context, self._adopted)
@@ -78,6 +80,7 @@ class Execs:
             Request(operation="exec.start", caller=caller, container_id=found.id, subject=request)
         )
         self._slots.take(found.id)
+        self._starting.add(exec_id)
         try:
             link = await self._context.link(found)
             await link.channel()
@@ -85,6 +88,8 @@ class Execs:
         except BaseException:
             self._slots.free(found.id)
             raise
+        finally:
+            self._starting.discard(exec_id)
         run.link = link
         run.stream = ExecStream(start, run, window_bytes=link.window_bytes, stdin=run.stdin)
         await self._launch(run, link, run.stream)
@@ -217,12 +222,14 @@ class Execs:
         One command's trouble does not keep the others from being looked at.
         """
         async for found in records.of_container(self._context.store, container.id, records.LIVE):
-            if found.key in self._runs or not await self._adopter.is_orphan(records.read(found)):
+            if not await self._is_orphan(records.read(found)):
                 continue
             try:
                 await self._adopter.adopt(container, found)
             except DevbenchError as error:
                 log.warning("exec.adoption_failed", exec=found.key, error=error.message)
+        if container.id not in self._settled:
+            await self._settle(container)
 
     async def end_all(self, container: Container, ending: ContainerEnding) -> None:
         """Give each living command of an ended container its ending, after the output that did arrive."""
@@ -237,6 +244,7 @@ class Execs:
 
     async def forget(self, container_id: str) -> None:
         """Remove the records and journals of a container's commands. Safe to repeat."""
+        self._settled.discard(container_id)
         async for found in records.of_container(self._context.store, container_id):
             self._drop_recent(found.key)
             await self._context.store.drop(log_name(found.key))
@@ -348,9 +356,27 @@ class Execs:
             return run
         found = await records.load(self._context.store, exec_id, caller)
         record = records.read(found)
-        if self._closed or not await self._adopter.is_orphan(record):
+        if self._closed or not await self._is_orphan(record):
             return found
         return await self._rescue(record, found, caller)
+
+    async def _is_orphan(self, record: Exec) -> bool:
+        if record.id in self._runs or record.id in self._starting:
+            return False
+        return await self._adopter.is_orphan(record)
+
+    async def _settle(self, container: Container) -> None:
+        """Acknowledge, once for each container, what a killed host had recorded but not acknowledged."""
+
+        async def is_recorded(exec_id: str) -> bool:
+            found = await self._context.store.get(records.KIND, exec_id)
+            return found is not None and records.read(found).ending is not None
+
+        try:
+            await (await self._context.link(container)).settle(is_recorded)
+            self._settled.add(container.id)
+        except DevbenchError as error:
+            log.warning("exec.settling_failed", container=container.id, error=error.message)
 
     async def _rescue(self, record: Exec, found: Record, caller: Caller) -> Run | Record:
         run = self._runs.get(record.id)

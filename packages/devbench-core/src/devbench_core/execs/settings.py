@@ -71,5 +71,7 @@ class ExecLimits(BaseModel):
         description="How many ended commands are kept in memory for quick answers.",
     )
     ended_memory_bytes: int = Field(
-        default=16 * MIB, ge=0, description="Output of ended commands that is kept in memory for quick answers."
+        default=16 * MIB,
+        ge=0,
+        description="Output of ended commands that is kept in memory for quick answers.",
     )
