@@ -102,7 +102,7 @@ class _Pull:
             try:
                 async with asyncio.timeout(FOLLOWER_TIMEOUT_S):
                     await follower(step)
-            except Exception:
-                log.warning("image.pull.follower_left", exc_info=True)
+            except Exception as error:  # noqa: BLE001 - whatever it raises is its own affair
+                log.warning("image.pull.follower_left", error=repr(error))
                 if follower in self._followers:
                     self._followers.remove(follower)

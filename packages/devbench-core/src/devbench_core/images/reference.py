@@ -1,8 +1,9 @@
 """Image references: ``[registry/]repository[:tag][@digest]``.
 
 The grammar is that of the OCI Distribution Specification and of Docker's reference format: a first part counts as
-a registry when it holds a dot, a colon or an upper-case letter, or is ``localhost``; ``docker.io`` puts one-part
-names into ``library/``.
+a registry when it holds a dot or a colon or is ``localhost``; ``docker.io`` puts one-part names into ``library/``.
+Docker also takes a first part with an upper-case letter for a registry; such a name is refused here, because its
+normal form in lower case would mean something else.
 """
 
 from __future__ import annotations
@@ -83,17 +84,21 @@ def check_registry(text: str) -> str:
     """Return the host of a registry in its normal form.
 
     Raises:
-        ValidationFailed: It is none.
+        ValidationFailed: It is none, or would not be taken for one at the beginning of a name.
     """
-    if len(text) > REPOSITORY_MAX or not _REGISTRY.fullmatch(text):
+    if len(text) > REPOSITORY_MAX or not _REGISTRY.fullmatch(text) or not _is_registry(text):
         raise ValidationFailed("image", f"{text[:80]!r} is no registry host")
     host = text.lower()
     return DOCKER_HUB if host == f"index.{DOCKER_HUB}" else host
 
 
+def _is_registry(first: str) -> bool:
+    return "." in first or ":" in first or first == "localhost"
+
+
 def _split_registry(text: str, default: str) -> tuple[str, str]:
     first, slash, rest = text.partition("/")
-    if not slash or not (set(first) & set(".:") or first == "localhost" or first != first.lower()):
+    if not slash or not _is_registry(first):
         return check_registry(default), text
     return check_registry(first), rest
 
