@@ -1,0 +1,134 @@
+"""Workspaces are made ahead, belong to the container's user, and never stay behind."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from devbench_core.contracts.provider import OpenContext
+from devbench_core.contracts.runtime import LABEL_INSTALLATION, CreateRequest
+from devbench_core.errors import ImageNotFound, ValidationFailed
+from devbench_core.model.policy import Policy
+from devbench_runtime_docker.engine import Engine
+from devbench_runtime_docker.helper import volume_mount
+from devbench_runtime_docker.names import LABEL_OWNER, LABEL_ROLE, ROLE_HELPER, ROLE_WORKSPACE
+from devbench_runtime_docker.opening import opened
+from devbench_runtime_docker.owner import is_dead, this_process
+from devbench_runtime_docker.runtime import DockerRuntime
+from devbench_runtime_docker.settings import DockerSettings
+from devbench_runtime_docker.users import User, user_of
+
+Requests = Callable[..., Awaitable[CreateRequest]]
+
+
+async def left(engine: Engine, installation: str) -> list[str]:
+    """Return containers and volumes of an installation."""
+    params = {"all": "1", "filters": json.dumps({"label": [f"{LABEL_INSTALLATION}={installation}"]})}
+    containers: list[dict[str, Any]] = await engine.call(
+        "GET", "containers/json", doing="list", params=params
+    )
+    volumes = await engine.call("GET", "volumes", doing="list", params={"filters": params["filters"]})
+    return [*(each["Id"] for each in containers), *(each["Name"] for each in volumes["Volumes"] or ())]
+
+
+async def test_nothing_is_left_when_the_runtime_is_closed(
+    settings: DockerSettings, context: OpenContext, engine: Engine, wanted: Requests
+):
+    many = settings.model_copy(update={"prepared_workspaces": 5})
+    async with opened(many, context) as docker:
+        ref = await docker.create(await wanted())
+        assert len(await left(engine, context.installation)) >= 5
+        await docker.remove(ref)
+    assert await left(engine, context.installation) == []
+
+
+async def test_what_a_killed_process_made_ahead_is_swept_by_the_next_one(
+    settings: DockerSettings, context: OpenContext, engine: Engine
+):
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)  # noqa: ASYNC220 - a moment
+    here = await asyncio.to_thread(this_process)
+    boot, namespace, _, _ = here.split(":")
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:  # noqa: ASYNC230, PTH123 - /proc
+        start = stat.read().rpartition(")")[2].split()[19]
+    owner = f"{boot}:{namespace}:{process.pid}:{start}"
+    labels = {LABEL_INSTALLATION: context.installation, LABEL_OWNER: owner}
+    await engine.call(
+        "POST",
+        "volumes/create",
+        doing="make",
+        body={"Name": f"w-{context.installation}", "Labels": {**labels, LABEL_ROLE: ROLE_WORKSPACE}},
+    )
+    async with opened(settings, context):
+        assert await left(engine, context.installation) == [f"w-{context.installation}"]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    async with opened(settings, context):
+        assert await left(engine, context.installation) == []
+
+
+async def test_a_helper_that_a_dead_process_left_is_swept_with_its_volumes(
+    settings: DockerSettings, context: OpenContext, engine: Engine, docker_image: Callable[[str], str]
+):
+    boot, namespace, _, _ = (await asyncio.to_thread(this_process)).split(":")
+    labels = {LABEL_INSTALLATION: context.installation, LABEL_OWNER: f"{boot}:{namespace}:999999999:1"}
+    volume = volume_mount(f"w-{context.installation}", "/w", labels={**labels, LABEL_ROLE: ROLE_WORKSPACE})
+    body = {
+        "Image": docker_image("busybox"),
+        "Entrypoint": ["/x"],
+        "Labels": {**labels, LABEL_ROLE: ROLE_HELPER},
+        "HostConfig": {"Mounts": [volume]},
+    }
+    await engine.call("POST", "containers/create", doing="make", body=body)
+    assert len(await left(engine, context.installation)) == 2
+    async with opened(settings, context):
+        assert await left(engine, context.installation) == []
+
+
+def test_this_process_lives_and_others_are_judged_only_where_they_can_be_seen():
+    here = this_process()
+    boot, namespace, pid, start = here.split(":")
+    assert not is_dead(here)
+    assert is_dead(f"{boot}:{namespace}:{pid}:1")  # the number was given anew
+    assert is_dead(f"{boot}:{namespace}:999999999:{start}")
+    assert not is_dead(f"another-boot:{namespace}:999999999:1")
+    assert not is_dead(f"{boot}:1:999999999:1")
+    assert not is_dead("")
+    assert not is_dead("nonsense")
+
+
+async def test_more_users_than_are_kept_ready_are_served(runtime: DockerRuntime, wanted: Requests):
+    refs = [await runtime.create(await wanted(policy=Policy(user=str(2000 + each)))) for each in range(6)]
+    await asyncio.gather(*(runtime.remove(ref) for ref in refs))
+
+
+async def test_an_image_that_vanished_is_not_found_and_nothing_is_left(
+    settings: DockerSettings, context: OpenContext, engine: Engine, wanted: Requests
+):
+    import attrs
+
+    request = await wanted()
+    gone = attrs.evolve(request, image=attrs.evolve(request.image, id=f"sha256:{'0' * 64}"))
+    async with opened(settings, context) as docker:
+        with pytest.raises(ImageNotFound):
+            await docker.create(gone)
+    assert await left(engine, context.installation) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "user"),
+    [("", User(1000, 1000)), ("0", User(0, 0)), ("root", User(0, 0)), ("5", User(5, 5)), ("5:6", User(5, 6))],
+)
+def test_a_user_is_a_number_or_two(text: str, user: User):
+    assert user_of(Policy(user=text)) == user
+
+
+@pytest.mark.parametrize("text", ["bob", "1:", ":1", "-1", "1:2:3", "4294967295", "1 ", "²"])
+def test_anything_else_is_no_user(text: str):
+    with pytest.raises(ValidationFailed):
+        user_of(Policy(user=text))
