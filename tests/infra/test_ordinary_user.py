@@ -1,6 +1,5 @@
 """Root's test suite can run a part of itself as somebody ordinary."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
