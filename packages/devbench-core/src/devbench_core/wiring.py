@@ -86,12 +86,19 @@ def wire(parts: Parts) -> Services:
     async def find(name: str, caller: Caller) -> Container:
         return await later.containers.get(name, caller=caller)
 
+    async def look(container_id: str) -> None:
+        """See whether a container still runs whose channel was cut."""
+        found = await later.containers.repository.by_id(container_id)
+        if found is not None:
+            await later.containers.inspect(found.id, caller=Caller(tenant=found.tenant))
+
     links = Links(
         runtime=parts.runtime,
         store=parts.store,
         instance=parts.instance,
         limits=settings.channel,
         tasks=parts.tasks,
+        look=look,
     )
     execs = Execs(
         ExecContext(

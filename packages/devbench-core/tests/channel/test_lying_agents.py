@@ -268,6 +268,7 @@ async def test_endless_pings_of_an_agent_that_does_not_read_end_its_channel():
         host_end.write = never_accepted  # type: ignore[method-assign]
         for _ in range(3000):
             await agent.send(*[Ping(data=b"p" * 64)] * 20)
+            await asyncio.sleep(0)
 
     playing = asyncio.create_task(asyncio.wait_for(play(), 20))
     limits = ChannelLimits(queue_bytes=65_536)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.settings import ChannelLimits
@@ -42,7 +43,9 @@ class Links:
         instance: str,
         limits: ChannelLimits,
         tasks: asyncio.TaskGroup,
+        look: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        self._look = look
         self._runtime = runtime
         self._store = store
         self._instance = instance
@@ -52,6 +55,7 @@ class Links:
 
     def create(self, container_id: str, ref: str, token: bytes, *, claim: bool) -> AgentLink:
         """Make the link of a container; ``claim`` sets the token in an agent that has none yet."""
+        look = self._look
         link = AgentLink(
             connect=lambda: self._runtime.connect(ref),
             token=token,
@@ -59,6 +63,7 @@ class Links:
             instance=self._instance,
             limits=self._limits,
             tasks=self._tasks,
+            on_cut=None if look is None else lambda: look(container_id),
         )
         self._links[container_id] = link
         return link

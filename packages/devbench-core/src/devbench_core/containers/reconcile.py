@@ -123,8 +123,8 @@ class Reconciler:
             fields["instance"] = context.instance
         if fields:
             container = await context.repository.change(container.id, **fields)
-        if orphaned:
-            await self._recover(container)
+        if orphaned or context.serving:
+            await self._recover(container)  # also of a living host: a short-lived one may have left commands
         report.adopted.append(container.id)
 
     async def _orphan(self, observed: Observed, report: Report) -> None:

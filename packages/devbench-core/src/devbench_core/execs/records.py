@@ -24,7 +24,8 @@ NO_STDIN = None
 
 def put(record: Exec, stdin_bytes: int | None = NO_STDIN) -> Put:
     """Return the change that writes a command, expecting the revision it was read at."""
-    data = to_json(attrs.evolve(record, revision=0))
+    data = to_json(record)
+    data["revision"] = 0  # the store's own number counts
     if stdin_bytes is not None:
         data[STDIN] = stdin_bytes
     return Put(kind=KIND, key=record.id, data=data, terms=terms_of(record), expect=record.revision)

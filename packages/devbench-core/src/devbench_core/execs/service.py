@@ -292,7 +292,7 @@ class Execs:
         try:
             async with asyncio.timeout(seconds):
                 await link.start(stream)
-                await asyncio.shield(run.begun)
+                await run.begun
         except TimeoutError as error:
             stream.cancel(0)
             raise TimedOut(
