@@ -85,6 +85,12 @@ async def test_a_missing_argument_is_explained(bench: devbench_core.Bench):
     assert "workspace" in error.hint
 
 
+async def test_a_mistyped_name_comes_before_what_is_missing_for_it(bench: devbench_core.Bench):
+    error = await refused(bench, "fs_read", {"container": "c", "pth": "a"})
+    assert error.message == "pth: is no argument here; path: is missing"
+    assert error.hint == "did you mean 'path'?"
+
+
 async def test_a_caller_without_the_scope_learns_nothing_about_arguments(bench: devbench_core.Bench):
     caller = Caller(subject="looker", scopes=frozenset({"read"}))
     with pytest.raises(Unauthorised, match="manage"):

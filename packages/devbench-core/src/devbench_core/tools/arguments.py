@@ -14,6 +14,7 @@ from devbench_core.tool import Tool, ToolInput
 
 NAME_SHOWN_MAX = 80
 FAULTS_MAX = 10
+UNKNOWN = "extra_forbidden"
 LIMITS = ("le", "lt", "ge", "gt", "max_length", "min_length", "expected", "pattern")
 """Facts of a fault that say where its limit is, in the order in which one is taken."""
 
@@ -34,6 +35,7 @@ def validate(tool: Tool, arguments: Mapping[str, object]) -> ToolInput:
         return tool.input.model_validate_json(to_json(arguments), strict=True)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
+        found.sort(key=lambda fault: fault["type"] != UNKNOWN)  # a wrong name explains what is missing
         raise _joined([_fault(tool.input, fault) for fault in found]) from None
     except (PydanticSerializationError, UnicodeEncodeError) as error:
         raise ValidationFailed("arguments", "hold something that JSON cannot carry") from error
@@ -54,7 +56,7 @@ def _joined(faults: Sequence[Fault]) -> ValidationFailed:
 def _fault(model: type[BaseModel], fault: ErrorDetails) -> Fault:
     path = [str(part)[:NAME_SHOWN_MAX] for part in fault["loc"]]
     name = ".".join(path) or "arguments"
-    if fault["type"] == "extra_forbidden":
+    if fault["type"] == UNKNOWN:
         parent = _model_at(model, path[:-1])
         return name, "is no argument here", suggestion(path[-1], parent.model_fields if parent else ()), None
     if fault["type"] == "missing":
