@@ -22,8 +22,9 @@ from devbench_runtime_bubblewrap.opening import open_bubblewrap
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 
 
-def die(_groups: ControlGroups, _name: str, _pid: int) -> None:
+def die(self: ControlGroups, name: str, pid: int) -> None:
     """Die as hard as a process can."""
+    _ = self, name, pid
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,7 +1,9 @@
 """The filter's program, judged by a machine of our own: so both architectures are seen."""
 
 import errno
+import operator
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,11 @@ from devbench_runtime_bubblewrap.seccomp.rules import ALLOW, ERRNO, NEW_NAMESPAC
 
 WORDS = 2**32
 NAMES = sorted(MACHINES)
+TESTS: dict[int, Callable[[int, int], object]] = {
+    bpf.JUMP_EQUAL: operator.eq,
+    bpf.JUMP_GREATER: operator.gt,
+    bpf.JUMP_ANY_BIT: int.__and__,
+}
 PROGRAMS = {name: build(name) for name in NAMES}
 
 
@@ -21,11 +28,6 @@ def judge(program: bytes, number: int, arch: int, *arguments: int) -> int:
     padded = (*arguments, *(0,) * (6 - len(arguments)))
     data = struct.pack("<IIQ6Q", number % WORDS, arch, 0, *padded)
     steps = list(bpf.INSTRUCTION.iter_unpack(program))
-    tests = {
-        bpf.JUMP_EQUAL: lambda a, k: a == k,
-        bpf.JUMP_GREATER: lambda a, k: a > k,
-        bpf.JUMP_ANY_BIT: lambda a, k: bool(a & k),
-    }
     place = accumulator = 0
     while True:
         code, yes, no, value = steps[place]
@@ -35,7 +37,7 @@ def judge(program: bytes, number: int, arch: int, *arguments: int) -> int:
         if code == bpf.LOAD_WORD:
             accumulator = struct.unpack_from("<I", data, value)[0]
         else:
-            place += yes if tests[code](accumulator, value) else no
+            place += yes if TESTS[code](accumulator, value) else no
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,8 +22,6 @@ SUITES = {
             str(HERE / f"test_{name}.py")
             for name in ("isolation", "filter_inside", "limits", "adoption", "deletion")
         ),
-        "-k",
-        "not ordinary_user_reads or ordinary_user_reads",
     ],
 }
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import attrs
@@ -15,7 +16,6 @@ from devbench_core.errors import EngineFailed, EngineUnreachable
 from devbench_runtime_bubblewrap.identity import HostUser
 
 OLDEST = (0, 6, 0)
-PROBE_OUTPUT_BYTES = 64 * 1024
 CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 """What bwrap itself runs with: no variable of a caller may reach a program outside a container."""
 
@@ -94,42 +94,37 @@ async def ask(argv: list[str], timeout_s: float, user: HostUser | None = None) -
     """Run a short program and return what it printed.
 
     Raises:
-        EngineFailed: It did not end in time, or not well.
+        EngineFailed: It cannot be run, did not end in time, or not well.
     """
-    process = await _begin(argv, user)
-    try:
-        async with asyncio.timeout(timeout_s):
-            output, _ = await process.communicate()
-    except TimeoutError as error:
-        raise EngineFailed(
-            f"{argv[0]} did not answer within {timeout_s} s", hint="is the machine busy?"
-        ) from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    said = os.fsdecode(output[:PROBE_OUTPUT_BYTES]).strip()
-    if process.returncode != 0:
-        raise EngineFailed(f"{argv[0]} failed: {said[:300] or process.returncode}")
-    return said
+    return await asyncio.to_thread(_ask, argv, timeout_s, user)  # starting a process blocks, too
 
 
-async def _begin(argv: list[str], user: HostUser | None) -> asyncio.subprocess.Process:
+def _ask(argv: list[str], timeout_s: float, user: HostUser | None) -> str:
     try:
-        return await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+        done = subprocess.run(  # noqa: S603  (our own arguments, as a list)
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env=CLEAN_ENVIRONMENT,
             cwd="/",
+            timeout=timeout_s,
+            check=False,
             user=user.new_uid if user else None,
             group=user.new_gid if user else None,
             extra_groups=user.new_groups if user else None,
         )
+    except subprocess.TimeoutExpired as error:
+        raise EngineFailed(
+            f"{argv[0]} did not answer within {timeout_s} s", hint="is the machine busy?"
+        ) from error
     except OSError as error:
         whom = f" as user {user.uid}" if user and user.switch else ""
         raise EngineFailed(
             f"{argv[0]} cannot be run{whom}: {error.strerror}",
             hint="see plugin.bubblewrap.program and run_as",
         ) from error
+    said = os.fsdecode(done.stdout).strip()
+    if done.returncode != 0:
+        raise EngineFailed(f"{argv[0]} failed: {said[:300] or done.returncode}")
+    return said
