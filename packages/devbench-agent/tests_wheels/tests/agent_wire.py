@@ -1,0 +1,1 @@
+../../tests/agent_wire.py
