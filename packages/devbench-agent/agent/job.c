@@ -303,6 +303,9 @@ static uint64_t run_one(struct job *j, uint64_t now) {
     if (j->channel != NULL && !channel_has_room(j->channel)) return NEVER;
     j->wake = NEVER;
     enum step answer = kinds[j->type].step(j);
+    note_fd(j->fd);
+    note_fd(j->folder);
+    note_fd(j->top);
     if (answer == STEP_DONE) {
         drop(j);
         return now; /* its reply is still to be sent */

@@ -1,4 +1,5 @@
 /* At the start, temporary files that an earlier agent left are removed, unless another agent holds them. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -35,6 +36,8 @@ static void remove_left_over(int at, const char *name) {
     (void)close_fd(fd);
 }
 
+static bool may_be_folder(const struct listing *l) { return l->type == DT_DIR || l->type == DT_UNKNOWN; }
+
 static bool begin(struct job *j) {
     j->map_bytes = sizeof(struct sweep);
     j->map = private_map(j->map_bytes);
@@ -57,7 +60,7 @@ enum step sweep_step(struct job *j) {
     while ((name = listing_next(&l)) != NULL) {
         here->position = l.after;
         if (strncmp(name, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0) remove_left_over(here->fd, name);
-        else if (s->depth < SWEEP_DEPTH && open_level(s, here->fd, name)) return STEP_MORE;
+        else if (may_be_folder(&l) && s->depth < SWEEP_DEPTH && open_level(s, here->fd, name)) return STEP_MORE;
     }
     here->position = l.after;
     return STEP_MORE;

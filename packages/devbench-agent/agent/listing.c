@@ -24,6 +24,7 @@ const char *listing_next(struct listing *l) {
         const struct entry64 *e = (const struct entry64 *)(const void *)(l->bytes + l->at);
         l->at += e->bytes;
         l->after = e->off;
+        l->type = e->type;
         if (strcmp(e->name, ".") != 0 && strcmp(e->name, "..") != 0) return e->name;
     }
     return NULL;

@@ -9,6 +9,7 @@
 struct listing {
     _Alignas(8) uint8_t bytes[LISTING_BYTES];
     size_t n, at;
+    uint8_t type; /* DT_… of the last name given */
     int64_t after; /* where the folder's position is after the last name given */
 };
 

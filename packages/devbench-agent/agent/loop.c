@@ -18,6 +18,7 @@ bool loop_open(void) {
 
 bool watch_want(struct watch *w, uint32_t events) {
     if (w->fd < 0 || w->events == events) return w->fd >= 0;
+    note_fd(w->fd);
     struct epoll_event event = {.events = events, .data.ptr = w};
     int op = w->events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
     if (epoll_ctl(epoll_fd, op, w->fd, &event) != 0) return false;

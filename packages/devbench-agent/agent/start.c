@@ -200,8 +200,14 @@ static bool open_pipes(struct pipes *p, bool input) {
     /* Without a /dev/null an input whose writer is gone serves as well. */
     if (p->input[0] < 0 && pipe2(p->input, O_CLOEXEC) != 0) return false;
     if (!input) p->input[1] = close_fd(p->input[1]);
-    return pipe2(p->output, O_CLOEXEC) == 0 && pipe2(p->errors, O_CLOEXEC) == 0 &&
-           socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->control) == 0;
+    bool fine = pipe2(p->output, O_CLOEXEC) == 0 && pipe2(p->errors, O_CLOEXEC) == 0 &&
+                socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->control) == 0;
+    int *all[] = {p->input, p->output, p->errors, p->control};
+    for (size_t i = 0; i < COUNT(all); i++) {
+        note_fd(all[i][0]);
+        note_fd(all[i][1]);
+    }
+    return fine;
 }
 
 static void take_ends(struct command *x, struct pipes *p, bool *fine) {

@@ -101,12 +101,17 @@ static struct process *find(const struct table *t, pid_t pid) {
     return t->n == 0 ? NULL : bsearch(&key, t->all, t->n, sizeof *t->all, by_pid);
 }
 
-/* Walk up to a process whose mark is known and give that mark to all on the way. */
-static void mark_chain(const struct table *t, struct process *p) {
+/* Walk up to a process whose mark is known, or to the root, and give that mark to all on the way. The root itself may
+ * be missing in the table: some ways to mount /proc hide what is not dumpable. */
+static void mark_chain(const struct table *t, struct process *p, pid_t root) {
     struct process *at = p;
     size_t hops = 0;
-    while (at != NULL && at->mark == UNKNOWN && hops++ <= t->n) at = find(t, at->parent);
-    uint8_t answer = at != NULL && at->mark == INSIDE ? INSIDE : OUTSIDE;
+    bool below = false;
+    while (at != NULL && at->mark == UNKNOWN && !below && hops++ <= t->n) {
+        below = at->parent == root;
+        at = find(t, at->parent);
+    }
+    uint8_t answer = below || (at != NULL && at->mark == INSIDE) ? INSIDE : OUTSIDE;
     for (at = p; at != NULL && at->mark == UNKNOWN; at = find(t, at->parent)) at->mark = answer;
 }
 
@@ -123,9 +128,9 @@ static void mark_all(const struct table *t, const struct command *x) {
             if (commands[i].state != 0 && !commands[i].keeper_lost) mark_root(t, commands[i].keeper, OUTSIDE);
         for (size_t i = 0; i < JOBS_MAX; i++) mark_root(t, job_helper(i), OUTSIDE);
     }
-    mark_root(t, root, INSIDE);
-    for (size_t i = 0; i < t->n; i++) mark_chain(t, &t->all[i]);
+    if (root <= 0) return;
     mark_root(t, root, OUTSIDE); /* beneath it, not itself */
+    for (size_t i = 0; i < t->n; i++) mark_chain(t, &t->all[i], root);
 }
 
 static bool alive(const struct process *p) { return p->mark == INSIDE && p->state != 'Z' && p->state != 'X'; }

@@ -12,7 +12,9 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
-#define FD_GUESS 4096 /* for kernels and filters without close_range */
+#define FD_MARGIN 32 /* for what is open only for a moment */
+
+static int highest_fd;
 
 uint64_t now_ns(void) {
     struct timespec t;
@@ -57,9 +59,14 @@ int close_fd(int fd) {
     return -1;
 }
 
+void note_fd(int fd) {
+    if (fd > highest_fd) highest_fd = fd;
+}
+
 void close_from(int first) {
     if (syscall(SYS_close_range, (unsigned)first, ~0u, 0u) == 0) return;
-    for (int fd = first; fd < FD_GUESS; fd++) (void)close(fd);
+    /* Kernels and filters without the call. The list in /proc is not readable for a process that is not dumpable. */
+    for (int fd = first; fd <= highest_fd + FD_MARGIN; fd++) (void)close(fd);
 }
 
 bool set_nonblocking(int fd) {

@@ -16,6 +16,7 @@ void *private_map(size_t n);
 void private_unmap(void *p, size_t n);
 void wipe(void *p, size_t n);
 int close_fd(int fd); /* closes when fd >= 0; returns -1 for assignment */
+void note_fd(int fd); /* remembers the highest, for close_from where the kernel cannot do it */
 void close_from(int first); /* this descriptor and all above it */
 bool set_nonblocking(int fd);
 void hex(const uint8_t *bytes, size_t n, char *out);

@@ -250,5 +250,5 @@ def test_without_commands_the_end_takes_no_time(start_agent: StartAgent):
     began = time.monotonic()
     os.kill(agent.pid, signal.SIGTERM)
     assert agent.process.wait(10) == 0
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 1
     assert not agent.socket.exists()
