@@ -1,5 +1,6 @@
 """A runtime on the machine's own bwrap, and containers on it."""
 
+import hashlib
 import secrets
 import shutil
 import subprocess
@@ -75,10 +76,11 @@ def live(runtime: BubblewrapRuntime) -> Live:
 
 
 @pytest.fixture(scope="session")
-def agent() -> AgentProgram:
-    """The agent that devbench ships."""
-    name = devbench_agent.native()
-    return AgentProgram(path=Path(devbench_agent.binary(name)), digest=devbench_agent.digest(name))
+def agent(tmp_path_factory: pytest.TempPathFactory) -> AgentProgram:
+    """The agent that devbench ships, as it is now: who works on it may build it anew while these tests run."""
+    path = tmp_path_factory.mktemp("agent") / "devbench-agent"
+    shutil.copy(devbench_agent.binary(devbench_agent.native()), path)
+    return AgentProgram(path=path, digest=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 @pytest.fixture
