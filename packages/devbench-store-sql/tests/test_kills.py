@@ -10,11 +10,15 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-ROUNDS = 15
+import pytest
+
+ROUNDS = 12
 END_TIMEOUT_S = 30
 WRITE = """
 import asyncio, sys
 from pathlib import Path
+
+import pytest
 from devbench_core.contracts.store import LogEntry, Put, Remove
 from devbench_store_sql.opening import opened
 from devbench_store_sql.settings import SqlSettings
@@ -51,6 +55,7 @@ def killed_writer(state: Path, after_s: float) -> list[int]:
     return [int(line) for line in lines if line.endswith("\n")]
 
 
+@pytest.mark.timeout(300)
 def test_a_writer_that_is_killed_again_and_again_loses_nothing(tmp_path: Path):
     chance = random.Random(20)  # noqa: S311 - repeatable, not secret
     state = tmp_path / "state"

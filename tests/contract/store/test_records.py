@@ -263,6 +263,16 @@ async def test_the_longest_names_are_taken(store: Store):
     assert await keys(store, "t" * 1000, kind=longest) == [longest]
 
 
+async def test_many_terms_are_taken_and_too_many_refused(store: Store):
+    many = tuple(f"t{number}" for number in range(200))
+    await store.apply(put("a", terms=many))
+    assert await keys(store, *many) == ["a"]
+    with pytest.raises(ValidationFailed, match="terms"):
+        await store.apply(put("b", terms=(*many, "one more")))
+    with pytest.raises(ValidationFailed, match="terms"):
+        await store.list("k", terms=frozenset({*many, "one more"}))
+
+
 @pytest.mark.parametrize("data", [{"n": float("nan")}, {"b": b"bytes"}, {"s": {1, 2}}])
 async def test_data_that_are_not_json_are_refused(store: Store, data: JsonObject):
     with pytest.raises(ValidationFailed, match="data"):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Executable,
+    Integer,
     Row,
     Select,
     bindparam,
     exists,
     func,
-    literal,
+    literal_column,
     select,
     union_all,
 )
@@ -25,6 +29,9 @@ from devbench_store_sql.tables import logs, record_terms, records
 RARE = 1000
 """How far the records of a term are counted, to find which of several terms is the rarest."""
 
+STATEMENTS_MAX = 64
+"""How many statements are kept; one for each number of terms that somebody searches by."""
+
 
 def get(connection: Connection, kind: str, key: str) -> Record | None:
     """Return a record, or None."""
@@ -34,10 +41,9 @@ def get(connection: Connection, kind: str, key: str) -> Record | None:
 
 def page(connection: Connection, kind: str, terms: frozenset[str], after: str, limit: int) -> RecordPage:
     """Return a page of the records that have all the terms."""
-    query = _with_terms(kind, _rarest_first(connection, kind, terms)) if terms else _of_kind(kind)
-    order = record_terms.c.key if terms else records.c.key
-    rows = connection.execute(query.where(order > after).order_by(order).limit(limit + 1))
-    found = [_record(kind, row) for row in rows]
+    wanted = _rarest_first(connection, kind, terms)
+    values = {"at_kind": kind, "after": after, "count": limit + 1, **_numbered(wanted)}
+    found = [_record(kind, row) for row in connection.execute(_page_query(len(wanted)), values)]
     shown = tuple(found[:limit])
     return RecordPage(records=shown, cursor=shown[-1].key if len(found) > limit else "")
 
@@ -51,27 +57,47 @@ def read_log(connection: Connection, log: str, after: int, limit: int) -> tuple[
 def _rarest_first(connection: Connection, kind: str, terms: frozenset[str]) -> list[str]:
     """Order terms so that the query walks along the fewest records, not along all of a tenant."""
     ordered = sorted(terms)
-    if len(ordered) == 1:
+    if len(ordered) < 2:
         return ordered
-    counts = [
-        select(literal(term).label("term"), func.count().label("found")).select_from(
-            select(record_terms.c.key)
-            .where(record_terms.c.kind == kind, record_terms.c.term == term)
-            .limit(RARE)
-            .subquery()
+    rows = connection.execute(_count_query(len(ordered)), {"at_kind": kind, **_numbered(ordered)})
+    found: dict[int, int] = {row.number: row.found for row in rows}
+    return [ordered[number] for number in sorted(found, key=lambda number: found[number])]
+
+
+def _numbered(terms: Sequence[str]) -> dict[str, str]:
+    return {f"term_{number}": term for number, term in enumerate(terms)}
+
+
+# Building a statement costs more than running it, so they are built once for each number of terms.
+
+
+@lru_cache(STATEMENTS_MAX)
+def _count_query(terms: int) -> Executable:
+    """Return the statement that counts the records of each term, up to `RARE`."""
+    return union_all(
+        *(
+            select(
+                literal_column(str(number), Integer).label("number"), func.count().label("found")
+            ).select_from(
+                select(record_terms.c.key)
+                .where(
+                    record_terms.c.kind == bindparam("at_kind"),
+                    record_terms.c.term == bindparam(f"term_{number}"),
+                )
+                .limit(RARE)
+                .subquery()
+            )
+            for number in range(terms)
         )
-        for term in ordered
-    ]
-    found: dict[str, int] = {row.term: row.found for row in connection.execute(union_all(*counts))}
-    return sorted(ordered, key=lambda term: found[term])
+    )
 
 
-def _of_kind(kind: str) -> Select[*tuple[Any, ...]]:
-    return select(*_COLUMNS).where(records.c.kind == kind)
-
-
-def _with_terms(kind: str, terms: list[str]) -> Select[*tuple[Any, ...]]:
-    rarest, *others = terms
+@lru_cache(STATEMENTS_MAX)
+def _page_query(terms: int) -> Executable:
+    """Return the statement for a page: along the first term, or along the kind when there is none."""
+    if terms == 0:
+        query = select(*_COLUMNS).where(records.c.kind == bindparam("at_kind"))
+        return _paged(query, records.c.key)
     query = (
         select(*_COLUMNS)
         .join_from(
@@ -79,14 +105,23 @@ def _with_terms(kind: str, terms: list[str]) -> Select[*tuple[Any, ...]]:
             records,
             (records.c.kind == record_terms.c.kind) & (records.c.key == record_terms.c.key),
         )
-        .where(record_terms.c.kind == kind, record_terms.c.term == rarest)
+        .where(record_terms.c.kind == bindparam("at_kind"), record_terms.c.term == bindparam("term_0"))
+        .where(*(_has(f"term_{number}") for number in range(1, terms)))
     )
-    return query.where(*(_has(kind, term) for term in others))
+    return _paged(query, record_terms.c.key)
 
 
-def _has(kind: str, term: str) -> ColumnElement[bool]:
+def _paged(query: Select[*tuple[Any, ...]], key: ColumnElement[str]) -> Executable:
+    return query.where(key > bindparam("after")).order_by(key).limit(bindparam("count"))
+
+
+def _has(name: str) -> ColumnElement[bool]:
     other = record_terms.alias()
-    return exists().where(other.c.kind == kind, other.c.term == term, other.c.key == record_terms.c.key)
+    return exists().where(
+        other.c.kind == bindparam("at_kind"),
+        other.c.term == bindparam(name),
+        other.c.key == record_terms.c.key,
+    )
 
 
 def _record(kind: str, row: Row[*tuple[Any, ...]]) -> Record:

@@ -11,6 +11,7 @@ from devbench_core.json_types import JsonObject
 
 NAME_MAX = 200
 TERM_MAX = 1000
+TERMS_MAX = 200
 PAGE_MAX = 1000
 SEQ_MAX = 2**63 - 1
 
@@ -32,9 +33,13 @@ def check_terms(terms: Iterable[str]) -> frozenset[str]:
     """Return terms as a set.
 
     Raises:
-        ValidationFailed: One of them is empty, too long, holds NUL or cannot be written as UTF-8.
+        ValidationFailed: They are too many, or one of them is empty, too long, holds NUL or cannot be written as
+            UTF-8.
     """
-    return frozenset(check_name("terms", term, limit=TERM_MAX) for term in terms)
+    checked = frozenset(check_name("terms", term, limit=TERM_MAX) for term in terms)
+    if len(checked) > TERMS_MAX:
+        raise ValidationFailed("terms", f"must be at most {TERMS_MAX}", limit=TERMS_MAX)
+    return checked
 
 
 def check_page(after: str, limit: int) -> None:
