@@ -1,6 +1,7 @@
 """The agent's volume: filled once, verified, safe when two hosts do it, swept when unused."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import secrets
@@ -59,14 +60,10 @@ def odd_agent(tmp_path: Path, agent: AgentProgram) -> AgentProgram:
 async def cleaned(engine: Engine, odd_agent: AgentProgram):
     """Remove the odd agent's volume after the test."""
     yield
-    for path in (
-        f"containers/{fill_name(odd_agent.digest)}?force=1",
-        f"volumes/{agent_volume_name(odd_agent.digest)}",
-    ):
-        try:
+    name = agent_volume_name(odd_agent.digest)
+    for path in (f"containers/{fill_name(odd_agent.digest)}?force=1", f"volumes/{name}"):
+        with contextlib.suppress(EngineAnswer):  # most tests leave nothing
             await engine.call("DELETE", path, doing="clean up")
-        except EngineAnswer as answer:
-            assert answer.status == 404
 
 
 async def on_the_engine(engine: Engine, agent: AgentProgram, image_id: str) -> tuple[bytes, int]:
@@ -209,7 +206,7 @@ async def test_only_old_agents_that_nothing_uses_are_swept(
     assert await volume(engine, name) is None
 
 
-async def test_the_containers_sees_nothing_but_the_program(
+async def test_a_container_sees_nothing_but_the_program(
     runtime: DockerRuntime, engine: Engine, wanted: Requests
 ):
     ref = await runtime.create(await wanted())

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from devbench_core.contracts.provider import OpenContext
@@ -110,8 +111,6 @@ async def test_more_users_than_are_kept_ready_are_served(runtime: DockerRuntime,
 async def test_an_image_that_vanished_is_not_found_and_nothing_is_left(
     settings: DockerSettings, context: OpenContext, engine: Engine, wanted: Requests
 ):
-    import attrs
-
     request = await wanted()
     gone = attrs.evolve(request, image=attrs.evolve(request.image, id=f"sha256:{'0' * 64}"))
     async with opened(settings, context) as docker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from devbench_core.contracts.runtime import AGENT_PATH, SOCKET_PATH
@@ -15,6 +16,7 @@ from devbench_runtime_docker.stash import Stash
 from devbench_runtime_docker.stream import DockerStream
 
 BRIDGE = [str(AGENT_PATH), "connect", "--socket", str(SOCKET_PATH)]
+NOT_EXECUTABLE = "exec format error"
 ATTACH = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
 
 
@@ -47,15 +49,19 @@ class Connector:
         """
         stream = self._stash.take(ref)
         if stream is not None:
-            try:
-                await self._hear(stream, ref)
-            except AgentUnavailable:
-                pass  # the stream died while it was kept; a bridge tells whether the agent lives
-            else:
-                return stream
+            with contextlib.suppress(
+                AgentUnavailable
+            ):  # it broke while it was kept; a bridge tells whether the agent lives
+                if await self._hear(stream, ref):
+                    return stream
+            await self._check_running(ref, stream.diagnostic)
         stream = await self._bridge(ref)
-        await self._hear(stream, ref)
-        return stream
+        if await self._hear(stream, ref):
+            return stream
+        await self._check_running(ref, stream.diagnostic)
+        raise AgentUnavailable(
+            f"the agent of {split_ref(ref)[0]!r} does not answer{_said(stream.diagnostic)}", hint="try again"
+        )
 
     async def _bridge(self, ref: str) -> DockerStream:
         name, _ = split_ref(ref)
@@ -71,32 +77,39 @@ class Connector:
         except EngineAnswer as answer:
             raise translate(answer, "reach the agent of", ref=ref) from answer
 
-    async def _hear(self, stream: DockerStream, ref: str) -> None:
+    async def _hear(self, stream: DockerStream, ref: str) -> bool:
         """Wait for the agent's first bytes; close the stream when they do not come."""
         bound = self._engine.settings.agent_timeout_s
+        heard = False
         try:
             async with asyncio.timeout(bound):
                 heard = await stream.await_first()
         except TimeoutError as error:
-            stream.abort()
             raise AgentUnavailable(
                 f"the agent of {split_ref(ref)[0]!r} said nothing for {bound:g} s",
                 hint="plugin.docker.agent_timeout_s is the bound",
             ) from error
-        except BaseException:
-            stream.abort()
-            raise
-        if not heard:
-            stream.abort()
-            await self._explain(ref, stream.diagnostic)
+        finally:
+            if not heard:
+                stream.abort()
+        return heard
 
-    async def _explain(self, ref: str, said: str) -> None:
+    async def _check_running(self, ref: str, diagnostic: str) -> None:
+        """Say why a container ended, if it did; Docker tells only there that PID 1 could not be executed."""
         found = await self._inspect(ref)
+        if found.status is Status.RUNNING:
+            return
         name, _ = split_ref(ref)
-        text = f"; it said: {said}" if said else ""
-        if found.status is not Status.RUNNING:
-            raise ContainerExited(
-                f"container {name!r} has ended{text}",
-                details={"exit_code": found.exit_code, "out_of_memory": found.out_of_memory},
+        if NOT_EXECUTABLE in diagnostic:
+            raise AgentUnavailable(
+                f"container {name!r} cannot run the agent: it is built for another architecture than this engine",
+                details={"engine": diagnostic},
             )
-        raise AgentUnavailable(f"the agent of {name!r} does not answer{text}", hint="try again")
+        raise ContainerExited(
+            f"container {name!r} has ended{_said(diagnostic)}",
+            details={"exit_code": found.exit_code, "out_of_memory": found.out_of_memory},
+        )
+
+
+def _said(diagnostic: str) -> str:
+    return f"; it said: {diagnostic}" if diagnostic else ""

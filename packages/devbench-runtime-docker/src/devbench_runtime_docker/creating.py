@@ -13,9 +13,9 @@ from devbench_runtime_docker.agents import Agents
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.failures import EngineAnswer, translate
 from devbench_runtime_docker.images import EngineImages
-from devbench_runtime_docker.names import container_name, make_ref
+from devbench_runtime_docker.names import container_name, make_ref, volumes_of
 from devbench_runtime_docker.removing import Remover
-from devbench_runtime_docker.spec import container_body
+from devbench_runtime_docker.spec import container_body, kept_read_only
 from devbench_runtime_docker.users import User, user_of
 from devbench_runtime_docker.workspaces import Workspaces
 
@@ -61,22 +61,28 @@ class Creator:
         )
 
     async def _make(self, request: CreateRequest, user: User) -> tuple[str, str]:
-        image_volumes = await self._images.declared_volumes(request.image.id)
+        declared = await self._images.declared_volumes(request.image.id)
+        image_volumes = kept_read_only(request.policy, declared)
         agent_volume = await self._agents.ensure(request.agent, request.image.id)
         workspace = await self._workspaces.take(user, request.image.id)
         name = container_name(request.container_id)
+        ref = make_ref(name, workspace, len(image_volumes))
         try:
-            body = container_body(request, user, agent_volume, workspace, image_volumes)
+            body = container_body(
+                request, user, agent_volume=agent_volume, workspace=workspace, image_volumes=image_volumes,
+                volume_labels=self._workspaces.labels,
+            )  # fmt: skip
             made = await self._engine.call(
                 "POST", "containers/create", doing="create a container", setting="start_timeout_s",
                 params={"name": name}, body=body,
             )  # fmt: skip
         except BaseException as error:
-            self._workspaces.discard(workspace)  # the engine keeps it should the container exist after all
+            self._workspaces.discard(
+                *volumes_of(ref)
+            )  # the engine keeps it should the container exist after all
             if isinstance(error, EngineAnswer):
                 raise translate(error, "create", ref=name, image=request.image.name) from error
             raise
-        ref = make_ref(name, workspace)
         try:
             self._check_warnings(made)
         except NotEnforced:

@@ -7,6 +7,7 @@ from typing import Final
 
 LABEL_ROLE: Final = "dev.devbench.role"
 LABEL_WORKSPACE: Final = "dev.devbench.workspace"
+LABEL_MORE_VOLUMES: Final = "dev.devbench.volumes"
 LABEL_AGENT: Final = "dev.devbench.agent"
 LABEL_OWNER: Final = "dev.devbench.owner"
 
@@ -39,12 +40,26 @@ def fill_name(digest: str) -> str:
     return f"{PREFIX}agent-fill-{digest[:DIGEST_LETTERS]}"
 
 
-def make_ref(name: str, workspace: str) -> str:
-    """Return a ref: it names the workspace too, so that `remove` finds it when the container is gone."""
-    return f"{name}/{workspace}"
+def make_ref(name: str, workspace: str, more_volumes: int = 0) -> str:
+    """Return a ref: it names the volumes too, so that `remove` finds them when the container is gone."""
+    more = f"+{more_volumes}" if more_volumes else ""
+    return f"{name}/{workspace}{more}"
 
 
 def split_ref(ref: str) -> tuple[str, str]:
     """Return the container's name and its workspace's, "" when the ref has none."""
-    name, _, workspace = ref.partition("/")
-    return name, workspace
+    name, _, rest = ref.partition("/")
+    return name, rest.partition("+")[0]
+
+
+def volumes_of(ref: str) -> list[str]:
+    """Return the names of all volumes that were made for a container."""
+    workspace = split_ref(ref)[1]
+    more = ref.partition("+")[2]
+    count = int(more) if more.isascii() and more.isdigit() else 0
+    return [workspace, *(image_volume_name(workspace, index) for index in range(count))] if workspace else []
+
+
+def image_volume_name(workspace: str, index: int) -> str:
+    """Return the name of the volume for one of the folders that an image declares as volumes."""
+    return f"{workspace}-{index}"

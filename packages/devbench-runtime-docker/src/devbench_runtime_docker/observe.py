@@ -8,7 +8,7 @@ from devbench_core.contracts.runtime import LABEL_CONTAINER
 from devbench_core.model.container import Observed, Status
 from devbench_runtime_docker.answers import table
 from devbench_runtime_docker.moments import moment
-from devbench_runtime_docker.names import LABEL_WORKSPACE, make_ref
+from devbench_runtime_docker.names import LABEL_MORE_VOLUMES, LABEL_WORKSPACE, make_ref
 
 KILLED_EXIT_CODE = 137
 _STATUS = {
@@ -24,8 +24,10 @@ _STATUS = {
 
 def ref_of(shown: dict[str, Any]) -> str:
     """Return the ref of a container that the engine showed."""
-    workspace = table(shown, "Config", "Labels").get(LABEL_WORKSPACE, "")
-    return make_ref(str(shown["Name"]).lstrip("/"), workspace)
+    labels = table(shown, "Config", "Labels")
+    more = str(labels.get(LABEL_MORE_VOLUMES, ""))
+    count = int(more) if more.isascii() and more.isdigit() else 0
+    return make_ref(str(shown["Name"]).lstrip("/"), labels.get(LABEL_WORKSPACE, ""), count)
 
 
 def observed(shown: dict[str, Any]) -> Observed:

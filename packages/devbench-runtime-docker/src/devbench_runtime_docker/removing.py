@@ -8,7 +8,7 @@ from devbench_core.clock import Clock
 from devbench_core.errors import EngineFailed
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.failures import EngineAnswer, translate
-from devbench_runtime_docker.names import split_ref
+from devbench_runtime_docker.names import split_ref, volumes_of
 
 RETRY_S = 0.05
 SETTING = "remove_timeout_s"
@@ -22,16 +22,16 @@ class Remover:
         self._clock = clock
 
     async def remove(self, ref: str) -> None:
-        """Remove a container by one call, then its workspace; what is absent is fine.
+        """Remove a container by one call, then its volumes; what is absent is fine.
 
         Raises:
             EngineFailed: The engine keeps one of them.
             EngineUnreachable: It did not answer.
         """
-        name, workspace = split_ref(ref)
+        name, _ = split_ref(ref)
         await self._until_gone(f"containers/{name}", {"force": "1", "v": "1"}, ref)
-        if workspace:
-            await self._until_gone(f"volumes/{workspace}", {}, ref)
+        for volume in volumes_of(ref):
+            await self._until_gone(f"volumes/{volume}", {}, ref)
 
     async def _until_gone(self, path: str, params: dict[str, str], ref: str) -> None:
         deadline = self._clock.monotonic_s() + self._engine.settings.remove_timeout_s

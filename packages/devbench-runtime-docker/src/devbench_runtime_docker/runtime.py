@@ -189,7 +189,7 @@ class DockerRuntime:
             )
         except EngineAnswer as answer:
             raise translate(answer, "look at", ref=ref) from answer
-        if workspace and ref_of(shown) != ref:  # the name was given anew
+        if workspace and split_ref(ref_of(shown))[1] != workspace:  # the name was given anew
             raise ContainerNotFound(f"the engine has no container {name!r} with this workspace")
         return shown
 

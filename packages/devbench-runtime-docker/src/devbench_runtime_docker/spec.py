@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from devbench_core.contracts.runtime import AGENT_FOLDER, SOCKET_FOLDER, CreateRequest
@@ -11,10 +11,12 @@ from devbench_core.model.policy import Network, Policy
 from devbench_runtime_docker.helper import volume_mount
 from devbench_runtime_docker.names import (
     LABEL_AGENT,
+    LABEL_MORE_VOLUMES,
     LABEL_OWNER,
     LABEL_ROLE,
     LABEL_WORKSPACE,
     ROLE_CONTAINER,
+    image_volume_name,
 )
 from devbench_runtime_docker.users import User
 
@@ -24,7 +26,13 @@ OURS = frozenset({str(WORKSPACE), str(AGENT_FOLDER), str(SOCKET_FOLDER), "/tmp"}
 
 
 def container_body(
-    request: CreateRequest, user: User, agent_volume: str, workspace: str, image_volumes: Iterable[str]
+    request: CreateRequest,
+    user: User,
+    *,
+    agent_volume: str,
+    workspace: str,
+    image_volumes: Sequence[str],
+    volume_labels: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the body of the create call.
 
@@ -33,7 +41,8 @@ def container_body(
         user: Who runs in it.
         agent_volume: The volume with the agent.
         workspace: The volume that is the workspace.
-        image_volumes: Paths that the image declares as volumes.
+        image_volumes: Paths that the image declares as volumes and that `kept_read_only` chose.
+        volume_labels: For the volumes that are made with the container.
     """
     first, *rest = request.agent.argv(stdio=True)
     return {
@@ -47,6 +56,7 @@ def container_body(
             **request.labels,
             LABEL_ROLE: ROLE_CONTAINER,
             LABEL_WORKSPACE: workspace,
+            LABEL_MORE_VOLUMES: str(len(image_volumes)),
             LABEL_AGENT: request.agent.digest,
             LABEL_OWNER: "",
         },
@@ -70,10 +80,17 @@ def container_body(
             "Mounts": [
                 volume_mount(agent_volume, str(AGENT_FOLDER), read_only=True),
                 volume_mount(workspace, str(WORKSPACE)),
-                *_read_only_volumes(request.policy, image_volumes),
+                *_read_only(workspace, image_volumes, volume_labels),
             ],
         },
     }
+
+
+def kept_read_only(policy: Policy, declared: Iterable[str]) -> tuple[str, ...]:
+    """Return the image's own volumes that would be holes in a read-only root; Docker makes the others itself."""
+    if not policy.read_only_root:
+        return ()
+    return tuple(sorted(path for path in declared if path.rstrip("/") not in OURS))
 
 
 def _limits(policy: Policy) -> dict[str, Any]:
@@ -115,9 +132,16 @@ def _tmpfs(policy: Policy, user: User) -> dict[str, str]:
     }
 
 
-def _read_only_volumes(policy: Policy, image_volumes: Iterable[str]) -> list[dict[str, Any]]:
-    """Return mounts that keep the image's own volumes from being holes in a read-only root."""
-    if not policy.read_only_root:
-        return []
-    paths = sorted(path for path in image_volumes if path.rstrip("/") not in OURS)
-    return [{"Type": "volume", "Target": path, "ReadOnly": True} for path in paths]
+def _read_only(
+    workspace: str, image_volumes: Sequence[str], labels: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "Type": "volume",
+            "Source": image_volume_name(workspace, index),
+            "Target": path,
+            "ReadOnly": True,
+            "VolumeOptions": {"Labels": dict(labels)},
+        }
+        for index, path in enumerate(image_volumes)
+    ]

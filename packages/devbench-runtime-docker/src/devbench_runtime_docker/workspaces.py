@@ -83,9 +83,14 @@ class Workspaces:
             self._background(self._refill(shelf, user, image_id))
         return found
 
-    def discard(self, name: str) -> None:
-        """Remove a volume that was taken and not used, in the background."""
-        self._background(self.remove([name]))
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of all volumes that belong to containers."""
+        return {**self._labels, LABEL_ROLE: ROLE_WORKSPACE}
+
+    def discard(self, *names: str) -> None:
+        """Remove volumes that were taken and not used, in the background."""
+        self._background(self.remove(names))
 
     async def remove(self, names: Iterable[str]) -> None:
         """Remove volumes; what the engine keeps is left to the next sweep."""
@@ -135,9 +140,8 @@ class Workspaces:
         count = min(max(self._engine.settings.prepared_workspaces, shelf.waiting), BATCH_MAX)
         names = [new_workspace_name() for _ in range(count)]
         folders = [f"devbench-{index}" for index in range(count)]
-        labels = {**self._labels, LABEL_ROLE: ROLE_WORKSPACE}
         mounts = [
-            volume_mount(name, f"/{folder}", labels=labels)
+            volume_mount(name, f"/{folder}", labels=self.labels)
             for name, folder in zip(names, folders, strict=True)
         ]
         try:
