@@ -71,8 +71,9 @@ bool process_init(void) {
     if (!keep_standard_descriptors()) return false;
     oom_open();
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return false;
-    /* Where the agent is not PID 1 (tests), what a killed keeper leaves still comes to it. */
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return false;
+    /* Where the agent is not PID 1 (tests), what a killed keeper leaves still comes to it. Emulators that do not know
+     * the call refuse it to keepers too, which then refuse to start anything. */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     default_signals();
     if (getrlimit(RLIMIT_NOFILE, &nofile_before) != 0) return false;
     struct rlimit raised = {nofile_before.rlim_max, nofile_before.rlim_max};
