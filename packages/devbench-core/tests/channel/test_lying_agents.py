@@ -173,7 +173,9 @@ async def answer_with(
     async def play() -> None:
         await agent.shake_hands()
         asked = await agent.receive_a(request)
-        await agent.send(*(attrs.evolve(reply, id=asked.id) for reply in replies))
+        for reply in replies:
+            await agent.send(attrs.evolve(reply, id=asked.id))
+            await asyncio.sleep(0)
 
     return agent, asyncio.create_task(asyncio.wait_for(play(), 5)), host_end
 

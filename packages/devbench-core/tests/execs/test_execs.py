@@ -235,6 +235,19 @@ async def test_the_ending_is_recorded_once_however_many_things_end_it(host: Host
         assert records.read(record).ending == endings[0].ending
 
 
+async def test_large_arguments_and_environments_of_many_commands_at_once_arrive_whole(
+    local_agent: LocalAgent,
+):
+    limits = ExecLimits(concurrent_per_container=8)
+    async with open_host(local_agent.connect, local_agent.token, exec_limits=limits) as host:
+        words = tuple(["x" * 100_000] * 8)
+        env = {f"BIG{i}": "y" * 100_000 for i in range(8)}
+        code = "import os, sys; print(sum(map(len, sys.argv[1:])), sum(len(os.environ[f'BIG{i}']) for i in range(8)))"
+        ended = await asyncio.gather(*(run(host, *python(code), *words, env=env) for _ in range(8)))
+        for one in ended:
+            assert await output(host, one.id) == b"800000 800000\n"
+
+
 async def test_a_wait_that_is_too_short_says_that_it_runs(host: Host):
     started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "100")))
     waited = await host.execs.wait(started.id, wait_s=0.01)

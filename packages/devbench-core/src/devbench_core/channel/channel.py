@@ -176,6 +176,10 @@ class AgentChannel:
         """Send a piece of a stream, waiting for room; small frames of others overtake it."""
         await self._outbox.send_bulk(encode(message))
 
+    async def room(self) -> None:
+        """Wait until a large frame may be sent."""
+        await self._outbox.room()
+
     def post(self, message: Message) -> None:
         """Send a frame, ahead of all streams when it is small."""
         frame = encode(message)

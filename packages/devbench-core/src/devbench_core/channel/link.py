@@ -99,6 +99,7 @@ class AgentLink:
             AgentUnavailable: No channel can be opened; nothing was sent.
         """
         channel = await self.channel()
+        await channel.room()
         self._prune()
         self._streams[stream.key] = stream
         channel.begin(stream)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from devbench_core.contracts.stream import ByteStream
 
+CREDITED_MAX = 16 * 1024 * 1024  # bytes of streams that have credit; more than all commands' credits together
+
 
 class Outbox:
     """Frames on their way to the agent; one task drains it.
@@ -45,7 +47,7 @@ class Outbox:
         """Queue a frame of a stream whose own credit bounds it."""
         if self._closed:
             return
-        if self._bulk_bytes > 2 * self._limit:
+        if self._bulk_bytes > CREDITED_MAX:
             self._overflow()
             return
         self._bulk.append(frame)
@@ -56,9 +58,13 @@ class Outbox:
 
     async def send_bulk(self, frame: bytes) -> None:
         """Queue a frame of a stream, waiting for room."""
+        await self.room()
+        self.post_bulk(frame)
+
+    async def room(self) -> None:
+        """Wait until a large frame may be queued."""
         while not self._room.is_set():
             await self._room.wait()
-        self.post_bulk(frame)
 
     async def drain(self, stream: ByteStream) -> None:
         """Send until cancelled. Each write holds all small frames and one frame of a stream."""
