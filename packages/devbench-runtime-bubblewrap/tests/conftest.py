@@ -67,6 +67,7 @@ async def runtime(settings: BubblewrapSettings, context: OpenContext) -> AsyncGe
         yield opened
         for seen in [each async for each in opened.list(context.installation)]:
             await opened.remove(seen.ref)
+        assert opened.groups.names() == set()
 
 
 @pytest.fixture

@@ -82,6 +82,23 @@ async def test_no_group_is_left_after_the_last_container(
     assert await until(lambda: not any(place.exists() for place in places))
 
 
+@needs_root
+async def test_another_host_that_closes_takes_no_group_away(
+    runtime: BubblewrapRuntime,
+    settings: BubblewrapSettings,
+    context: OpenContext,
+    live: Live,
+    wanted: Requests,
+):
+    async with open_bubblewrap(settings, context):
+        pass
+    async with live(await wanted()) as container:
+        assert (await runtime.stats(container.ref)).pids == 1
+    async with open_bubblewrap(settings, context):
+        pass
+    assert (await runtime.stats(container.ref)).pids == 1
+
+
 async def test_without_control_groups_the_clauses_are_named_with_a_reason(
     settings: BubblewrapSettings, context: OpenContext
 ):

@@ -48,6 +48,7 @@ async def open_bubblewrap(
     try:
         runtime = await worker.do(partial(_assemble, settings, context, program, user, worker))
         await runtime.sweep()
+        await worker.do(partial(_sweep_files, runtime))
         yield runtime
         await worker.do(partial(_close, runtime))
     finally:
@@ -72,7 +73,7 @@ def _assemble(
         filter_program=build(machine) if supports(machine) else None,
         mounts=settings.read_only_mounts,
     )
-    runtime = BubblewrapRuntime(
+    return BubblewrapRuntime(
         name="bubblewrap",
         settings=settings,
         capabilities=capabilities(program, groups, cgroups=settings.cgroups),
@@ -84,8 +85,6 @@ def _assemble(
         worker=worker,
         clock=context.clock,
     )
-    _sweep_files(runtime)
-    return runtime
 
 
 def check_passable(base: Path, user: HostUser) -> None:

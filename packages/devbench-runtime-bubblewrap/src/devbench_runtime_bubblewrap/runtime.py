@@ -280,19 +280,26 @@ class BubblewrapRuntime:
 
     def specs(self) -> tuple[StoredSpec, ...]:
         """Return the specs of all containers in the folder; blocking."""
-        found: list[StoredSpec] = []
-        for name in names(self.folders.containers):
-            try:
-                found.append(load(self.folders.container(name)))
-            except (ContainerNotFound, EngineFailed):
-                continue
-        return tuple(found)
+        folders = (self.folders.container(name) for name in names(self.folders.containers))
+        return tuple(spec for spec in map(_spec, folders) if spec is not None)
 
     async def sweep(self) -> None:
         """Finish what dead hosts left in the middle: put aside but not deleted."""
         for aside in await self.worker.do(lambda: [*self.folders.trash.iterdir()]):
-            await self._end(ContainerFolder(path=aside))
+            folder = ContainerFolder(path=aside)
+            spec = await self.worker.do(partial(_spec, folder))
+            await self._end(folder)
             await self.worker.do(partial(empty, self.folders.trash, only=aside.name))
+            if spec is not None:
+                groups, wait_s = self.groups.of(spec.installation), self.settings.kill_timeout_s
+                await self.worker.do(partial(groups.remove, spec.container_id, wait_s=wait_s))
+
+
+def _spec(folder: ContainerFolder) -> StoredSpec | None:
+    try:
+        return load(folder)
+    except (ContainerNotFound, EngineFailed):
+        return None
 
 
 if TYPE_CHECKING:

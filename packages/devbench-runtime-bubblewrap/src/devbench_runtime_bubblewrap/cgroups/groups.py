@@ -18,6 +18,7 @@ from devbench_runtime_bubblewrap.cgroups.mounts import WANTED, Hierarchy, find_h
 
 FOLDER = "devbench"
 BUSY_POLL_S = 0.002
+REVIVALS_MAX = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +36,11 @@ class ControlGroups:
     def __init__(self, places: tuple[Place, ...]) -> None:
         self.places = places
 
+    def of(self, installation: str) -> ControlGroups:
+        """Return the groups of another installation, to clean up after it."""
+        moved = (attrs.evolve(place, group=place.group.with_name(installation)) for place in self.places)
+        return ControlGroups(tuple(moved))
+
     def enforced(self) -> frozenset[Clause]:
         """Return the clauses that can be kept."""
         there = {controller for place in self.places for controller in place.controllers}
@@ -48,8 +54,7 @@ class ControlGroups:
         """
         for place in self.places:
             group = place.group / name
-            with suppress(FileExistsError):
-                group.mkdir()
+            _make_group(group)
             for controller in sorted(place.controllers):
                 for file, value in limits.settings(place.version, controller, policy):
                     limits.write(group, file, value)
@@ -83,7 +88,8 @@ class ControlGroups:
 
     def names(self) -> set[str]:
         """Return the containers that have a group."""
-        return {entry.name for place in self.places for entry in place.group.iterdir() if entry.is_dir()}
+        there = (place.group for place in self.places if place.group.is_dir())
+        return {entry.name for group in there for entry in group.iterdir() if entry.is_dir()}
 
     def out_of_memory(self, name: str) -> bool:
         """Tell whether the kernel has ever ended a process of a container for its memory."""
@@ -100,11 +106,31 @@ class ControlGroups:
         return Stats(memory_bytes=numbers.get("memory"), cpu_s=cpu_s, pids=numbers.get("pids"))
 
     def close(self) -> None:
-        """Remove our own groups where no container is left."""
+        """Remove our own groups where no container is left, and empty ones that dead hosts left beside them.
+
+        Another host that lives makes its group again when it needs one.
+        """
         for place in self.places:
+            top = place.group.parent
+            for group in [each for each in top.iterdir() if each.is_dir()] if top.is_dir() else []:
+                with suppress(OSError):
+                    group.rmdir()
             with suppress(OSError):
-                place.group.rmdir()
-                place.group.parent.rmdir()
+                top.rmdir()
+
+
+def _make_group(group: Path) -> None:
+    """Make a container's group; another host of the installation may just have given back what is above it."""
+    for _ in range(REVIVALS_MAX):
+        try:
+            group.mkdir()
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            open_groups(group.parent.name)
+        else:
+            return
+    group.mkdir(exist_ok=True)
 
 
 def _usage(place: Place, group: Path) -> Iterator[tuple[str, int]]:
