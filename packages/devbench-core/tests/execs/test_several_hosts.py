@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
 import pytest
 
 from devbench_core.contracts.store import LogEntry, Store
@@ -155,6 +156,7 @@ async def test_an_ending_that_was_recorded_but_not_acknowledged_is_settled_by_th
         assert found is not None
         ending = ExecEnding(reason=ExecReason.EXITED, exit_code=0, at=second.container.created_at)
         await records.save(store, records.ended(records.read(found), ending))
+        second.container = attrs.evolve(second.container, instance="i_second")
         await second.execs.recover(second.container)
         channel = await second.link.channel()
         async with asyncio.timeout(10):

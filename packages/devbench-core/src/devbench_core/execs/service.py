@@ -228,7 +228,7 @@ class Execs:
                 await self._adopter.adopt(container, found)
             except DevbenchError as error:
                 log.warning("exec.adoption_failed", exec=found.key, error=error.message)
-        if container.id not in self._settled:
+        if container.instance == self._context.instance and container.id not in self._settled:
             await self._settle(container)
 
     async def end_all(self, container: Container, ending: ContainerEnding) -> None:
