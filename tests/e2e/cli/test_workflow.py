@@ -50,15 +50,20 @@ def test_the_demo_shows_and_checks_the_whole_job_in_a_minute(each_cli: Any):
 
 
 def test_the_demo_tells_machines_each_call(each_cli: Any):
-    documents = [json.loads(line) for line in each_cli.ok("demo", "--json").splitlines()]
+    documents = [
+        json.loads(line) for line in each_cli.ok("demo", "--json", "--runtime", each_cli.runtime).splitlines()
+    ]
     tools = [document["tool"] for document in documents if "tool" in document]
     assert tools[:3] == ["status", "spawn", "fs_write"]
     assert tools[-2:] == ["kill", "list_containers"]
 
 
-def test_the_demo_fails_when_a_step_does_not_do_what_it_says(each_cli: Any):
-    done = each_cli.run(
-        "demo", "--quiet", "--image", "no-such-image:none", env={"DEVBENCH_IMAGES__PULL_POLICY": "never"}
-    )
+def test_the_demo_fails_when_a_step_does_not_do_what_it_says(cli: Any):
+    done = cli.run("demo", "--quiet", "--image", "no-such-image:none")
     assert done.returncode == 3
     assert done.stderr.startswith(b"error[image_not_found]")
+
+
+def test_the_demo_on_its_own_runtime_ignores_an_image_for_another(cli: Any):
+    done = cli.run("demo", env={"DEVBENCH_RUNTIME": "docker", "DEVBENCH_IMAGES__DEFAULT": "python:3.12"})
+    assert done.returncode == 0, done.stderr

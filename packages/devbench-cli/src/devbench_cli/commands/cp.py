@@ -37,6 +37,8 @@ def cp(
 
 
 async def _cp(backend: Backend, options: Options, source: str, target: str) -> None:
+    from pathlib import PurePath
+
     from devbench_cli.places import STANDARD, in_container
     from devbench_cli.show.progress import bar
     from devbench_cli.show.results import json_line
@@ -50,7 +52,7 @@ async def _cp(backend: Backend, options: Options, source: str, target: str) -> N
             "exactly one of them must be CONTAINER:PATH",
             hint="for example devbench cp main.py web:main.py",
         )
-    with bar(f"{source} → {target}", options) as progress:
+    with bar(PurePath(source).name, options) as progress:
         if to_container is not None:
             copied = (await upload(backend, source, to_container, progress)).size_bytes
         elif from_container is not None:

@@ -63,7 +63,9 @@ async def _here(options: Options, narrator: Narrator, image: str, *, install_mis
 
 def _overrides(options: Options, folder: Path) -> dict[str, Any]:
     """Keep what the user configured of engine and images, but no state of theirs."""
+    other_image = {} if options.runtime else {"images": {"default": ""}}  # theirs is for their own runtime
     return {
+        **other_image,
         "runtime": options.runtime or EMBEDDED,
         "state_dir": folder / "state",
         "cache_dir": folder / "cache",

@@ -1,0 +1,109 @@
+"""What goes wrong between this process and a host, provoked by a real HTTP server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from devbench_cli.backends.opening import token_of
+from devbench_cli.backends.remote import open_remote
+from devbench_cli.backends.remote_failures import failure_of
+from devbench_cli.options import Options
+from devbench_core.errors import ConfigurationInvalid, DevbenchError
+
+Seen = list[str | None]
+
+
+@contextmanager
+def answering(status: int) -> Generator[tuple[str, Seen]]:
+    """Serve one status to every request; gather the tokens that came."""
+    seen: Seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_DELETE = do_POST  # noqa: N815 - the names are the library's
+
+        def log_message(self, *_: object) -> None:
+            return None
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/mcp", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.loop_may_stall("the MCP client is imported here")
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, "unauthorised"), (403, "unauthorised"), (404, "host_unreachable"), (500, "host_unreachable")],
+)
+async def test_an_http_error_becomes_an_error_with_a_hint(status: int, code: str):
+    with answering(status) as (url, seen), pytest.raises(DevbenchError) as raised:
+        async with open_remote(url, "the-token") as backend:
+            await backend.call("status", {})
+    assert (raised.value.code, bool(raised.value.hint)) == (code, True)
+    assert "the-token" not in str(raised.value)
+    assert set(seen) == {"Bearer the-token"}
+
+
+def test_a_hosts_error_keeps_its_code_retry_hint_and_details():
+    error = failure_of(
+        {
+            "error": {
+                "code": "engine_unreachable",
+                "message": "m",
+                "hint": "h",
+                "retry": True,
+                "details": {"a": 1},
+            }
+        },
+        "",
+    )
+    assert (error.code, error.retry, error.message, error.hint) == ("engine_unreachable", True, "m", "h")
+    assert error.details == {"a": 1}
+
+
+def test_an_error_without_structure_is_shown_as_its_text():
+    assert failure_of({}, "something odd").message == "something odd"
+
+
+@pytest.mark.parametrize("url", ["bench.example", "ftp://bench.example"])
+async def test_what_is_no_address_is_refused(url: str):
+    with pytest.raises(ConfigurationInvalid, match="no address"):
+        async with open_remote(url, None):
+            pass
+
+
+def test_the_token_comes_from_a_file_else_from_the_variable(tmp_path: Path):
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+    environ = {"DEVBENCH_TOKEN": "from-variable"}
+    assert token_of(Options(token_file=file), environ) == "from-file"
+    assert token_of(Options(), environ) == "from-variable"
+    assert token_of(Options(), {}) is None
+
+
+@pytest.mark.parametrize("prepare", [lambda path: None, lambda path: path.write_text("two words")])
+def test_a_token_file_that_holds_no_token_is_refused_without_showing_it(
+    tmp_path: Path, prepare: Callable[[Path], object]
+):
+    prepare(tmp_path / "token")
+    with pytest.raises(ConfigurationInvalid) as raised:
+        token_of(Options(token_file=tmp_path / "token"), {})
+    assert "two words" not in str(raised.value)

@@ -1,0 +1,94 @@
+"""The same commands on a remote host: a real `devbench serve`, driven with `--url` and a token."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOKEN = "0123456789abcdef-remote"
+STOP_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def url(cli: Any) -> Generator[str]:
+    """A host on the state folder of the command, so that both ways see the same containers."""
+    config = Path(cli.folder) / "devbench.toml"
+    config.write_text('[[mcp.tokens]]\ntoken_env = "CLI_TEST_TOKEN"\n')
+    with subprocess.Popen(
+        cli.argv("--config", str(config), "serve", "--transport", "http", "--port", "0"),
+        env={**cli.environment, "CLI_TEST_TOKEN": TOKEN},
+        cwd=cli.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        found = None
+        while found is None:
+            line = process.stderr.readline()
+            assert line, "the host ended"
+            found = re.search(r"listening on (http://\S+)", line)
+        address = found[1]
+        yield address if address.endswith("/mcp") else f"{address.rstrip('/')}/mcp"
+        process.terminate()
+        assert process.wait(STOP_S) == 0
+
+
+@pytest.fixture(scope="module")
+def remote(url: str) -> dict[str, str]:
+    return {"DEVBENCH_URL": url, "DEVBENCH_TOKEN": TOKEN, "CLI_TEST_TOKEN": TOKEN}
+
+
+def test_both_ways_print_the_same(cli: Any, remote: dict[str, str], tmp_path: Path):
+    here = {"CLI_TEST_TOKEN": TOKEN}
+    container = (
+        cli.run("spawn", "--alias", "far", "--label", "where=remote", env=remote).stdout.decode().strip()
+    )
+    cli.run("cp", "-", "far:data", stdin=bytes(range(256)), env=remote)
+    cli.run("exec", "far", "true", env=remote)
+    for command in (
+        ["cat", "far:data"],
+        ["ls", "far", "--json"],
+        ["exec", "far", "sh", "-c", "printf 'a\\377b'; echo err >&2; exit 5"],
+        ["inspect", "nobody"],
+        ["images"],
+    ):
+        far, near = cli.run(*command, env=remote), cli.run(*command, env=here)
+        assert (far.returncode, far.stdout, far.stderr) == (near.returncode, near.stdout, near.stderr), (
+            command
+        )
+    killed = cli.run("kill", "far", env=remote)
+    assert killed.stdout.decode() == f"{container} killed\n"
+
+
+def test_a_wrong_token_is_refused_with_a_hint(cli: Any, remote: dict[str, str], tmp_path: Path):
+    done = cli.run("ps", env={**remote, "DEVBENCH_TOKEN": "wrong"})
+    assert done.returncode == 4
+    assert done.stderr.startswith(b"error[unauthorised]")
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    named = ["--url", remote["DEVBENCH_URL"], "--token-file", str(tmp_path / "token")]
+    assert cli.run("ps", *named).returncode == 0
+
+
+def test_what_only_the_host_can_do_is_refused_by_name(cli: Any, remote: dict[str, str]):
+    done = cli.run("images", "pull", "anything", env=remote)
+    assert done.returncode == 2
+    assert b"without --url" in done.stderr
+
+
+def test_a_file_that_fits_no_request_is_refused_before_it_is_sent(cli: Any, remote: dict[str, str]):
+    done = cli.run("cp", "-", "far:huge", stdin=os.urandom(3_000_000), env=remote)
+    assert done.returncode == 4
+    assert b"error[too_large]" in done.stderr
+
+
+def test_a_host_that_does_not_answer_exits_with_69(cli: Any):
+    done = cli.run("ps", "--url", "http://127.0.0.1:9/mcp", env={"CLI_TEST_TOKEN": TOKEN})
+    assert done.returncode == 69
+    assert done.stderr.startswith(b"error[host_unreachable]")
+    assert b"hint: " in done.stderr
