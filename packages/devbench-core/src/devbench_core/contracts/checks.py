@@ -113,4 +113,10 @@ def revision_conflict(change: Put | Remove, found: int) -> Conflict:
 
 def _is_plain(text: str) -> bool:
     """Tell whether a database can hold the text: no NUL, no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
