@@ -185,7 +185,7 @@ async def connected(settings: DockerSettings, home: Path | None = None) -> Async
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         url = f"{'https' if tls else 'http'}://{host}:{endpoint.port}"
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
-        client = aiodocker.Docker(url=url, connector=connector, session=session, timeout=timeout)
+        client = aiodocker.Docker(url=url, connector=connector, session=session)
         yield Engine(client, endpoint, tls, settings)
 
 
