@@ -36,6 +36,7 @@ INNOCENT = (
     ("", "await files.unlink('x')"),
     ("import time", "time.monotonic()"),
     ("import time", "time.sleep(0)  # blocks: gives the processor away once"),
+    ("from pathlib import Path", "Path('x').unlink()  # noqa: ASYNC240 - on the way out"),
     ("", "text = 'a'.replace('a', 'b')"),
 )
 

@@ -7,14 +7,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 from devbench_core.config.faults import inner_model
 from devbench_core.config.settings import Settings
 from devbench_mcp.settings import McpSettings
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 from devbench_runtime_docker.settings import DockerSettings
 from devbench_store_sql.settings import SqlSettings
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 INTRO = """# Configuration

@@ -2,16 +2,17 @@
 
 A call in an ``async def`` is reported when its name is known to wait for a disk, a process, a name server or the
 clock, unless it is awaited (then it is somebody's coroutine of the same name) or its line says why it may:
-``# blocks: one small file, at start``. Functions and lambdas defined inside a coroutine are not looked into: they
+``# blocks: one small file, at start`` (or a ``noqa`` of one of ruff's rules of the same kind, with its reason). Functions and lambdas defined inside a coroutine are not looked into: they
 are usually on their way to a thread.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-EXCUSE = "# blocks:"
+EXCUSE = re.compile(r"# blocks: \S|# noqa: ASYNC\d+ +[-#]+ \S")
 
 MODULES = frozenset({"requests", "shutil", "subprocess", "urllib.request"})
 FUNCTIONS = frozenset(
@@ -114,4 +115,4 @@ def _dotted(node: ast.expr) -> str | None:
 
 def _is_excused(call: ast.Call, lines: list[str]) -> bool:
     last = call.end_lineno or call.lineno
-    return any(EXCUSE in line for line in lines[call.lineno - 1 : last])
+    return any(EXCUSE.search(line) for line in lines[call.lineno - 1 : last])

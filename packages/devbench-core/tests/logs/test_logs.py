@@ -8,6 +8,7 @@ import logging
 from collections.abc import Generator
 
 import pytest
+
 from devbench_core.logs import configure, get_logger
 
 

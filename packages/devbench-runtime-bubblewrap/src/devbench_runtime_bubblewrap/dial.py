@@ -56,7 +56,8 @@ def _check_listener(connection: socket.socket, folder: ContainerFolder, pid: int
 
 async def _connect(folder: ContainerFolder) -> socket.socket:
     try:
-        place = os.open(folder.socket, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+        place = os.open(folder.socket, flags)  # blocks: no more than looking up a local path
     except OSError as error:
         raise NotListening(str(error)) from error
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)

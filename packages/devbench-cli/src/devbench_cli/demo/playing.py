@@ -50,7 +50,9 @@ async def _here(options: Options, narrator: Narrator, image: str, *, install_mis
     from devbench_cli.demo.preparing import prepare
     from devbench_core.config.load import load_settings
 
-    with tempfile.TemporaryDirectory(prefix="devbench-demo-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(  # blocks: at the start and at the end, when nothing else runs
+        prefix="devbench-demo-", ignore_cleanup_errors=True
+    ) as folder:
         settings = load_settings(options.config, overrides=_overrides(options, Path(folder))).settings
         await prepare(settings, install_missing=install_missing)
         async with (

@@ -116,7 +116,7 @@ async def check_store(settings: Settings, reports: list[PluginReport]) -> Check:
             summary=f"{name!r} is not installed",
             notes=(f"there are: {', '.join(offered)}",),
         )
-    if not settings.state_dir.exists():
+    if not settings.state_dir.exists():  # blocks: one look, and nothing else runs
         return Check(name="store", ok=True, summary=f"{name} (made at first use)")
     try:
         chosen = provider.settings.model_validate(settings.plugin.get(name, {}))

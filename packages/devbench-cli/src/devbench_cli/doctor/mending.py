@@ -54,7 +54,8 @@ async def mend(remedies: Sequence[Remedy]) -> bool:
         argv = command_line(remedy)
         sys.stderr.write(f"+ {shlex.join(argv)}\n")
         sys.stderr.flush()
-        if shutil.which(argv[0]) is None or await _run(argv) != 0:
+        found = shutil.which(argv[0])  # blocks: a few looks, and nothing else runs
+        if found is None or await _run(argv) != 0:
             sys.stderr.write(f"that did not work; run it yourself: {for_people(remedy)}\n")
             return False
     return True

@@ -71,7 +71,7 @@ class Registry:
         for source, caller in self._reviewers:
             try:
                 answers: list[Veto | None] = caller(request=request)
-            except Exception as error:  # noqa: BLE001 - whatever a reviewer raises refuses
+            except Exception as error:
                 log.warning("review.raised", plugin=source.name, operation=request.operation, exc_info=True)
                 return Veto(
                     clause=f"{source.name}.error", reason=f"{source} failed to review: {type(error).__name__}"
