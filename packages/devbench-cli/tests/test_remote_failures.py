@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -34,8 +34,8 @@ def answering(status: int) -> Generator[tuple[str, Seen]]:
 
         do_GET = do_DELETE = do_POST  # noqa: N815 - the names are the library's
 
-        def log_message(self, *_: object) -> None:
-            return None
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+            _ = format, args
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -99,11 +99,10 @@ def test_the_token_comes_from_a_file_else_from_the_variable(tmp_path: Path):
     assert token_of(Options(), {}) is None
 
 
-@pytest.mark.parametrize("prepare", [lambda path: None, lambda path: path.write_text("two words")])
-def test_a_token_file_that_holds_no_token_is_refused_without_showing_it(
-    tmp_path: Path, prepare: Callable[[Path], object]
-):
-    prepare(tmp_path / "token")
+@pytest.mark.parametrize("content", [None, "two words"])
+def test_a_token_file_that_holds_no_token_is_refused_without_showing_it(tmp_path: Path, content: str | None):
+    if content is not None:
+        (tmp_path / "token").write_text(content)
     with pytest.raises(ConfigurationInvalid) as raised:
         token_of(Options(token_file=tmp_path / "token"), {})
     assert "two words" not in str(raised.value)
