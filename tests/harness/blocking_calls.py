@@ -2,8 +2,8 @@
 
 A call in an ``async def`` is reported when its name is known to wait for a disk, a process, a name server or the
 clock, unless it is awaited (then it is somebody's coroutine of the same name) or its line says why it may:
-``# blocks: one small file, at start`` (or a ``noqa`` of one of ruff's rules of the same kind, with its reason). Functions and lambdas defined inside a coroutine are not looked into: they
-are usually on their way to a thread.
+``# blocks: one small file, at start``, or a ``noqa`` of one of ruff's rules of the same kind, with its reason.
+Functions and lambdas defined inside a coroutine are not looked into: they are usually on their way to a thread.
 """
 
 import ast

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from devbench_core.tasks import background
 
 
@@ -21,7 +22,7 @@ async def test_the_block_waits_for_its_tasks_also_after_an_error():
         await asyncio.sleep(0.01)
         done.append(1)
 
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError):  # noqa: PT012 - how the block ends is what is tested
         async with background() as tasks:
             tasks.create_task(work())
             raise KeyError("x")
@@ -32,7 +33,7 @@ async def test_a_task_that_fails_ends_the_block():
     async def fail() -> None:
         raise ValueError("x")
 
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012 - how the block ends is what is tested
         async with background() as tasks:
             tasks.create_task(fail())
             await asyncio.sleep(10)
