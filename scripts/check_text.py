@@ -16,7 +16,12 @@ def faults(path: Path) -> Iterator[str]:
         return
     if data and not data.endswith(b"\n"):
         yield f"{path}: no newline at the end"
-    for number, line in enumerate(data.decode("utf-8").split("\n"), start=1):
+    try:
+        lines = data.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        yield f"{path}: not UTF-8 at byte {error.start}"
+        return
+    for number, line in enumerate(lines, start=1):
         if line != line.rstrip():
             yield f"{path}:{number}: spaces at the end of the line"
         if line.startswith(_CONFLICT_MARKS):

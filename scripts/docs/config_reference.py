@@ -20,14 +20,15 @@ from devbench_store_sql.settings import SqlSettings
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 INTRO = """# Configuration
 
-`devbench.toml` is looked for in this order: `--config FILE`, the variable `DEVBENCH_CONFIG`, the working directory, the
-user's folder (`$XDG_CONFIG_HOME/devbench/`, `~/.config/devbench/`), the system's folders (`$XDG_CONFIG_DIRS`, `/etc/xdg`,
-each with `devbench/`), `/etc/devbench/`. The first one found is read, and no other.
+`devbench.toml` is looked for in this order: `--config FILE`, the variable `DEVBENCH_CONFIG`, the working
+directory, the user's folder (`$XDG_CONFIG_HOME/devbench/`, `~/.config/devbench/`), the system's folders
+(`$XDG_CONFIG_DIRS`, `/etc/xdg`, each with `devbench/`), `/etc/devbench/`. The first one found is read, and no
+other.
 
-Variables win over the file: `DEVBENCH_RUNTIME=docker`, and with `__` for nesting `DEVBENCH_LIFETIMES__CHECK_INTERVAL_S=3`
-or `DEVBENCH_PLUGIN__DOCKER__HOST=unix:///run/docker.sock`. Lists are written as JSON. An unknown key or variable is an error
-that suggests the nearest name. `devbench config show` prints what holds, `check` reports every fault, and `schema` prints a
-JSON schema.
+Variables win over the file: `DEVBENCH_RUNTIME=docker`, and with `__` for nesting
+`DEVBENCH_LIFETIMES__CHECK_INTERVAL_S=3` or `DEVBENCH_PLUGIN__DOCKER__HOST=unix:///run/docker.sock`. Lists are
+written as JSON. An unknown key or variable is an error that suggests the nearest name. `devbench config show`
+prints what holds, `check` reports every fault, and `schema` prints a JSON schema.
 
 This page is generated from the models by `scripts/docs/config_reference.py`.
 """

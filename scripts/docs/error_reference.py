@@ -10,9 +10,9 @@ from devbench_core import errors
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 INTRO = """# Error codes
 
-Every error that a user sees has a stable `code`, a message that names the thing, often a hint, and small `details` for
-programs. *Retry* says whether the same call may succeed later without a change by the caller. A command's own failure is a
-result, never an error.
+Every error that a user sees has a stable `code`, a message that names the thing, often a hint, and small
+`details` for programs. *Retry* says whether the same call may succeed later without a change by the caller. A
+command's own failure is a result, never an error.
 
 | code | class | retry | meaning |
 |---|---|---|---|
