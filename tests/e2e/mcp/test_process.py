@@ -17,7 +17,7 @@ import pytest
 from harness.mcp_program import PROGRAM, Address, http_program, over_http, toml
 
 Configure = Callable[..., Path]
-GRACE_S = 5.0
+GRACE_S = 10.0
 TOKEN = "a-token-of-sixteen-characters"
 
 

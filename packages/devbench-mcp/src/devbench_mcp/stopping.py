@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_FORCED = 70
@@ -18,28 +19,30 @@ EXIT_FORCED = 70
 def on_signals(grace_s: float) -> Generator[asyncio.Event]:
     """Yield an event that TERM and INT set; the process ends at the latest ``grace_s`` after the first signal.
 
-    Whatever was cut off is found and cleaned by the next start. The hard end is a thread, so that it comes even
-    when the loop or another thread is stuck.
+    Whatever was cut off is found and cleaned by the next start. The hard end is a thread that waits from the
+    beginning, so that it comes even when the loop is stuck; a handler may neither start one nor take a lock
+    that the interrupted code might hold.
     """
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    done = threading.Event()
+    asked, done = threading.Event(), threading.Event()
 
     def enforce() -> None:
+        asked.wait()
         if not done.wait(grace_s):
-            print("devbench-mcp: the grace is over, ending now", file=sys.stderr, flush=True)  # noqa: T201
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"devbench-mcp: the grace is over\n")
             os._exit(EXIT_FORCED)
 
-    def stop() -> None:
-        if not stopping.is_set():
-            stopping.set()
-            threading.Thread(target=enforce, name="grace", daemon=True).start()
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+        loop.call_soon_threadsafe(stopping.set)
 
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop)
+    threading.Thread(target=enforce, name="grace", daemon=True).start()
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield stopping
     finally:
         done.set()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
+        asked.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
