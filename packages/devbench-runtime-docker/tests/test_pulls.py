@@ -1,5 +1,6 @@
 """Pulling, from a small registry of the test's own on loopback: progress, credentials, and every way to fail."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -14,10 +15,13 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from devbench_core.contracts.provider import OpenContext
 from devbench_core.errors import ImageNotFound, ImagePullFailed
 from devbench_core.model.image import PullProgress, RegistryAuth
 from devbench_runtime_docker.engine import Engine
+from devbench_runtime_docker.opening import opened
 from devbench_runtime_docker.runtime import DockerRuntime
+from devbench_runtime_docker.settings import DockerSettings
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 PASSWORD = "s3cret-of-the-test"
@@ -64,6 +68,8 @@ class Registry:
         ).encode()
         self.blobs = {digest_of(data): data for _, data in described}
         self.private = False
+        self.moving = asyncio.Event()
+        self.moving.set()
         self.port = 0
 
     @property
@@ -78,6 +84,7 @@ class Registry:
                 status=401,
                 headers={"WWW-Authenticate": 'Basic realm="test"'},
             )
+        await self.moving.wait()
         path = request.path
         if path == "/v2/":
             return web.json_response({})
@@ -173,6 +180,18 @@ async def test_an_image_that_the_registry_lacks_is_said_so(runtime: DockerRuntim
 async def test_a_registry_that_is_not_there_is_said_so(runtime: DockerRuntime):
     with pytest.raises(ImagePullFailed, match="does not answer the engine"):
         await pulled(runtime, "127.0.0.1:1/tiny/image:1")
+
+
+async def test_a_pull_that_makes_no_progress_is_given_up_after_the_bound(
+    settings: DockerSettings, context: OpenContext, registry: Registry
+):
+    registry.moving.clear()
+    try:
+        async with opened(settings.model_copy(update={"pull_stall_timeout_s": 0.3}), context) as docker:
+            with pytest.raises(ImagePullFailed, match=r"no progress for 0\.3 s"):
+                await pulled(docker, registry.name)
+    finally:
+        registry.moving.set()
 
 
 async def test_a_pull_that_is_given_up_ends_the_request(runtime: DockerRuntime, registry: Registry):

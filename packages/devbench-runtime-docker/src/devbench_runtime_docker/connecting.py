@@ -52,7 +52,7 @@ class Connector:
             with contextlib.suppress(
                 AgentUnavailable
             ):  # it broke while it was kept; a bridge tells whether the agent lives
-                if await self._hear(stream, ref):
+                if await self._hear(stream, ref) and not stream.is_broken:
                     return stream
             await self._check_running(ref, stream.diagnostic)
         stream = await self._bridge(ref)

@@ -75,6 +75,11 @@ class DockerStream:
         """The last of what the process wrote to its stderr."""
         return self._demultiplexer.diagnostic.decode(errors="replace").strip()
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection is known to be gone; bytes that came before may still be read."""
+        return self._closed or self._writer.is_closing()
+
     async def await_first(self) -> bool:
         """Wait for the first bytes, which `read` then returns; False when the stream ended without any."""
         if not self._ahead:
@@ -98,7 +103,7 @@ class DockerStream:
 
     async def write(self, data: bytes) -> None:
         """Send all bytes to stdin, waiting while the process is slow."""
-        if self._closed or self._writer.is_closing():
+        if self.is_broken:
             raise self._broken(ConnectionError("it is closed"))
         try:
             self._writer.write(data)
