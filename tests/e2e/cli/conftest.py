@@ -15,6 +15,15 @@ import pytest
 
 RUNTIMES = ("bubblewrap", "docker")
 TIMEOUT_S = 100.0
+TEST_TIMEOUT_S = 300
+"""Each command is a process that starts anew, so a test of ten of them takes its time on a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this folder more time."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
 
 
 class Cli:
