@@ -158,6 +158,7 @@ def _containers(parts: Parts, images: Images, instances: Instances, links: Links
     return Containers(
         context,
         resolve_image=resolve_image,
+        forget_image=images.forget,
         run_entrypoint=run_entrypoint,
         end_execs=execs.end_all,
         recover_execs=execs.recover,

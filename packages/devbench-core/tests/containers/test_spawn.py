@@ -15,6 +15,7 @@ from devbench_core.errors import (
     ContainerNotFound,
     EngineFailed,
     EngineUnreachable,
+    ImageNotFound,
     NotEnforced,
     Vetoed,
 )
@@ -91,6 +92,18 @@ async def test_a_spawn_that_failed_frees_its_key_and_alias_and_leaves_nothing(
     ended = await bench.containers.list(include_ended=True)
     reasons = [c.ending.reason for c in ended.containers if c.ending]
     assert reasons == [EndReason.SPAWN_FAILED]
+
+
+async def test_an_image_that_vanished_from_the_engine_is_resolved_once_more(
+    bench: devbench_core.Bench, runtime: MoodyRuntime
+):
+    await bench.containers.spawn(SpawnRequest())
+    hits = bench.images.cache.hits
+    runtime.failing["create"] = ImageNotFound("gone")
+    with pytest.raises(ImageNotFound):
+        await bench.containers.spawn(SpawnRequest())
+    assert runtime.calls.count("create") == 3
+    assert bench.images.cache.hits == hits + 1
 
 
 async def test_expired_keys_are_free_and_swept(bench: devbench_core.Bench, clock: MovableClock):

@@ -13,7 +13,7 @@ from devbench_core.containers.links import ended
 from devbench_core.containers.reconcile import Reconciler, Recover, Report
 from devbench_core.containers.repository import Repository
 from devbench_core.containers.requests import Attached, ContainerPage, Spawned, SpawnRequest
-from devbench_core.containers.spawn import FirstCommand, Progress, Resolve, Spawner
+from devbench_core.containers.spawn import FirstCommand, ForgetImage, Progress, Resolve, Spawner
 from devbench_core.containers.sweep import Forget, IsBusy, Sweeper
 from devbench_core.contracts.store import Put
 from devbench_core.errors import ValidationFailed
@@ -34,6 +34,7 @@ class Containers:
         context: Context,
         *,
         resolve_image: Resolve,
+        forget_image: ForgetImage,
         run_entrypoint: FirstCommand,
         end_execs: EndExecs,
         recover_execs: Recover,
@@ -44,7 +45,7 @@ class Containers:
         self._context = context
         self._running_execs = running_execs
         self._ender = Ender(context, end_execs)
-        self._spawner = Spawner(context, self._ender, resolve_image, run_entrypoint)
+        self._spawner = Spawner(context, self._ender, resolve_image, forget_image, run_entrypoint)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
         self._sweeper = Sweeper(context, self._ender, self._reconciler, is_busy, forget_execs)
         self._self = this_process(context.instance, serving=context.serving, now=context.clock.now())

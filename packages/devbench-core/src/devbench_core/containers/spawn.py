@@ -19,7 +19,7 @@ from devbench_core.containers.policy import enforceable
 from devbench_core.containers.repository import ALIAS_KIND, claim_alias
 from devbench_core.containers.requests import Spawned, SpawnRequest
 from devbench_core.containers.validate import spec_of
-from devbench_core.errors import Cancelled, Conflict, DevbenchError, TimedOut
+from devbench_core.errors import Cancelled, Conflict, DevbenchError, ImageNotFound, TimedOut
 from devbench_core.ids import CONTAINER, new_id
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
@@ -32,6 +32,7 @@ REPLAY_CHECK_S = 0.05
 ATTEMPTS = 3
 Progress = Callable[[PullProgress], Awaitable[None]]
 Resolve = Callable[[str, Caller, "Progress | None"], Awaitable[Image]]
+ForgetImage = Callable[[str], None]
 FirstCommand = Callable[[Container, Image], Awaitable[None]]
 
 
@@ -39,11 +40,17 @@ class Spawner:
     """Makes containers."""
 
     def __init__(
-        self, context: Context, ender: Ender, resolve: Resolve, run_entrypoint: FirstCommand
+        self,
+        context: Context,
+        ender: Ender,
+        resolve: Resolve,
+        forget_image: ForgetImage,
+        run_entrypoint: FirstCommand,
     ) -> None:
         self._context = context
         self._ender = ender
         self._resolve = resolve
+        self._forget_image = forget_image
         self._run_entrypoint = run_entrypoint
         self._under_way: dict[str, asyncio.Future[Container]] = {}
 
@@ -115,14 +122,28 @@ class Spawner:
             await context.runtime.ping()  # it was silent at start-up and may have woken since
         capabilities = context.runtime.capabilities
         policy = enforceable(spec.policy, capabilities, context.settings.policy, context.runtime.name)
-        async with bound(context.settings.containers.pull_timeout_s, "containers.pull_timeout_s", "pulling"):
-            image = await self._resolve(spec.image, caller, progress)
+        spec = attrs.evolve(spec, policy=policy)
+        image = await self._image(spec, caller, progress)
+        try:
+            return await self._accept(spec, image, caller, key)
+        except ImageNotFound:
+            self._forget_image(spec.image)  # it vanished from the engine since it was resolved
+        image = await self._image(spec, caller, progress)
+        return await self._accept(spec, image, caller, key)
+
+    async def _image(self, spec: ContainerSpec, caller: Caller, progress: Progress | None) -> Image:
+        seconds = self._context.settings.containers.pull_timeout_s
+        async with bound(seconds, "containers.pull_timeout_s", "pulling"):
+            return await self._resolve(spec.image, caller, progress)
+
+    async def _accept(self, spec: ContainerSpec, image: Image, caller: Caller, key: Key | None) -> Container:
+        context = self._context
         container = Container(
             id=new_id(CONTAINER),
             tenant=caller.tenant,
             created_by=caller.subject,
             instance=context.instance,
-            spec=attrs.evolve(spec, image=spec.image or image.name, policy=policy),
+            spec=attrs.evolve(spec, image=spec.image or image.name),
             runtime=context.runtime.name,
             image_id=image.id,
             status=Status.CREATING,
