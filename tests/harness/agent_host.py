@@ -73,7 +73,8 @@ def running_agent(folder: Path, *options: str) -> Generator[LocalAgent]:
     run.mkdir(mode=0o700)
     socket = run / "agent"
     words = [str(devbench_agent.binary()), "--workspace", str(workspace), "--socket", str(socket), *options]
-    with subprocess.Popen(words, cwd=workspace, stdin=subprocess.DEVNULL) as process:
+    env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}  # a container's, not that of the tests
+    with subprocess.Popen(words, cwd=workspace, env=env, stdin=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + START_S
             while not socket.exists():
