@@ -6,6 +6,7 @@ a machine so busy that nobody was served, and a test's own code that blocks its 
 """
 
 import asyncio
+import os
 import sys
 import threading
 import time
@@ -18,6 +19,8 @@ from types import FrameType
 
 BOUND_S = 0.25
 TICK_S = 0.02
+_TRACED = "COVERAGE_RUN" in os.environ
+_TRACING_SLOWDOWN = 4
 _RESPONSIVE_SHARE = 0.3
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -90,11 +93,16 @@ class LoopWatch:
         duration_s = time.monotonic() - now.started_s
         if duration_s < self._bound_s:
             return
-        busy = time.thread_time() - now.cpu_started_s >= self._bound_s
-        responsive = now.ticks * TICK_S >= duration_s * _RESPONSIVE_SHARE
-        if (busy or responsive) and not _excused(now.frames):
+        if self._is_stall(now, duration_s) and not _excused(now.frames):
             stack = "".join(traceback.format_list(now.frames)) or "(too short-lived to be seen)"
             self._stalls.append(Stall(duration_s=duration_s, stack=stack))
+
+    def _is_stall(self, now: _Running, duration_s: float) -> bool:
+        """Tell whether it computed for too long, or waited while the machine was otherwise responsive."""
+        cpu_s = time.thread_time() - now.cpu_started_s
+        if cpu_s >= duration_s / 2:
+            return cpu_s >= self._bound_s * (_TRACING_SLOWDOWN if _TRACED else 1)
+        return now.ticks * TICK_S >= duration_s * _RESPONSIVE_SHARE
 
     def _look(self) -> None:
         while not self._closing.wait(TICK_S):
