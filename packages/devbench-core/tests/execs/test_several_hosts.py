@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from devbench_core.contracts.store import LogEntry, Store
-from devbench_core.errors import StoreFailed
+from devbench_core.errors import Conflict, StoreFailed
 from devbench_core.execs import records
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.container import ContainerEnding, EndReason
@@ -256,3 +256,44 @@ def kill_a_host(agent: LocalAgent, file: Path, reads: int) -> tuple[str, int, in
                 exec_id, cursor, size, ended = json.loads(line)
                 seen += size
     return exec_id, cursor, seen, ended
+
+
+async def change_behind_its_back(host: Host, exec_id: str, **fields: object) -> None:
+    while True:
+        found = await host.store.get(records.KIND, exec_id)
+        assert found is not None
+        try:
+            await records.save(host.store, attrs.evolve(records.read(found), **fields))
+        except Conflict:
+            continue
+        return
+
+
+async def test_an_ending_that_somebody_else_recorded_first_holds(host: Host):
+    started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("cat",)), open_stdin=True)
+    other = ExecEnding(reason=ExecReason.LOST, message="said another host", at=started.created_at)
+    await change_behind_its_back(host, started.id, state=ExecState.ENDED, ending=other)
+    await (await host.execs.process(started.id)).close_stdin()
+    await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+    assert (await host.execs.get(started.id)).ending == other
+
+
+async def test_a_record_that_changed_meanwhile_still_gets_its_ending(host: Host):
+    started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("cat",)), open_stdin=True)
+    await change_behind_its_back(host, started.id, cwd="elsewhere")
+    await (await host.execs.process(started.id)).close_stdin()
+    ended = await host.execs.wait(started.id, wait_s=20)
+    assert ended.ending is not None
+    assert ended.ending.reason is ExecReason.EXITED
+    stored = await host.store.get(records.KIND, started.id)
+    assert stored is not None
+    assert records.read(stored) == ended
+
+
+async def test_a_command_that_another_host_adopted_is_left_to_it(host: Host):
+    started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("cat",)), open_stdin=True)
+    await change_behind_its_back(host, started.id, instance="i_other")
+    await (await host.execs.process(started.id)).close_stdin()
+    await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+    assert (await host.execs.get(started.id)).ending is None
+    assert host.told("exec.ended") == []
