@@ -20,7 +20,15 @@ SUITES = {
     "own": [
         *(
             str(HERE / f"test_{name}.py")
-            for name in ("isolation", "filter_inside", "limits", "adoption", "deletion")
+            for name in (
+                "isolation",
+                "starting",
+                "reaching",
+                "filter_inside",
+                "limits",
+                "adoption",
+                "deletion",
+            )
         ),
     ],
 }
