@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import secrets
 import tarfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -114,6 +115,11 @@ async def odd_image(docker_host: str, settings: DockerSettings, engine: Engine) 
         assert response.status == 200, await response.text()
         assert b'"error"' not in await response.read()
     yield f"{name}:latest"
+    params = {"all": "1", "filters": json.dumps({"ancestor": [name]})}
+    for each in await engine.call("GET", "containers/json", doing="list", params=params):
+        await engine.call(
+            "DELETE", f"containers/{each['Id']}?force=1&v=1", doing="clean up"
+        )  # else it keeps the image
     await engine.call("DELETE", f"images/{name}?force=1", doing="clean up")
 
 
