@@ -51,11 +51,12 @@ class AgentBuildHook(BuildHookInterface[Any]):
         """What the build needs besides this file: zig, only where no compiler can do it."""
         return [ZIG] if _wants_all() or not _native_compilers() else []
 
+    _scratch: tempfile.TemporaryDirectory[str] | None = None
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and say which machines the wheel is for."""
         root = Path(self.root)
-        folder = root / "src" / "devbench_agent" / "bin"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._folder(root, version)
         architectures = list(ZIG_TARGETS) if _wants_all() else [_native()]
         for architecture in architectures:
             _build(
@@ -64,7 +65,26 @@ class AgentBuildHook(BuildHookInterface[Any]):
         build_data["pure_python"] = False
         # With both inside, the wheel serves every host: the program runs in containers, not beside Python.
         build_data["tag"] = "py3-none-any" if len(architectures) > 1 else TAGS[architectures[0]]
-        build_data["artifacts"].append("src/devbench_agent/bin/devbench-agent-*")
+        if version != "editable":
+            names = [path.name for path in folder.iterdir()]
+            build_data["force_include"] |= {
+                str(folder / name): f"devbench_agent/bin/{name}" for name in names
+            }
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove what was compiled for this wheel only."""
+        del version, build_data, artifact_path
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def _folder(self, root: Path, version: str) -> Path:
+        """Where to compile to: beside the sources only when they are what runs."""
+        if version == "editable":
+            folder = root / "src" / "devbench_agent" / "bin"
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder
+        self._scratch = tempfile.TemporaryDirectory(prefix="devbench-agent-")
+        return Path(self._scratch.name)
 
 
 def _wants_all() -> bool:
