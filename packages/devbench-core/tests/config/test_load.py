@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -99,3 +103,17 @@ def test_toml_that_does_not_parse_names_the_place(tmp_path: Path):
 
 def test_settings_can_come_from_values_alone():
     assert from_values({"runtime": "docker"}).runtime == "docker"
+
+
+def test_a_working_directory_that_may_not_be_searched_holds_no_file(
+    tmp_path: Path, as_ordinary_user: Callable[[Sequence[str]], list[str]]
+):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    code = "from devbench_core.config.load import load_settings; print(load_settings(environ={}).path)"
+    command = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(closed)]
+    inner = (
+        as_ordinary_user([sys.executable, "-c", code]) if os.geteuid() == 0 else [sys.executable, "-c", code]
+    )
+    done = subprocess.run([*command, *inner], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr

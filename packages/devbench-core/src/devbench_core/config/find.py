@@ -17,7 +17,7 @@ def candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
     user = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
     system = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     return (
-        Path.cwd() / FILE_NAME,
+        Path(FILE_NAME),
         Path(user) / "devbench" / FILE_NAME,
         *(Path(folder) / "devbench" / FILE_NAME for folder in system.split(os.pathsep) if folder),
         Path("/etc/devbench") / FILE_NAME,
@@ -36,8 +36,17 @@ def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """
     named = path or (Path(environ[VARIABLE]) if environ.get(VARIABLE) else None)
     if named is None:
-        return next((place for place in candidates(environ) if place.is_file()), None)
+        found = next((place for place in candidates(environ) if _is_file(place)), None)
+        return found.absolute() if found else None
     if not named.is_file():
         source = "--config" if path else VARIABLE
         raise ConfigurationInvalid(f"configuration file {str(named)!r} (from {source}) does not exist")
     return named
+
+
+def _is_file(place: Path) -> bool:
+    """Tell whether a file is there that this user may reach; a folder that may not be searched has none."""
+    try:
+        return place.is_file()
+    except PermissionError:
+        return False
