@@ -48,6 +48,7 @@ NEEDS = (
     Need(probe="/usr/include/stdio.h", package="libc6-dev", why="building the agent"),
     Need(probe="clang", package="clang", why="fuzzing the agent"),
     Need(probe=_FUZZER, package="libclang-rt-dev", why="fuzzing the agent"),
+    Need(probe="openssl", package="openssl", why="certificates of the TLS tests"),
     Need(probe="setpriv", package="util-linux", why="running tests as an ordinary user"),
 )
 

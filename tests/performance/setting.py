@@ -19,6 +19,7 @@ class Setting:
         image: A small image that is there already.
         slow: Rounds of what takes a tenth of a second.
         quick: Rounds of what takes milliseconds.
+        floor: Rounds of the trivial tool call.
         burst: Commands in one burst of many callers through devbench.
         burst_raw: The same on the raw engine.
     """
@@ -28,6 +29,7 @@ class Setting:
     image: str = "devbench-test/busybox:latest"
     slow: int = 12
     quick: int = 60
+    floor: int = 200
     burst: int = 1000
     burst_raw: int = 60
 
@@ -36,7 +38,7 @@ class Setting:
         """Read where the engine is; ``short`` gives a smoke run."""
         host = os.environ.get("DEVBENCH_TEST_DOCKER_HOST") or os.environ["DOCKER_HOST"]
         if short:
-            return cls(folder=folder, docker_host=host, slow=3, quick=10, burst=100, burst_raw=20)
+            return cls(folder=folder, docker_host=host, slow=3, quick=10, floor=20, burst=100, burst_raw=20)
         return cls(folder=folder, docker_host=host)
 
     def write_config(self, name: str, *, runtime: str, host: str = "") -> Path:

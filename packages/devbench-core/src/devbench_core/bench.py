@@ -176,17 +176,16 @@ async def open(  # noqa: A001 - read as devbench_core.open
 @asynccontextmanager
 async def _served(bench: Bench) -> AsyncGenerator[None, None]:
     """Reconcile, run the lifespans for the block, and end this host's responsibility."""
-    await bench.containers.beat()
-    await bench.containers.reconcile()
-    try:
-        async with AsyncExitStack() as lifespans:
-            for lifespan in bench.composition.lifespans:
-                await lifespans.enter_async_context(lifespan(bench))
-            yield
-    finally:
-        await bench.containers.leave()
-        await bench.execs.aclose()
-        await bench.containers.close()
+    async with AsyncExitStack() as stack:
+        # each of these runs whatever the others raise: an open link would keep its tasks, and us, alive for ever
+        stack.push_async_callback(bench.containers.close)
+        stack.push_async_callback(bench.execs.aclose)
+        stack.push_async_callback(bench.containers.leave)
+        await bench.containers.beat()
+        await bench.containers.reconcile()
+        for lifespan in bench.composition.lifespans:
+            await stack.enter_async_context(lifespan(bench))
+        yield
 
 
 def _composed(

@@ -89,8 +89,11 @@ def wire(parts: Parts) -> Services:
     async def look(container_id: str) -> None:
         """See whether a container still runs whose channel was cut."""
         found = await later.containers.repository.by_id(container_id)
-        if found is not None:
-            await later.containers.inspect(found.id, caller=Caller(tenant=found.tenant))
+        if found is None:
+            return
+        found = await later.containers.inspect(found.id, caller=Caller(tenant=found.tenant))
+        if found.ending is not None:  # another host may have ended it: those who wait here must hear of it
+            await execs.end_all(found, found.ending)
 
     links = Links(
         runtime=parts.runtime,
@@ -163,6 +166,5 @@ def _containers(parts: Parts, images: Images, instances: Instances, links: Links
         end_execs=execs.end_all,
         recover_execs=execs.recover,
         running_execs=execs.running,
-        is_busy=execs.is_busy,
         forget_execs=execs.forget,
     )

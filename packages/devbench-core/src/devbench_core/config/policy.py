@@ -32,7 +32,7 @@ class PolicySettings(BaseModel):
     )
     user: str = Field(
         default="",
-        pattern=r"^$|^[0-9]{1,10}(:[0-9]{1,10})?$",
+        pattern=r"^$|^(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?$",
         description="`uid` or `uid:gid`; empty for the runtime's.",
     )
     tmpfs_bytes: int = Field(default=64 * MEBIBYTE, ge=MEBIBYTE, description="Size of /tmp.")

@@ -13,7 +13,7 @@ from devbench_core.errors import NotEnforced, ValidationFailed
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.policy import MEBIBYTE, Clause, Network, Policy
 
-USER = re.compile(r"[0-9]{1,10}(:[0-9]{1,10})?")
+USER = re.compile(r"(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?")
 CAPABILITY = re.compile(r"[A-Z_]{3,40}")
 LEAST = {"memory_bytes": 16 * MEBIBYTE, "cpus": 0.01, "pids": 8, "tmpfs_bytes": MEBIBYTE}
 

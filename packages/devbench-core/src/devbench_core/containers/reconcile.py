@@ -9,7 +9,7 @@ import attrs
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import BY_ENGINE, Ender
 from devbench_core.containers.repository import LEFTOVER, LIVING
-from devbench_core.errors import DevbenchError, EngineUnreachable
+from devbench_core.errors import ContainerNotFound, DevbenchError, EngineUnreachable
 from devbench_core.logs import get_logger
 from devbench_core.model.container import Container, ContainerEnding, EndReason, Observed, Status
 
@@ -65,13 +65,7 @@ class Reconciler:
 
     async def examine(self, container: Container) -> Container:
         """Compare one container with the engine now, and give it its ending when it has one."""
-        try:
-            observed = await self._context.runtime.inspect(container.ref)
-        except EngineUnreachable:
-            return await self._context.repository.change(container.id, status=Status.UNKNOWN)
-        except DevbenchError:
-            observed = None
-        await self._one(container, observed, Report())
+        await self._look_again(container.id, Report())
         return await self._context.repository.by_id(container.id) or container
 
     async def _guarded(self, step: Awaitable[None], container_id: str, report: Report) -> None:
@@ -102,9 +96,28 @@ class Reconciler:
         if container.status is Status.CREATING:
             await self._half_made(container, report)
         elif observed is None or observed.status is not Status.RUNNING:
-            await self._ender.end(container, ending_of(observed, self._context), None)
-            report.ended.append(container.id)
+            await self._look_again(container.id, report)  # it may be younger than the list
         else:
+            await self._adopt(container, report)
+
+    async def _look_again(self, container_id: str, report: Report) -> None:
+        """Ask the engine about this one container now; only a clear answer ends it."""
+        container = await self._context.repository.by_id(container_id)
+        if container is None or container.ending is not None or container.status is Status.CREATING:
+            return
+        try:
+            observed = await self._context.runtime.inspect(container.ref)
+        except ContainerNotFound:
+            observed = None
+        except DevbenchError as error:
+            log.warning("reconcile.unknown", container=container_id, error=str(error))
+            await self._context.repository.change(container_id, status=Status.UNKNOWN)
+            report.unknown.append(container_id)
+            return
+        if observed is None or observed.status is Status.EXITED:
+            await self._ender.end(container, ending_of(observed, self._context), None)
+            report.ended.append(container_id)
+        elif observed.status is Status.RUNNING:
             await self._adopt(container, report)
 
     async def _half_made(self, container: Container, report: Report) -> None:

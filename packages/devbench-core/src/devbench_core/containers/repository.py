@@ -16,6 +16,8 @@ from devbench_core.records import from_json, to_json
 
 KIND = "container"
 ALIAS_KIND = "alias"
+ATTACHMENT_KIND = "attachment"
+ATTACHMENTS_MAX = 256  # remembered for each container
 LIVING = "living"
 ENDED = "ended"
 LEFTOVER = "leftover"  # ended, but its removal from the engine is not confirmed

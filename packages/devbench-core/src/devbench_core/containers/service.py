@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
 
 from devbench_core.channel.link import AgentLink
 from devbench_core.containers.context import Context
-from devbench_core.containers.ending import Ender, EndExecs
+from devbench_core.containers.ending import BY_DEVBENCH, Ender, EndExecs
 from devbench_core.containers.instances import this_process
 from devbench_core.containers.links import ended
 from devbench_core.containers.reconcile import Reconciler, Recover, Report
-from devbench_core.containers.repository import Repository
+from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX, LIVING, Repository
 from devbench_core.containers.requests import Attached, ContainerPage, Spawned, SpawnRequest
 from devbench_core.containers.spawn import FirstCommand, ForgetImage, Progress, Resolve, Spawner
-from devbench_core.containers.sweep import Forget, IsBusy, Sweeper
+from devbench_core.containers.sweep import Forget, Sweeper
 from devbench_core.contracts.store import Put
-from devbench_core.errors import ValidationFailed
+from devbench_core.errors import DevbenchError, ValidationFailed
+from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import WORKSPACE, Container, ContainerEnding, EndReason, Status
 from devbench_core.model.execution import Exec
 
-ATTACHMENT_KIND = "attachment"
+log = get_logger(__name__)
 CLIENT_MAX = 100
+KILLS_AT_ONCE = 8
 ListExecs = Callable[[Container], Awaitable[tuple[Exec, ...]]]
 
 
@@ -39,7 +42,6 @@ class Containers:
         end_execs: EndExecs,
         recover_execs: Recover,
         running_execs: ListExecs,
-        is_busy: IsBusy,
         forget_execs: Forget,
     ) -> None:
         self._context = context
@@ -47,7 +49,7 @@ class Containers:
         self._ender = Ender(context, end_execs)
         self._spawner = Spawner(context, self._ender, resolve_image, forget_image, run_entrypoint)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
-        self._sweeper = Sweeper(context, self._ender, self._reconciler, is_busy, forget_execs)
+        self._sweeper = Sweeper(context, self._ender, self._reconciler, running_execs, forget_execs)
         self._self = this_process(context.instance, serving=context.serving, now=context.clock.now())
 
     @property
@@ -130,10 +132,12 @@ class Containers:
         found = await self.living(container, caller=caller)
         self._context.review("container.attach", caller, container_id=found.id)
         at = self._context.clock.now().isoformat()
+        key = f"{found.id}/{client}/{session}"[:200]
+        await self._room_for(found.id, key)
         await self._context.repository.store.apply(
             Put(
                 kind=ATTACHMENT_KIND,
-                key=f"{found.id}/{client}/{session}"[:200],
+                key=key,
                 data={"client": client, "session": session, "subject": caller.subject, "at": at},
                 terms=frozenset({f"container={found.id}"}),
             )
@@ -142,6 +146,18 @@ class Containers:
         return Attached(
             container=found, execs=await self._running_execs(found), workspace=PurePosixPath(WORKSPACE)
         )
+
+    async def _room_for(self, container_id: str, key: str) -> None:
+        """Refuse one more interest than is remembered; renewing one is always possible."""
+        terms = frozenset({f"container={container_id}"})
+        page = await self._context.repository.store.list(ATTACHMENT_KIND, terms=terms, limit=ATTACHMENTS_MAX)
+        if len(page.records) >= ATTACHMENTS_MAX and key not in {record.key for record in page.records}:
+            raise ValidationFailed(
+                "session",
+                f"{ATTACHMENTS_MAX} are attached already",
+                hint="use a session again",
+                limit=ATTACHMENTS_MAX,
+            )
 
     async def kill(self, container: str, *, caller: Caller = LOCAL) -> Container:
         """End a container with everything in it, and remove it. A repeat returns the first ending.
@@ -197,18 +213,29 @@ class Containers:
         await self._context.instances.beat(self._self)
 
     async def leave(self) -> None:
-        """End this host's responsibility: kill its containers that are not persistent, then sign off."""
+        """End this host's responsibility: kill its containers that are not persistent, then sign off.
+
+        What the engine does not answer for is recorded as ended, and removed by the next host's first sweep.
+        """
         if self._context.serving:
-            async for container in self._context.repository.all("living"):
-                if container.instance == self._context.instance and not container.spec.persistent:
-                    ending = ContainerEnding(
-                        reason=EndReason.KILLED,
-                        at=self._context.clock.now(),
-                        by="devbench",
-                        message="its host shut down and it is not persistent",
-                    )
-                    await self._ender.end(container, ending, None)
+            living = [
+                container
+                async for container in self._context.repository.all(LIVING)
+                if container.instance == self._context.instance and not container.spec.persistent
+            ]
+            at_once = asyncio.Semaphore(KILLS_AT_ONCE)
+            await asyncio.gather(*(self._leave_one(container, at_once) for container in living))
         await self._context.instances.leave(self._context.instance)
+
+    async def _leave_one(self, container: Container, at_once: asyncio.Semaphore) -> None:
+        now = self._context.clock.now()
+        message = "its host shut down and it is not persistent"
+        ending = ContainerEnding(reason=EndReason.KILLED, at=now, by=BY_DEVBENCH, message=message)
+        async with at_once:
+            try:
+                await self._ender.end(container, ending, None)
+            except DevbenchError as error:
+                log.warning("container.end_postponed", container=container.id, error=str(error))
 
     async def close(self) -> None:
         """Close the channels to all agents."""

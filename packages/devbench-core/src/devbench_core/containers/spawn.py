@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
@@ -150,8 +150,24 @@ class Spawner:
             created_at=context.clock.now(),
         )
         token = new_token()
-        container = await self._claim(container, token, key)
+        container = await self._claim_whole(container, token, key)
         return await self._finish(container, image, token, caller, key)
+
+    async def _claim_whole(self, container: Container, token: bytes, key: Key | None) -> Container:
+        """Claim; when the caller goes away meanwhile, undo what the store may have written all the same."""
+        claim = asyncio.ensure_future(self._claim(container, token, key))
+        try:
+            return await asyncio.shield(claim)
+        except asyncio.CancelledError:
+            self._context.tasks.create_task(self._undo(claim), name=f"undo {container.id}")
+            raise
+
+    async def _undo(self, claim: asyncio.Future[Container]) -> None:
+        try:
+            claimed = await claim
+        except DevbenchError:
+            return  # nothing was claimed
+        await self._ender.discard(claimed, "its caller went away")
 
     async def _claim(self, container: Container, token: bytes, key: Key | None) -> Container:
         """Record the intent with all its claims, before anything is made."""
@@ -173,14 +189,15 @@ class Spawner:
     ) -> Container:
         """Make what was claimed; on any failure leave nothing but the ending."""
         future: asyncio.Future[Container] = asyncio.get_running_loop().create_future()
+        made: list[str] = []
         if key is not None:
             self._under_way[key.record_key] = future
         try:
             seconds = self._context.settings.containers.spawn_timeout_s
             async with bound(seconds, "containers.spawn_timeout_s", f"container {container.id!r}"):
-                container = await self._build(container, image, token)
+                container = await self._build(container, image, token, made)
         except BaseException as error:
-            await self._give_up(container, error)
+            await self._give_up(container, error, made)
             if key is not None:
                 future.set_exception(error if isinstance(error, DevbenchError) else _interrupted(container))
                 future.exception()  # nobody may be waiting
@@ -194,9 +211,10 @@ class Spawner:
         self._context.emit("container.spawned", caller, container.id, fields)
         return container
 
-    async def _build(self, container: Container, image: Image, token: bytes) -> Container:
+    async def _build(self, container: Container, image: Image, token: bytes, made: list[str]) -> Container:
         context = self._context
         ref = await context.runtime.create(create_request(container, image, context.installation))
+        made.append(ref)
         await context.runtime.start(ref)
         link = context.links.create(container.id, ref, token, claim=True)
         await link.channel()
@@ -208,13 +226,22 @@ class Spawner:
             await self._run_entrypoint(container, image)
         return container
 
-    async def _give_up(self, container: Container, error: BaseException) -> None:
+    async def _give_up(self, container: Container, error: BaseException, made: Sequence[str]) -> None:
         """Undo, also when the caller went away: then in a task of the host's own."""
-        undo = self._ender.discard(container, f"{type(error).__name__}: {error}"[:500])
+        undo = self._unmake(container, f"{type(error).__name__}: {error}"[:500], made)
         if isinstance(error, Exception):
             await undo
         else:
             self._context.tasks.create_task(undo, name=f"undo {container.id}")
+
+    async def _unmake(self, container: Container, message: str, made: Sequence[str]) -> None:
+        """Record the ending and remove what was made, also when somebody killed it before it was all there."""
+        await self._ender.discard(container, message)
+        for ref in made:
+            try:
+                await self._context.runtime.remove(ref)
+            except DevbenchError as error:
+                log.warning("container.removal_postponed", container=container.id, error=str(error))
 
 
 def _interrupted(container: Container) -> Cancelled:

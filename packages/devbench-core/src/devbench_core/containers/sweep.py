@@ -8,25 +8,29 @@ from datetime import datetime, timedelta
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import BY_DEVBENCH, Ender
 from devbench_core.containers.reconcile import Reconciler
-from devbench_core.containers.repository import ENDED, KIND, LIVING
+from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX, ENDED, KIND, LIVING
 from devbench_core.contracts.store import Remove
-from devbench_core.errors import Conflict
+from devbench_core.errors import Conflict, ContainerNotFound, DevbenchError
+from devbench_core.logs import get_logger
 from devbench_core.model.container import Container, ContainerEnding, EndReason, Status
+from devbench_core.model.execution import Exec
 
-IsBusy = Callable[[str], bool]
+Running = Callable[[Container], Awaitable[tuple[Exec, ...]]]
 Forget = Callable[[str], Awaitable[None]]
+
+log = get_logger(__name__)
 
 
 class Sweeper:
     """Finds what is due."""
 
     def __init__(
-        self, context: Context, ender: Ender, reconciler: Reconciler, is_busy: IsBusy, forget: Forget
+        self, context: Context, ender: Ender, reconciler: Reconciler, running: Running, forget: Forget
     ) -> None:
         self._context = context
         self._ender = ender
         self._reconciler = reconciler
-        self._is_busy = is_busy
+        self._running = running
         self._forget_execs = forget
         self._used: dict[str, datetime] = {}
 
@@ -39,18 +43,36 @@ class Sweeper:
         await self._flush()
         await self._reconciler.run()
         async for container in self._context.repository.all(LIVING):
-            ending = self._due(container)
-            if ending is not None and container.runtime == self._context.runtime.name:
-                await self._ender.end(container, ending, None)
+            if container.runtime == self._context.runtime.name:
+                await self._end_if_due(container)
         await self._forget_old()
         batch = self._context.settings.lifetimes.sweep_batch
         await self._context.keys.sweep(batch)
         await self._context.instances.sweep(batch)
 
     async def _flush(self) -> None:
-        used, self._used = self._used, {}
-        for container_id, at in used.items():
-            await self._context.repository.change(container_id, last_used_at=at)
+        for container_id, at in list(self._used.items()):
+            try:
+                await self._context.repository.change(container_id, last_used_at=at)
+            except ContainerNotFound:
+                pass  # its record was forgotten meanwhile
+            except DevbenchError as error:
+                log.warning("sweep.use_not_recorded", container=container_id, error=str(error))
+                continue
+            if self._used.get(container_id) == at:
+                del self._used[container_id]
+
+    async def _end_if_due(self, container: Container) -> None:
+        """End one container when its time has come; its trouble must not keep the others from being looked at."""
+        ending = self._due(container)
+        if ending is None:
+            return
+        try:
+            if ending.reason is EndReason.IDLE and await self._running(container):
+                return  # a command runs in it, on whichever host
+            await self._ender.end(container, ending, None)
+        except DevbenchError as error:
+            log.warning("sweep.end_postponed", container=container.id, error=str(error))
 
     def _due(self, container: Container) -> ContainerEnding | None:
         """Say why a container must end now, None when it may stay."""
@@ -67,7 +89,7 @@ class Sweeper:
         used = max(
             self._used.get(container.id, container.created_at), container.last_used_at or container.created_at
         )
-        if spec.idle_timeout_s is None or self._is_busy(container.id):
+        if spec.idle_timeout_s is None:
             return None
         if now < used + timedelta(seconds=spec.idle_timeout_s):
             return None
@@ -87,8 +109,15 @@ class Sweeper:
             if container.status is not Status.GONE or container.ending is None or container.ending.at > limit:
                 continue
             await self._forget_execs(container.id)
+            await self._forget_attachments(container.id)
             try:
                 remove = Remove(kind=KIND, key=container.id, expect=container.revision)
                 await self._context.repository.store.apply(remove)
             except Conflict:
                 continue  # changed meanwhile: the next round sees it again
+
+    async def _forget_attachments(self, container_id: str) -> None:
+        terms = frozenset({f"container={container_id}"})
+        page = await self._context.repository.store.list(ATTACHMENT_KIND, terms=terms, limit=ATTACHMENTS_MAX)
+        for record in page.records:
+            await self._context.repository.store.apply(Remove(kind=record.kind, key=record.key))

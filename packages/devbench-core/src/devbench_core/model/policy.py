@@ -80,4 +80,5 @@ class Policy:
     @property
     def runs_as_root(self) -> bool:
         """Whether commands run as user 0 of the container."""
-        return self.user.split(":")[0] in {"0", "root"}
+        uid = self.user.split(":")[0]
+        return uid == "root" or (uid.isdecimal() and int(uid) == 0)
