@@ -1,0 +1,124 @@
+"""Spawns, kills, looks and shutdowns that meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+import devbench_core
+from devbench_core.config.load import from_values
+from devbench_core.containers import PolicyRequest, SpawnRequest
+from devbench_core.containers.validate import spec_of
+from devbench_core.contracts.runtime import CreateRequest
+from devbench_core.errors import DevbenchError, EngineFailed, EngineUnreachable, ValidationFailed
+from devbench_core.model.container import Observed, Status
+from devbench_core.model.execution import ExecRequest
+from devbench_core.model.policy import Clause, Policy
+from devbench_core.testing.moody import MoodyRuntime, MovableClock, Opener
+
+
+async def test_a_container_spawned_while_the_engine_is_listed_lives(
+    bench: devbench_core.Bench, runtime: MoodyRuntime, monkeypatch: pytest.MonkeyPatch
+):
+    spawned: list[str] = []
+    listing = runtime.list
+
+    async def slow(installation: str) -> AsyncIterator[Observed]:
+        found = [observed async for observed in listing(installation)]
+        if not spawned:
+            spawned.append((await bench.containers.spawn(SpawnRequest())).container.id)
+        for observed in found:
+            yield observed
+
+    monkeypatch.setattr(runtime, "list", slow)
+    await bench.containers.sweep()
+    assert (await bench.containers.get(spawned[0])).status is Status.RUNNING
+
+
+async def test_an_engines_own_error_ends_no_container(bench: devbench_core.Bench, runtime: MoodyRuntime):
+    spawned = await bench.containers.spawn(SpawnRequest())
+    runtime.failing["inspect"] = EngineFailed("500")
+    found = await bench.containers.inspect(spawned.container.id)
+    assert (found.status, found.ending) == (Status.UNKNOWN, None)
+    runtime.answer_again()
+    assert (await bench.containers.inspect(spawned.container.id)).status is Status.RUNNING
+
+
+@pytest.mark.parametrize("user", ["00", "000:1", "01"])
+def test_a_user_written_with_leading_zeros_is_refused(user: str):
+    with pytest.raises(ValidationFailed):
+        spec_of(SpawnRequest(policy=PolicyRequest(user=user)), from_values({}))
+    assert Policy(user="00").runs_as_root
+    assert Clause.NON_ROOT not in Policy(user="00").clauses()
+
+
+async def test_a_shutdown_ends_although_the_engine_is_silent(opener: Opener, runtime: MoodyRuntime):
+    async with asyncio.timeout(20):
+        async with opener() as bench:
+            first = (await bench.containers.spawn(SpawnRequest())).container
+            await bench.containers.spawn(SpawnRequest())
+            runtime.fall_silent()
+        runtime.answer_again()
+        async with opener() as bench:
+            assert (await bench.containers.get(first.id)).status is Status.GONE
+            assert [o async for o in runtime.list(bench.installation)] == []
+
+
+async def test_a_kill_during_the_creation_leaves_nothing_running(
+    bench: devbench_core.Bench, runtime: MoodyRuntime, monkeypatch: pytest.MonkeyPatch
+):
+    create = runtime.create
+
+    async def killed_meanwhile(request: CreateRequest) -> str:
+        await bench.containers.kill("lab")
+        return await create(request)
+
+    monkeypatch.setattr(runtime, "create", killed_meanwhile)
+    with pytest.raises(DevbenchError):
+        await bench.containers.spawn(SpawnRequest(alias="lab"))
+    assert [o async for o in runtime.list(bench.installation)] == []
+
+
+async def test_a_container_in_which_another_hosts_command_runs_is_not_idle(
+    opener: Opener, clock: MovableClock
+):
+    async with opener() as one, opener() as two:
+        container = (await one.containers.spawn(SpawnRequest(idle_timeout_s=60.0))).container.id
+        run = await one.execs.start(container, ExecRequest(argv=("sleep", "600")))
+        clock.pass_s(120)
+        await two.containers.sweep()
+        assert (await two.containers.get(container)).ending is None
+        await one.execs.cancel(run.id)
+
+
+async def test_one_container_that_cannot_be_ended_does_not_keep_the_others_alive(
+    bench: devbench_core.Bench, runtime: MoodyRuntime, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+):
+    stuck, other = [(await bench.containers.spawn(SpawnRequest(ttl_s=60.0))).container for _ in range(2)]
+    remove = runtime.remove
+
+    async def fails_for_one(ref: str) -> None:
+        if ref == stuck.ref:
+            raise EngineUnreachable("not this one")
+        await remove(ref)
+
+    monkeypatch.setattr(runtime, "remove", fails_for_one)
+    clock.pass_s(61)
+    await bench.containers.sweep()
+    assert (await bench.containers.get(other.id)).status is Status.GONE
+    monkeypatch.undo()
+    await bench.containers.sweep()
+    assert (await bench.containers.get(stuck.id)).status is Status.GONE
+
+
+async def test_interest_in_a_container_is_bounded_and_renewable(
+    bench: devbench_core.Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("devbench_core.containers.service.ATTACHMENTS_MAX", 3)
+    container = (await bench.containers.spawn(SpawnRequest())).container.id
+    for number in (0, 1, 2, 1):
+        await bench.containers.attach(container, client="c", session=str(number))
+    with pytest.raises(ValidationFailed, match="session"):
+        await bench.containers.attach(container, client="c", session="3")
