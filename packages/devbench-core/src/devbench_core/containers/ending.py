@@ -21,6 +21,7 @@ from devbench_core.model.container import Container, ContainerEnding, EndReason,
 log = get_logger(__name__)
 BY_DEVBENCH = "devbench"
 BY_ENGINE = "engine"
+ATTEMPTS = 10
 EndExecs = Callable[[Container, ContainerEnding], Awaitable[None]]
 
 
@@ -51,12 +52,12 @@ class Ender:
     async def _end_locked(
         self, container: Container, ending: ContainerEnding, caller: Caller | None
     ) -> Container:
-        current = await self._record_ending(container.id, ending)
+        current = await self._record_ending(container, ending)
         if current.status is Status.GONE:
             return current
         seconds = self._context.settings.containers.kill_timeout_s
         async with bound(seconds, "containers.kill_timeout_s", f"the removal of container {container.id!r}"):
-            await self._remove(current)
+            await asyncio.gather(self._remove(current), self._end_execs_of(current))
         return await self._record_gone(current, caller)
 
     async def discard(self, container: Container, message: str) -> Container:
@@ -70,13 +71,16 @@ class Ender:
             log.warning("container.discard_postponed", container=container.id, error=str(error))
             return container
 
-    async def _record_ending(self, container_id: str, ending: ContainerEnding) -> Container:
+    async def _record_ending(self, container: Container, ending: ContainerEnding) -> Container:
         """Write the ending and free alias and token in one step, unless there is an ending already."""
         repository = self._context.repository
-        for _ in range(10):
-            current = await repository.by_id(container_id)
-            if current is None:
-                raise Conflict(f"the record of container {container_id!r} vanished")
+        container_id, current = container.id, container
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                found = await repository.by_id(container_id)
+                if found is None:
+                    raise Conflict(f"the record of container {container_id!r} vanished")
+                current = found
             if current.ending is not None:
                 return current
             wanted = attrs.evolve(current, ending=ending, status=Status.EXITED)
@@ -99,10 +103,13 @@ class Ender:
                 if observed.container_id == container.id:
                     await self._context.runtime.remove(observed.ref)
 
+    async def _end_execs_of(self, container: Container) -> None:
+        """Give its commands their ending; beside the removal, which takes longer."""
+        if container.ending is not None:
+            await self._end_execs(container, container.ending)
+
     async def _record_gone(self, container: Container, caller: Caller | None) -> Container:
         ending = container.ending
-        if ending is not None:
-            await self._end_execs(container, ending)
         try:
             gone = await self._context.repository.save(attrs.evolve(container, status=Status.GONE))
         except Conflict:
