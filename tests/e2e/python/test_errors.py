@@ -87,8 +87,11 @@ async def stale_after_write(world: World) -> None:
 async def token_gone(world: World) -> None:
     other = (await world.bench.containers.spawn(SpawnRequest(persistent=True))).container
     await world.bench.store.apply(Remove(kind=TOKEN_KIND, key=other.id))
-    async with devbench_core.open(world.config, serving=False) as second:
-        await second.files.stat(other.id, ".")
+    try:
+        async with devbench_core.open(world.config, serving=False) as second:
+            await second.files.stat(other.id, ".")
+    finally:
+        await world.bench.containers.kill(other.id)  # it is persistent: nothing else would end it
 
 
 async def damaged(world: World) -> None:
