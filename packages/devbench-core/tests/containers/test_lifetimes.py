@@ -12,10 +12,12 @@ import pytest
 import devbench_core
 from devbench_core.containers import SpawnRequest
 from devbench_core.errors import ContainerNotFound, ValidationFailed
+from devbench_core.metrics import REGISTRY
 from devbench_core.model.container import Container, EndReason, Status
 from devbench_core.model.execution import ExecRequest
 from devbench_core.testing.local import _pid  # pyright: ignore[reportPrivateUsage]
 from devbench_core.testing.moody import MoodyRuntime, MovableClock, Opener
+from devbench_core.tools.call import call_tool
 
 
 async def spawn(bench: devbench_core.Bench, **wishes: object) -> Container:
@@ -140,3 +142,17 @@ async def test_a_short_command_leaves_all_containers_alone(opener: Opener):
         async with opener(serving=False) as visitor:
             assert (await visitor.containers.get(container.id)).status is Status.RUNNING
         assert (await host.containers.inspect(container.id)).ending is None
+
+
+async def test_the_status_and_the_metrics_count_running_and_ended_commands(bench: devbench_core.Bench):
+    def ended() -> float:
+        return REGISTRY.get_sample_value("devbench_execs_ended_total", {"reason": "cancelled"}) or 0
+
+    before = ended()
+    container = await spawn(bench)
+    run = await bench.execs.start(container.id, ExecRequest(argv=("sleep", "600")))
+    status = await call_tool(bench, "status", {})
+    assert status.structured["counts"] == {"containers": 1, "execs_running": 1}
+    await bench.execs.cancel(run.id)
+    assert bench.execs.running_here == 0
+    assert ended() == before + 1

@@ -43,12 +43,6 @@ class ContainerLimits(BaseModel):
     )
     pull_timeout_s: float = Field(default=1800.0, gt=0, description="How long a pull may take.")
     kill_timeout_s: float = Field(default=30.0, gt=0, le=600, description="How long a kill may take.")
-    stop_grace_s: float = Field(
-        default=2.0,
-        ge=0,
-        le=600,
-        description="From TERM to KILL when a container is stopped by a clean shutdown.",
-    )
     idempotency_ttl_s: float = Field(
         default=86400.0, gt=0, description="How long an idempotency key of a spawn is remembered."
     )

@@ -57,7 +57,10 @@ class Ender:
             return current
         seconds = self._context.settings.containers.kill_timeout_s
         async with bound(seconds, "containers.kill_timeout_s", f"the removal of container {container.id!r}"):
-            await asyncio.gather(self._remove(current), self._end_execs_of(current))
+            both = (self._remove(current), self._end_execs_of(current))
+            for failure in await asyncio.gather(*both, return_exceptions=True):
+                if failure is not None:  # neither is left running alone when the other fails
+                    raise failure
         return await self._record_gone(current, caller)
 
     async def discard(self, container: Container, message: str) -> Container:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
+from devbench_core import metrics
 from devbench_core.channel.exec_messages import Ended, Failed
 from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
@@ -206,7 +207,9 @@ class Run:
         self._close_timer()
         self._over(self)
         final = self.record.ending
-        self._tell("exec.ended", {"reason": str(final.reason) if final else ""})
+        reason = str(final.reason) if final else ""
+        metrics.EXECS_ENDED.labels(reason=reason).inc()
+        self._tell("exec.ended", {"reason": reason})
 
     async def _save(self, wanted: Exec) -> None:
         try:

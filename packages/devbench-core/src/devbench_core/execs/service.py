@@ -216,6 +216,11 @@ class Execs:
         """Tell whether this host follows a command in a container."""
         return self._slots.taken(container_id) > 0
 
+    @property
+    def running_here(self) -> int:
+        """How many commands this host follows now."""
+        return self._slots.total()
+
     async def recover(self, container: Container) -> None:
         """Adopt a container's commands that nobody follows, and give those their ending that are gone.
 

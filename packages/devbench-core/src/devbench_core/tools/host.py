@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pydantic import Field
 
 from devbench_core.errors import DevbenchError
-from devbench_core.metrics import REGISTRY
 from devbench_core.model.policy import Clause
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import BASE64_MAX_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S, Input
@@ -152,7 +151,7 @@ async def status(context: ToolContext, given: StatusInput) -> StatusOutput:
         ],
         tools=sorted(bench.tools),
         scopes=sorted(context.caller.scopes),
-        counts=CountsView(containers=len(living.containers), execs_running=_execs_running()),
+        counts=CountsView(containers=len(living.containers), execs_running=context.bench.execs.running_here),
     )
 
 
@@ -202,10 +201,6 @@ def _limits(context: ToolContext) -> LimitsView:
         write_max_bytes=settings.files.write_max_bytes,
         max_ttl_s=settings.lifetimes.max_ttl_s,
     )
-
-
-def _execs_running() -> int:
-    return int(REGISTRY.get_sample_value("devbench_execs_running") or 0)
 
 
 def _version(distribution: str) -> str:
