@@ -11,6 +11,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -249,13 +250,25 @@ class Channel:
         self.features: list[str] = []
         self.highest = self.running = self.ended = self.pid = 0
         self._last_request = 0
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
 
     # -- bytes --
 
-    def send_raw(self, data: bytes) -> None:
+    def send_raw(self, data: bytes, within_s: float = DEADLINE_S) -> None:
+        """Send all of it, and read on meanwhile: the agent reads nothing while it cannot write."""
         view = memoryview(data)
+        until = time.monotonic() + within_s
         while view:
-            view = view[os.write(self.writer, view) :]
+            with suppress(BlockingIOError):
+                view = view[os.write(self.writer, view) :]
+                continue
+            left = max(until - time.monotonic(), 0)
+            readable, writable, _ = select.select([self.reader], [self.writer], [], left)
+            if not readable and not writable:
+                raise TimeoutError("the agent took nothing in time")
+            if readable and not self._fill():
+                raise BrokenPipeError("the agent closed the channel")
 
     def send(self, kind: int, ident: int = 0, payload: bytes = b"") -> None:
         self.send_raw(frame(kind, ident, payload))
@@ -283,13 +296,19 @@ class Channel:
             ready = select.select([self.reader], [], [], max(left, 0))[0]
             if not ready:
                 raise TimeoutError("the agent said nothing in time")
-            try:
-                data = os.read(self.reader, 1 << 18)
-            except ConnectionResetError:
-                data = b""
-            if not data:
+            if not self._fill():
                 raise Closed(None)
-            self.buffer += data
+
+    def _fill(self) -> bool:
+        """Take what is there into the buffer; false at the stream's end."""
+        try:
+            data = os.read(self.reader, 1 << 18)
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
+        self.buffer += data
+        return bool(data)
 
     def close(self) -> None:
         os.close(self.reader)
