@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 import devbench_agent
 from devbench_agent import program
+
+PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 
 
 def test_the_native_program_is_there_and_runs():
@@ -51,6 +54,20 @@ def test_the_kernels_names_of_architectures_are_understood():
     assert set(devbench_agent.available()) <= set(devbench_agent.ARCHITECTURES)
 
 
-def test_the_program_needs_no_library():
-    assert b"ld-linux" not in devbench_agent.binary().read_bytes()
-    assert b"ld-musl" not in devbench_agent.binary().read_bytes()
+def program_headers(elf: bytes) -> list[int]:
+    """The types of the segments of a 64-bit little-endian ELF file."""
+    assert elf[:6] == b"\x7fELF\x02\x01"
+    (at,) = struct.unpack_from("<Q", elf, 0x20)
+    size, count = struct.unpack_from("<HH", elf, 0x36)
+    return [struct.unpack_from("<I", elf, at + i * size)[0] for i in range(count)]
+
+
+def test_the_program_needs_no_loader_and_no_library():
+    segments = program_headers(devbench_agent.binary().read_bytes())
+    assert PT_LOAD in segments
+    assert PT_INTERP not in segments
+    assert PT_DYNAMIC not in segments
+
+
+def test_a_program_that_needs_a_library_would_be_seen():
+    assert PT_INTERP in program_headers(Path("/bin/sh").resolve().read_bytes())
