@@ -33,6 +33,7 @@ from devbench_core.channel.stdin import StdinBuffer
 
 SIGNAL_MAX = 64
 EXIT_CODE_MAX = 255
+DISCARD_WINDOW_BYTES = 256 * 1024  # how far an unwanted command may run ahead while it is being ended
 
 
 class Phase(Enum):
@@ -134,6 +135,7 @@ class ExecStream:
         self._stdin = stdin
         self._limit = 0
         self._acked = offset
+        self._said = offset
         self._port: Port | None = None
         self._cancel_ms: int | None = None
         self._recorded = False
@@ -141,7 +143,7 @@ class ExecStream:
     def begin(self, port: Port, handle: int) -> None:
         """Send START."""
         self.handle, self._port, self.phase = handle, port, Phase.STARTING
-        self._limit = self._window
+        self._limit, self._said = self._window, 0
         flags = self.start.flags | (StartFlag.STDIN if self._stdin is not None else 0)
         port.post(evolve(self.start, id=handle, flags=flags, window=self._limit))
         if self._stdin is not None:
@@ -151,7 +153,7 @@ class ExecStream:
     def resume(self, port: Port, handle: int) -> None:
         """Send RESUME: go on on this channel without losing or repeating a byte."""
         self.handle, self._port, self.phase = handle, port, Phase.RESUMING
-        self._limit = max(self._acked + self._window, self.next_offset)
+        self._limit, self._said = max(self._acked + self._window, self.next_offset), self._acked
         port.post(Resume(id=handle, offset=self.next_offset, limit=self._limit))
 
     @classmethod
@@ -167,6 +169,19 @@ class ExecStream:
         stream._recorded = True
         return stream
 
+    @classmethod
+    def unwanted(cls, key: str, offset: int) -> ExecStream:
+        """Return the stream of a command that nobody was promised: once resumed, it is ended.
+
+        Args:
+            key: The command's.
+            offset: The end of its output so far.
+        """
+        start = Start(key=key, flags=0, argv=(b"?",))
+        stream = cls(start, _Silent(), window_bytes=DISCARD_WINDOW_BYTES, offset=offset)
+        stream.discard()
+        return stream
+
     def unplug(self) -> None:
         """Forget the channel: it is gone."""
         self._port = None
@@ -176,10 +191,8 @@ class ExecStream:
         if offset <= self._acked:
             return
         self._acked = offset
-        self._limit = offset + self._window
-        if self._port is not None and self.phase is Phase.RUNNING:
-            self._port.post(Ack(id=self.handle, offset=offset))
-            self._port.post(Window(id=self.handle, limit=self._limit))
+        self._limit = max(self._limit, offset + self._window)
+        self._say_ack()
 
     def end_ack(self) -> bool:
         """Acknowledge the ending, once it is recorded; return whether that could be said now.
@@ -200,10 +213,12 @@ class ExecStream:
         if self._port is not None:
             self._port.finish(self.handle)
 
-    def plug(self, port: Port, handle: int) -> bool:
-        """Take a new channel for an ending that came on another; return whether it was acknowledged there."""
-        self._port, self.handle = port, handle
-        return self._recorded and self.end_ack()
+    def discard(self) -> None:
+        """End it, swallow what it still says and acknowledge its ending: nobody was promised anything."""
+        self._recorded = True
+        self._sink = _Discarding(self)
+        self.ack(self.next_offset)
+        self.cancel(0)
 
     def cancel(self, grace_ms: int) -> None:
         """Ask for the end of the whole tree; remembered until it can be said."""
@@ -268,8 +283,16 @@ class ExecStream:
 
     def _running(self) -> None:
         self.phase, self.was_started = Phase.RUNNING, True
+        self._say_ack()  # what became safe before it could be said
         self.push_stdin()
         self._say_cancel()
+
+    def _say_ack(self) -> None:
+        if self._port is None or self.phase is not Phase.RUNNING or self._acked <= self._said:
+            return
+        self._said = self._acked
+        self._port.post(Ack(id=self.handle, offset=self._acked))
+        self._port.post(Window(id=self.handle, limit=self._limit))
 
     def _say_cancel(self) -> None:
         if self._cancel_ms is not None and self._port is not None and self.phase is Phase.RUNNING:
@@ -380,3 +403,18 @@ class _Silent:
 
     def lost(self, reason: str) -> None:
         """Nothing."""
+
+
+class _Discarding(_Silent):
+    """Nobody listens, and the agent need not keep what it says."""
+
+    def __init__(self, stream: ExecStream) -> None:
+        self._stream = stream
+
+    def output(self, end: int, stream: int, data: bytes) -> None:
+        """Make room for more."""
+        self._stream.ack(end)
+
+    def gap(self, start: int, end: int) -> None:
+        """Go on after it."""
+        self._stream.ack(end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from enum import Enum
 
 from devbench_core.channel.channel import AgentChannel
 from devbench_core.channel.codes import RunState
@@ -20,6 +21,14 @@ log = get_logger(__name__)
 ACKNOWLEDGED_KEPT = 64  # endings whose acknowledgement may have been cut off; said again on the next channel
 LIES_MAX = 3  # channels that may end by a lie, one after the other, before its commands are given up
 Connect = Callable[[], Awaitable[ByteStream]]
+
+
+class Fate(Enum):
+    """What becomes of a command at the agent that this host does not follow."""
+
+    KEEP = "keep"  # somebody else's
+    ACKNOWLEDGE = "acknowledge"  # its ending is recorded; the agent may forget it
+    END = "end"  # nobody was promised anything: no record, and whoever started it is dead
 
 
 class AgentLink:
@@ -104,38 +113,50 @@ class AgentLink:
         self._streams[stream.key] = stream
         channel.begin(stream)
 
-    async def adopt(self, stream: ExecStream) -> bool:
-        """Go on with a command that another host started; False when the agent does not know it.
+    async def find(self, is_it: Callable[[str], bool]) -> Entry | None:
+        """Return what the agent holds of a command, None when it does not know it (any more).
+
+        Args:
+            is_it: Tells whether a key is the command's.
 
         Raises:
             AgentUnavailable: No channel can be opened.
         """
         channel = await self.channel()
         entries = await channel.list_execs()
-        found = next((entry for entry in entries if entry.key == stream.key), None)
-        if found is None or found.state is RunState.LEFTOVERS:
-            return False
-        self._streams[stream.key] = stream
-        channel.resume(stream, found.handle)
-        return True
+        found = next((entry for entry in entries if is_it(entry.key)), None)
+        return None if found is None or found.state is RunState.LEFTOVERS else found
 
-    async def settle(self, is_recorded: Callable[[str], Awaitable[bool]]) -> None:
-        """Acknowledge endings that a host before this one recorded without being able to say so.
+    async def adopt(self, stream: ExecStream, handle: int) -> None:
+        """Go on with a command that another host started and the agent holds under this handle.
+
+        Raises:
+            AgentUnavailable: No channel can be opened.
+        """
+        channel = await self.channel()
+        self._streams[stream.key] = stream
+        channel.resume(stream, handle)
+
+    async def settle(self, judge: Callable[[str], Awaitable[Fate]]) -> None:
+        """Do away with what a host before this one left at the agent.
 
         Args:
-            is_recorded: Tells whether the ending of the command with this key is safe.
+            judge: Tells what to do with the command of a key that this host does not follow.
 
         Raises:
             AgentUnavailable: No channel can be opened.
         """
         channel = await self.channel()
         for entry in await channel.list_execs():
-            if (
-                entry.state is RunState.ENDED
-                and entry.key not in self._streams
-                and await is_recorded(entry.key)
-            ):
+            if entry.key in self._streams or entry.state is RunState.LEFTOVERS:
+                continue
+            fate = await judge(entry.key)
+            if fate is Fate.ACKNOWLEDGE and entry.state is RunState.ENDED:
                 channel.resume(ExecStream.only_acknowledge(entry.key, entry.next), entry.handle)
+            elif fate is Fate.END:
+                log.info("link.unrecorded_command_ended", key=entry.key)
+                stream = self._streams[entry.key] = ExecStream.unwanted(entry.key, entry.next)
+                channel.resume(stream, entry.handle)
 
     def forget(self, stream: ExecStream) -> None:
         """Stop following a command without acknowledging anything: another host goes on with it."""

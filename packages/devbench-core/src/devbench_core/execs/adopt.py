@@ -14,6 +14,7 @@ from devbench_core.contracts.store import Record
 from devbench_core.errors import AgentUnavailable, Conflict, ContainerExited
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.keys import exec_of
 from devbench_core.execs.run import Run
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name
@@ -61,15 +62,7 @@ class Adopter:
         except Conflict:
             return None
         seq, offset = await find_end(context.store, log_name(record.id))
-        journal = Journal(
-            record.id,
-            context.store,
-            batch_bytes=context.limits.journal_batch_bytes,
-            memory_bytes=context.limits.journal_memory_bytes,
-            seq=seq,
-            offset=offset,
-        )
-        run = self._make(record, journal, stdin)
+        run = self._make(record, context.journal(record.id, seq=seq, offset=offset), stdin)
         await self._connect(container, run, stdin, offset)
         log.info("exec.adopted", exec=record.id, container=container.id, offset=offset)
         return run
@@ -78,16 +71,19 @@ class Adopter:
         now = self._context.clock.now
         try:
             run.link = await self._context.link(container)
+            found = await run.link.find(lambda key: exec_of(key) == run.record.id)
+            if found is None:
+                run.finish(endings.of_loss("the agent does not know it any more", now(), offset))
+                return
             run.stdin = None if stdin is None else StdinBuffer.orphaned(None if stdin < 0 else stdin)
             run.stream = ExecStream(
-                Start(key=run.record.id, flags=0, argv=(b"?",)),
+                Start(key=found.key, flags=0, argv=(b"?",)),
                 run,
                 window_bytes=run.link.window_bytes,
                 stdin=run.stdin,
                 offset=offset,
             )
-            if not await run.link.adopt(run.stream):
-                run.finish(endings.of_loss("the agent does not know it any more", now(), offset))
+            await run.link.adopt(run.stream, found.handle)
         except ContainerExited:
             if container.ending is not None:
                 run.finish(endings.of_container(container.ending, now(), offset))

@@ -12,6 +12,7 @@ from devbench_core.clock import Clock
 from devbench_core.contracts.store import Store
 from devbench_core.errors import Vetoed
 from devbench_core.execs.settings import ExecLimits
+from devbench_core.journal.journal import Journal
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container
 from devbench_core.model.event import Event, Request, Veto
@@ -53,6 +54,17 @@ class ExecContext:
     review: Review
     emit: Emit
     alive: Alive
+
+    def journal(self, exec_id: str, *, seq: int = 0, offset: int = 0) -> Journal:
+        """Return the journal of a command; ``seq`` and ``offset`` are the ends of what the store has of it."""
+        return Journal(
+            exec_id,
+            self.store,
+            batch_bytes=self.limits.journal_batch_bytes,
+            memory_bytes=self.limits.journal_memory_bytes,
+            seq=seq,
+            offset=offset,
+        )
 
     def check(self, request: Request) -> None:
         """Ask the reviewers.

@@ -8,6 +8,7 @@ from devbench_core.channel.exec_messages import Cancel
 from devbench_core.channel.link import AgentLink
 from devbench_core.contracts.store import Record, Store
 from devbench_core.execs import records
+from devbench_core.execs.keys import exec_of
 from devbench_core.journal.log import log_name, read_chunks
 from devbench_core.model.execution import Page
 
@@ -37,7 +38,7 @@ async def pause(rest_s: float) -> None:
 
 async def cancel(link: AgentLink, exec_id: str, grace_ms: int) -> None:
     """Ask the agent to end a command whose frames go to another host."""
-    channel = await link.channel()
-    for entry in await channel.list_execs():
-        if entry.key == exec_id:
-            channel.post(Cancel(id=entry.handle, grace_ms=grace_ms))
+    entry = await link.find(lambda key: exec_of(key) == exec_id)
+    if entry is not None:
+        channel = await link.channel()
+        channel.post(Cancel(id=entry.handle, grace_ms=grace_ms))

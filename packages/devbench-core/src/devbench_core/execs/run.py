@@ -13,7 +13,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.messages import Refused
 from devbench_core.channel.stdin import StdinBuffer
-from devbench_core.errors import Conflict
+from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.journal.journal import Journal
@@ -31,9 +31,12 @@ STORE_RETRY_MAX_S = 5.0
 class Run:
     """A command under way. Its methods for the channel never wait; one task at a time writes what they left.
 
+    A new command's record is the first thing that is written, beside its START. When the store refuses it, the
+    command is ended again and leaves no trace: nobody was promised anything.
+
     Args:
         context: The collaborators.
-        record: As it is in the store.
+        record: As it is in the store, or as it shall be: then its revision is 0.
         journal: Of this command.
         caller: On whose behalf, None for an adopted one.
         stdin_bytes: As recorded.
@@ -58,6 +61,7 @@ class Run:
         self.stdin: StdinBuffer | None = None
         self.link: AgentLink | None = None
         self.begun: asyncio.Future[None] = loop.create_future()
+        self.recorded: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[Exec | None] = loop.create_future()
         self._caller = caller
         self._stdin_bytes = stdin_bytes
@@ -68,6 +72,12 @@ class Run:
         self._flushed_at = 0.0
         self._state_due: asyncio.TimerHandle | None = None
         self._state_dirty = False
+        if record.revision:
+            self.recorded.set_result(None)
+
+    def write_record(self) -> None:
+        """Begin to write a new command's record; `recorded` tells how that went."""
+        self._kick()
 
     def started(self) -> None:
         """The program has been executed."""
@@ -82,7 +92,8 @@ class Run:
         )
         loop = asyncio.get_running_loop()
         self._state_due = loop.call_later(RECORD_RUNNING_AFTER_S, self._record_state)
-        self._tell("exec.started")
+        if self.recorded.done():
+            self._tell("exec.started")
 
     def failed(self, ending: Failed) -> None:
         """It could not be executed."""
@@ -162,9 +173,12 @@ class Run:
                     pause = min(2 * pause, STORE_RETRY_MAX_S)
         finally:
             self._pump = None
+            self._resolve_recorded(AgentUnavailable("the host is closing; the command is being ended"))
 
     async def _step(self) -> bool:
         """Write the next thing; return False when nothing is left."""
+        if not self.recorded.done():
+            return await self._write_record()
         if not self.journal.is_clean:
             await self._gather()
             await self.journal.flush()
@@ -180,6 +194,25 @@ class Run:
             await self._save(self.record)
             return True
         return False
+
+    async def _write_record(self) -> bool:
+        """Write the record for the first time; what the channel changed meanwhile is kept."""
+        try:
+            saved = await records.save(self.context.store, self.record, self._stdin_bytes)
+        except DevbenchError as error:
+            self._resolve_recorded(error)
+            self._withdraw()
+            return False
+        self.record = attrs.evolve(self.record, revision=saved.revision)
+        self.recorded.set_result(None)
+        if self.record.started_at is not None:
+            self._tell("exec.started")
+        return True
+
+    def _resolve_recorded(self, error: DevbenchError) -> None:
+        if not self.recorded.done():
+            self.recorded.set_exception(error)
+            self.recorded.exception()  # nobody may be left
 
     async def _gather(self) -> None:
         """Let output gather into a batch, unless one is full or the ending is there."""
@@ -237,6 +270,18 @@ class Run:
             return
         if self.stream is not None and self.link is not None:
             self.link.forget(self.stream)
+        self._close()
+
+    def _withdraw(self) -> None:
+        """Take back what was begun without a record."""
+        if self.done.done():
+            return
+        if self.stream is not None and self.link is not None:
+            self.stream.discard()
+            self.link.release(self.stream)
+        self._close()
+
+    def _close(self) -> None:
         self.journal.close()
         self._begin()
         self.done.set_result(None)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from devbench_core.channel.execstream import ExecStream
-from devbench_core.channel.link import AgentLink
-from devbench_core.channel.stdin import StdinBuffer
+from devbench_core.channel.link import Fate
 from devbench_core.contracts.store import Record, Remove
 from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError, TimedOut, ValidationFailed
 from devbench_core.execs import endings, foreign, records
 from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.keys import agent_key, exec_of, starter_of
+from devbench_core.execs.launching import launch, new_record, stdin_length, stdin_of
 from devbench_core.execs.process import ExecProcess
 from devbench_core.execs.run import Run
 from devbench_core.execs.slots import Slots
@@ -24,7 +24,7 @@ from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Request
-from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState, Page
+from devbench_core.model.execution import Exec, ExecEnding, ExecRequest, Page
 
 log = get_logger(__name__)
 LIST_MAX = 1000
@@ -42,7 +42,6 @@ class Execs:
         self._context = context
         self._slots = Slots(context.limits.concurrent_per_container)
         self._runs: dict[str, Run] = {}
-        self._starting: set[str] = set()
         self._settled: set[str] = set()
         self._recent: OrderedDict[str, Run] = OrderedDict()
         self._recent_bytes = 0
@@ -70,29 +69,27 @@ class Execs:
             Vetoed: A reviewer refuses.
             ConcurrencyLimit: As many commands as are allowed run in it.
             AgentUnavailable: The agent cannot be reached; nothing was started.
+            StoreFailed: It could not be recorded, so it was ended again, if it had begun, without a trace.
             TimedOut: The agent did not say in time whether it started; it is being ended, and
                 ``details["exec_id"]`` names it.
         """
+        context = self._context
         exec_id = new_id(EXEC)
-        start = start_of(request, exec_id, self._context.limits)
+        start = start_of(request, agent_key(exec_id, context.instance), context.limits)
         found = await self._context.resolve(container, caller)
         self._context.check(
             Request(operation="exec.start", caller=caller, container_id=found.id, subject=request)
         )
         self._slots.take(found.id)
-        self._starting.add(exec_id)
         try:
             link = await self._context.link(found)
             await link.channel()
-            run = await self._record(exec_id, found, request, caller, open_stdin=open_stdin)
         except BaseException:
             self._slots.free(found.id)
             raise
-        finally:
-            self._starting.discard(exec_id)
-        run.link = link
-        run.stream = ExecStream(start, run, window_bytes=link.window_bytes, stdin=run.stdin)
-        await self._launch(run, link, run.stream)
+        record = new_record(exec_id, found, request, caller, context)
+        run = self._follow(record, context.journal(exec_id), stdin_length(request, open_ended=open_stdin), caller)
+        await launch(run, link, start, stdin_of(request, open_ended=open_stdin))
         return run.record
 
     async def poll(
@@ -261,75 +258,12 @@ class Execs:
         runs = list(self._runs.values())
         await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in runs))
 
-    async def _record(
-        self, exec_id: str, container: Container, request: ExecRequest, caller: Caller, *, open_stdin: bool
-    ) -> Run:
-        context = self._context
-        record = Exec(
-            id=exec_id,
-            container_id=container.id,
-            tenant=caller.tenant,
-            created_by=caller.subject,
-            argv=tuple(request.argv),
-            cwd="" if request.cwd is None else str(request.cwd),
-            state=ExecState.STARTING,
-            created_at=context.clock.now(),
-            instance=context.instance,
-        )
-        has_stdin = request.stdin is not None or open_stdin
-        length = -1 if open_stdin else (len(request.stdin) if request.stdin is not None else None)
-        record = await records.save(context.store, record, length)
-        run = Run(
-            context,
-            record,
-            self._journal(exec_id),
-            caller=caller,
-            stdin_bytes=length,
-            over=self._over,
-        )
-        run.stdin = StdinBuffer(request.stdin or b"", complete=not open_stdin) if has_stdin else None
-        self._runs[exec_id] = run
-        return run
-
-    async def _launch(self, run: Run, link: AgentLink, stream: ExecStream) -> None:
-        """Send START and wait until the program was executed."""
-        seconds = link.request_timeout_s
-        try:
-            async with asyncio.timeout(seconds):
-                await link.start(stream)
-                await run.begun
-        except TimeoutError as error:
-            stream.cancel(0)
-            raise TimedOut(
-                f"the agent did not say within {seconds:g} s whether command {run.record.id!r} started",
-                hint="it is being ended; ask for it by its id",
-                details={"exec_id": run.record.id, "limit": seconds, "setting": "channel.request_timeout_s"},
-            ) from error
-        except AgentUnavailable as error:
-            self._refuse(run, ExecReason.LOST, f"nothing was started: {error.message}")
-            raise
-        except asyncio.CancelledError:
-            if stream.handle:
-                stream.cancel(0)
-            else:
-                self._refuse(run, ExecReason.CANCELLED, "its caller went away before it was started")
-            raise
-
-    def _refuse(self, run: Run, reason: ExecReason, message: str) -> None:
-        run.finish(ExecEnding(reason=reason, message=message, at=self._context.clock.now()))
-
-    def _journal(self, exec_id: str) -> Journal:
-        limits = self._context.limits
-        return Journal(
-            exec_id,
-            self._context.store,
-            batch_bytes=limits.journal_batch_bytes,
-            memory_bytes=limits.journal_memory_bytes,
-        )
-
     def _adopted(self, record: Exec, journal: Journal, stdin_bytes: int | None) -> Run:
         self._slots.adopt(record.container_id)
-        run = Run(self._context, record, journal, caller=None, stdin_bytes=stdin_bytes, over=self._over)
+        return self._follow(record, journal, stdin_bytes, None)
+
+    def _follow(self, record: Exec, journal: Journal, stdin_bytes: int | None, caller: Caller | None) -> Run:
+        run = Run(self._context, record, journal, caller=caller, stdin_bytes=stdin_bytes, over=self._over)
         self._runs[record.id] = run
         return run
 
@@ -366,22 +300,25 @@ class Execs:
         return await self._rescue(record, found, caller)
 
     async def _is_orphan(self, record: Exec) -> bool:
-        if record.id in self._runs or record.id in self._starting:
+        if record.id in self._runs:
             return False
         return await self._adopter.is_orphan(record)
 
     async def _settle(self, container: Container) -> None:
-        """Acknowledge, once for each container, what a killed host had recorded but not acknowledged."""
-
-        async def is_recorded(exec_id: str) -> bool:
-            found = await self._context.store.get(records.KIND, exec_id)
-            return found is not None and records.read(found).ending is not None
-
+        """Do away, once for each container, with what killed hosts left at its agent."""
         try:
-            await (await self._context.link(container)).settle(is_recorded)
+            await (await self._context.link(container)).settle(self._fate)
             self._settled.add(container.id)
         except DevbenchError as error:
             log.warning("exec.settling_failed", container=container.id, error=error.message)
+
+    async def _fate(self, key: str) -> Fate:
+        """Judge a command at the agent: its record is written beside its START, so it may have none."""
+        found = await self._context.store.get(records.KIND, exec_of(key))
+        if found is not None:
+            return Fate.ACKNOWLEDGE if records.read(found).ending is not None else Fate.KEEP
+        starter = starter_of(key)
+        return Fate.KEEP if not starter or await self._context.alive(starter) else Fate.END
 
     async def _rescue(self, record: Exec, found: Record, caller: Caller) -> Run | Record:
         run = self._runs.get(record.id)

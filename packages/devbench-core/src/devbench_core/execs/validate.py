@@ -16,8 +16,13 @@ ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CWD_MAX_BYTES = 4095
 
 
-def start_of(request: ExecRequest, exec_id: str, limits: ExecLimits) -> Start:
+def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
     """Validate a request.
+
+    Args:
+        request: What to run.
+        key: What the agent shall call it.
+        limits: Bounds.
 
     Raises:
         ValidationFailed: A field is wrong; nothing was done.
@@ -29,7 +34,7 @@ def start_of(request: ExecRequest, exec_id: str, limits: ExecLimits) -> Start:
     if timeout_s is None:
         timeout_s = limits.default_timeout_s
     return Start(
-        key=exec_id,
+        key=key,
         flags=StartFlag.INHERIT_ENV,
         timeout_ms=0 if timeout_s is None else milliseconds(min(timeout_s, limits.max_timeout_s)),
         grace_ms=milliseconds(grace_of(request, limits)),

@@ -1,0 +1,97 @@
+"""Brings a command to life: its record goes to the store while its START goes to the agent."""
+
+from __future__ import annotations
+
+import asyncio
+
+from devbench_core.channel.exec_messages import Start
+from devbench_core.channel.execstream import ExecStream
+from devbench_core.channel.link import AgentLink
+from devbench_core.channel.stdin import StdinBuffer
+from devbench_core.errors import AgentUnavailable, TimedOut
+from devbench_core.execs.context import ExecContext
+from devbench_core.execs.run import Run
+from devbench_core.model.caller import Caller
+from devbench_core.model.container import Container
+from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState
+
+OPEN_ENDED = -1  # the length of an input that stays open
+
+
+def new_record(
+    exec_id: str, container: Container, request: ExecRequest, caller: Caller, context: ExecContext
+) -> Exec:
+    """Return the first record of a command."""
+    return Exec(
+        id=exec_id,
+        container_id=container.id,
+        tenant=caller.tenant,
+        created_by=caller.subject,
+        argv=tuple(request.argv),
+        cwd="" if request.cwd is None else str(request.cwd),
+        state=ExecState.STARTING,
+        created_at=context.clock.now(),
+        instance=context.instance,
+    )
+
+
+def stdin_length(request: ExecRequest, *, open_ended: bool) -> int | None:
+    """Return how long the input will be, -1 for an open-ended one, None for none."""
+    if open_ended:
+        return OPEN_ENDED
+    return None if request.stdin is None else len(request.stdin)
+
+
+def stdin_of(request: ExecRequest, *, open_ended: bool) -> StdinBuffer | None:
+    """Return the input, None for none."""
+    if request.stdin is None and not open_ended:
+        return None
+    return StdinBuffer(request.stdin or b"", complete=not open_ended)
+
+
+async def launch(run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | None) -> None:
+    """Return when the program was executed, or could not be, and the record is in the store.
+
+    Raises:
+        TimedOut: The agent did not say in time whether it started; it is being ended.
+        AgentUnavailable: Nothing was started.
+        StoreFailed: It could not be recorded; it is being ended.
+    """
+    run.link, run.stdin = link, stdin
+    stream = run.stream = ExecStream(start, run, window_bytes=link.window_bytes, stdin=stdin)
+    seconds = link.request_timeout_s
+    try:
+        async with asyncio.timeout(seconds):
+            run.write_record()
+            await link.start(stream)
+            await run.begun
+    except TimeoutError as error:
+        stream.cancel(0)
+        raise TimedOut(
+            f"the agent did not say within {seconds:g} s whether command {run.record.id!r} started",
+            hint="it is being ended; ask for it by its id",
+            details={"exec_id": run.record.id, "limit": seconds, "setting": "channel.request_timeout_s"},
+        ) from error
+    except AgentUnavailable as error:
+        _refuse(run, ExecReason.LOST, f"nothing was started: {error.message}")
+        raise
+    except asyncio.CancelledError:
+        _withdraw(run, stream)
+        raise
+    try:
+        await asyncio.shield(run.recorded)
+    except asyncio.CancelledError:
+        _withdraw(run, stream)
+        raise
+
+
+def _withdraw(run: Run, stream: ExecStream) -> None:
+    """End a command whose caller went away while it was being started."""
+    if stream.handle:
+        stream.cancel(0)
+    else:
+        _refuse(run, ExecReason.CANCELLED, "its caller went away before it was started")
+
+
+def _refuse(run: Run, reason: ExecReason, message: str) -> None:
+    run.finish(ExecEnding(reason=reason, message=message, at=run.context.clock.now()))
