@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 
 import attrs
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from devbench_core.contracts.checks import check_name, check_terms, decode, encode, revision_conflict
 from devbench_core.contracts.store import ABSENT, Put, Record, Remove
+from devbench_store_sql.statements import Statement
 from devbench_store_sql.tables import record_terms, records
 
 Place = tuple[str, str]
@@ -90,11 +91,12 @@ def apply(connection: Connection, changes: Sequence[Change]) -> tuple[Record | N
 
 
 def _present(connection: Connection, places: set[Place]) -> dict[Place, Present]:
-    found = connection.execute(_SELECT, {"places": sorted(places)})
-    return {
-        (row.kind, row.key): Present(revision=row.revision, terms=frozenset(json.loads(row.terms)))
-        for row in found
-    }
+    found: dict[Place, Present] = {}
+    for kind, key in sorted(places):
+        row = _SELECT.run(connection, {"at_kind": kind, "at_key": key}).fetchone()
+        if row is not None:
+            found[kind, key] = Present(revision=row[0], terms=frozenset(json.loads(row[1])))
+    return found
 
 
 def _stage(change: Change, before: dict[Place, Present], after: dict[Place, Row | None]) -> Row | None:
@@ -113,16 +115,11 @@ def _write(connection: Connection, before: dict[Place, Present], after: dict[Pla
     changed = [row for row in rows if (row.kind, row.key) in before]
     new = [row for row in rows if (row.kind, row.key) not in before]
     old_terms, new_terms = _terms(before, rows)
-    if gone:
-        connection.execute(_DELETE, [{"at_kind": kind, "at_key": key} for kind, key in gone])
-    if changed:
-        connection.execute(_UPDATE, [_renamed(row.values()) for row in changed])
-    if new:
-        connection.execute(_INSERT, [row.values() for row in new])
-    if old_terms:
-        connection.execute(_DELETE_TERM, old_terms)
-    if new_terms:
-        connection.execute(_INSERT_TERM, new_terms)
+    _DELETE.run_each(connection, [{"at_kind": kind, "at_key": key} for kind, key in gone])
+    _UPDATE.run_each(connection, [_renamed(row.values()) for row in changed])
+    _INSERT.run_each(connection, [row.values() for row in new])
+    _DELETE_TERM.run_each(connection, old_terms)
+    _INSERT_TERM.run_each(connection, new_terms)
 
 
 def _terms(
@@ -144,20 +141,20 @@ def _renamed(values: dict[str, object]) -> dict[str, object]:
     return {f"at_{name}" if name in {"kind", "key"} else name: value for name, value in values.items()}
 
 
-_SELECT = select(records.c.kind, records.c.key, records.c.revision, records.c.terms).where(
-    tuple_(records.c.kind, records.c.key).in_(bindparam("places", expanding=True))
-)
 _HERE = (records.c.kind == bindparam("at_kind"), records.c.key == bindparam("at_key"))
-_DELETE = delete(records).where(*_HERE)
-_UPDATE = (
+_SELECT = Statement(select(records.c.revision, records.c.terms).where(*_HERE))
+_DELETE = Statement(delete(records).where(*_HERE))
+_UPDATE = Statement(
     update(records)
     .where(*_HERE)
     .values(revision=bindparam("revision"), data=bindparam("data"), terms=bindparam("terms"))
 )
-_INSERT = insert(records)
-_DELETE_TERM = delete(record_terms).where(
-    record_terms.c.kind == bindparam("at_kind"),
-    record_terms.c.term == bindparam("at_term"),
-    record_terms.c.key == bindparam("at_key"),
+_INSERT = Statement(insert(records))
+_DELETE_TERM = Statement(
+    delete(record_terms).where(
+        record_terms.c.kind == bindparam("at_kind"),
+        record_terms.c.term == bindparam("at_term"),
+        record_terms.c.key == bindparam("at_key"),
+    )
 )
-_INSERT_TERM = insert(record_terms)
+_INSERT_TERM = Statement(insert(record_terms))

@@ -13,6 +13,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from devbench_core.errors import DevbenchError, StoreFailed
 
+DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error)
+"""What reads and writes raise: SQLAlchemy's, or the driver's own."""
+
 MESSAGE_MAX_CHARS = 500
 _KEPT = "everything that was committed is kept"
 _FULL = ("the disk is full", f"free some space; {_KEPT}")
@@ -61,7 +64,7 @@ def translated(path: Path) -> Generator[None, None, None]:
         yield
     except DevbenchError:
         raise
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (*DATABASE_ERRORS, OSError) as error:
         raise failure(path, error) from error
 
 

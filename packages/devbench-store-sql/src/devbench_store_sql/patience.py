@@ -10,9 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from devbench_store_sql.failures import is_busy
+from devbench_store_sql.failures import DATABASE_ERRORS, is_busy
 
 T = TypeVar("T")
 PAUSE_S = 0.02
@@ -22,13 +20,13 @@ async def patiently(attempt: Callable[[], Awaitable[T]], timeout_s: float) -> T:
     """Return what an attempt gives, trying again on "busy" until the time is over.
 
     Raises:
-        SQLAlchemyError: The last attempt's; an attempt that failed has changed nothing.
+        SQLAlchemyError, sqlite3.Error: The last attempt's; an attempt that failed has changed nothing.
     """
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
         try:
             return await attempt()
-        except SQLAlchemyError as error:
+        except DATABASE_ERRORS as error:
             if not is_busy(error) or asyncio.get_running_loop().time() >= deadline:
                 raise
         await asyncio.sleep(PAUSE_S)

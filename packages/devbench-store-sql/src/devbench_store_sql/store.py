@@ -21,6 +21,7 @@ from devbench_core.contracts.store import LogEntry, Put, Record, RecordPage, Rem
 from devbench_store_sql import changes as record_changes
 from devbench_store_sql import queries
 from devbench_store_sql.readers import Readers
+from devbench_store_sql.statements import Statement
 from devbench_store_sql.tables import logs
 from devbench_store_sql.writer import Writer
 
@@ -84,15 +85,15 @@ class SqlStore:
 
 
 def _append(connection: Connection, rows: list[dict[str, object]]) -> None:
-    connection.execute(_APPEND, rows)
+    _APPEND.run_each(connection, rows)
 
 
 def _drop(connection: Connection, log: str) -> None:
-    connection.execute(_DROP, {"log_name": log})
+    _DROP.run(connection, {"log_name": log})
 
 
-_APPEND = insert_or_skip(logs).on_conflict_do_nothing()
-_DROP = delete(logs).where(logs.c.log == bindparam("log_name"))
+_APPEND = Statement(insert_or_skip(logs).on_conflict_do_nothing())
+_DROP = Statement(delete(logs).where(logs.c.log == bindparam("log_name")))
 
 if TYPE_CHECKING:
     _: type[Store] = SqlStore

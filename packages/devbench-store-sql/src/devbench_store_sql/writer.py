@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from devbench_core.errors import DevbenchError, StoreFailed
-from devbench_store_sql.failures import failure
+from devbench_store_sql.failures import DATABASE_ERRORS, failure
 from devbench_store_sql.lane import Lane
 from devbench_store_sql.patience import patiently
 from devbench_store_sql.settings import SqlSettings
@@ -104,7 +103,7 @@ class Writer:
             return
         try:
             outcomes = await patiently(lambda: self._transaction(jobs), self._settings.busy_timeout_s)
-        except (SQLAlchemyError, OSError, StoreFailed) as error:
+        except (*DATABASE_ERRORS, OSError, StoreFailed) as error:
             if len(jobs) > 1 and not _unknown(error):
                 for job in jobs:
                     await self._finish([job])
@@ -130,7 +129,7 @@ def _transaction(connection: Connection, jobs: Sequence[_Job[Any]], path: Path) 
         raise
     try:
         connection.commit()
-    except SQLAlchemyError as error:
+    except DATABASE_ERRORS as error:
         _roll_back(connection)
         raise failure(path, error, committing=True) from error
     return outcomes
@@ -140,7 +139,7 @@ def _roll_back(connection: Connection) -> None:
     """Leave no transaction open, at the price of a new connection."""
     try:
         connection.rollback()
-    except SQLAlchemyError:
+    except DATABASE_ERRORS:
         connection.invalidate()
         connection.rollback()
 

@@ -188,6 +188,10 @@ class AgentChannel:
         else:
             self._outbox.post(frame)
 
+    def post_lazily(self, message: Message) -> None:
+        """Send a small frame that nobody waits for, with the next one or after a moment."""
+        self._outbox.post_lazily(encode(message))
+
     def post_bulk(self, message: Message) -> None:
         """Send a piece of a stream that has credit for it."""
         self._outbox.post_bulk(encode(message))

@@ -90,6 +90,10 @@ class Port(Protocol):
         """Send a frame, ahead of all streams when it is small."""
         ...
 
+    def post_lazily(self, message: Message) -> None:
+        """Send a small frame that nobody waits for, with the next one or after a moment."""
+        ...
+
     def post_bulk(self, message: Message) -> None:
         """Send a frame of a stream, after those before it."""
         ...
@@ -203,7 +207,7 @@ class ExecStream:
         if self._port is None or self.phase is not Phase.ENDED:
             return False
         self.phase = Phase.OVER
-        self._port.post(EndedAck(id=self.handle))
+        self._port.post_lazily(EndedAck(id=self.handle))
         self._port.finish(self.handle)
         return True
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from devbench_core.contracts.stream import ByteStream
 
 CREDITED_MAX = 16 * 1024 * 1024  # bytes of streams that have credit; more than all commands' credits together
+LAZY_S = 0.005  # how long a frame that nobody waits for may wait for company
 
 
 class Outbox:
@@ -31,16 +32,30 @@ class Outbox:
         self._room = asyncio.Event()
         self._room.set()
         self._closed = False
+        self._patience: asyncio.TimerHandle | None = None
 
     def post(self, frame: bytes) -> None:
         """Queue a small frame ahead of all streams."""
+        if self._queue(frame):
+            self._work.set()
+
+    def post_lazily(self, frame: bytes) -> None:
+        """Queue a small frame that nobody waits for: it goes with the next one, or after a moment."""
+        if self._queue(frame) and self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(LAZY_S, self._lose_patience)
+
+    def _queue(self, frame: bytes) -> bool:
         if self._closed:
-            return
+            return False
         if self._small_bytes > self._limit:
             self._overflow()
-            return
+            return False
         self._small.append(frame)
         self._small_bytes += len(frame)
+        return True
+
+    def _lose_patience(self) -> None:
+        self._patience = None
         self._work.set()
 
     def post_bulk(self, frame: bytes) -> None:
@@ -69,14 +84,16 @@ class Outbox:
     async def drain(self, stream: ByteStream) -> None:
         """Send until cancelled. Each write holds all small frames and one frame of a stream."""
         while True:
-            if not self._small and not self._bulk:
-                self._work.clear()
-                await self._work.wait()
-            await stream.write(self._batch())
+            await self._work.wait()
+            self._work.clear()
+            while self._small or self._bulk:
+                await stream.write(self._batch())
 
     def close(self) -> None:
         """Drop what waits, and everything that comes."""
         self._closed = True
+        if self._patience is not None:
+            self._patience.cancel()
         self._small.clear()
         self._bulk.clear()
         self._room.set()

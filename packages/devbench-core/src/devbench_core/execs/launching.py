@@ -62,11 +62,11 @@ async def launch(run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | N
     seconds = link.request_timeout_s
     try:
         async with asyncio.timeout(seconds):
-            run.write_record()
             await link.start(stream)
             await run.begun
     except TimeoutError as error:
         stream.cancel(0)
+        run.write_record()
         raise TimedOut(
             f"the agent did not say within {seconds:g} s whether command {run.record.id!r} started",
             hint="it is being ended; ask for it by its id",
@@ -79,7 +79,9 @@ async def launch(run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | N
         _withdraw(run, stream)
         raise
     try:
-        await asyncio.shield(run.recorded)
+        if not run.recorded.done():
+            await asyncio.shield(run.recorded)
+        run.recorded.result()
     except asyncio.CancelledError:
         _withdraw(run, stream)
         raise

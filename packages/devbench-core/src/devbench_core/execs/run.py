@@ -8,6 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from devbench_core import metrics
+from devbench_core.bell import Bell
 from devbench_core.channel.exec_messages import Ended, Failed
 from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
@@ -23,6 +24,7 @@ from devbench_core.model.event import Event
 from devbench_core.model.execution import Exec, ExecEnding, ExecState, StreamName
 
 log = get_logger(__name__)
+RECORD_AFTER_S = 0.001  # commands that end within it are recorded once, with their ending
 RECORD_RUNNING_AFTER_S = 0.1  # shorter commands are recorded once less
 STORE_RETRY_FIRST_S = 0.05
 STORE_RETRY_MAX_S = 5.0
@@ -31,8 +33,9 @@ STORE_RETRY_MAX_S = 5.0
 class Run:
     """A command under way. Its methods for the channel never wait; one task at a time writes what they left.
 
-    A new command's record is the first thing that is written, beside its START. When the store refuses it, the
-    command is ended again and leaves no trace: nobody was promised anything.
+    A new command's record is the first thing that is written, while the command runs already: with its ending in it
+    when that comes within a moment, so that a short command costs one write. When the store refuses it, the command
+    is ended again and leaves no trace: nobody was promised anything.
 
     Args:
         context: The collaborators.
@@ -63,6 +66,7 @@ class Run:
         self.begun: asyncio.Future[None] = loop.create_future()
         self.recorded: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[Exec | None] = loop.create_future()
+        self._bell = Bell()
         self._caller = caller
         self._stdin_bytes = stdin_bytes
         self._over = over
@@ -91,9 +95,11 @@ class Run:
             handle=self.stream.handle if self.stream is not None else 0,
         )
         loop = asyncio.get_running_loop()
-        self._state_due = loop.call_later(RECORD_RUNNING_AFTER_S, self._record_state)
         if self.recorded.done():
+            self._state_due = loop.call_later(RECORD_RUNNING_AFTER_S, self._record_state)
             self._tell("exec.started")
+        else:
+            self._state_due = loop.call_later(RECORD_AFTER_S, self._kick)
 
     def failed(self, ending: Failed) -> None:
         """It could not be executed."""
@@ -142,6 +148,11 @@ class Run:
             await asyncio.wait([pump], timeout=wait_s)
             pump.cancel()
         self._leave()
+
+    async def wait(self, wait_s: float) -> None:
+        """Wait until this host follows it no longer, or the time is over."""
+        if not self.done.done():
+            await self._bell.wait(wait_s)
 
     def _begin(self) -> None:
         if not self.begun.done():
@@ -197,8 +208,13 @@ class Run:
 
     async def _write_record(self) -> bool:
         """Write the record for the first time; what the channel changed meanwhile is kept."""
+        ending = self._final if self.journal.is_clean else None  # output comes before its ending
         try:
-            saved = await records.save(self.context.store, self.record, self._stdin_bytes)
+            saved = await records.save(
+                self.context.store,
+                self.record if ending is None else records.ended(self.record, ending),
+                self._stdin_bytes,
+            )
         except DevbenchError as error:
             self._resolve_recorded(error)
             self._withdraw()
@@ -207,7 +223,11 @@ class Run:
         self.recorded.set_result(None)
         if self.record.started_at is not None:
             self._tell("exec.started")
-        return True
+        if ending is None:
+            return True
+        self.record = saved
+        self._ended()
+        return False
 
     def _resolve_recorded(self, error: DevbenchError) -> None:
         if not self.recorded.done():
@@ -232,11 +252,16 @@ class Run:
         await self._save(records.ended(self.record, ending))
         if self.done.done():
             return  # another host has it
+        self._ended()
+
+    def _ended(self) -> None:
+        """The ending is recorded: acknowledge it, and tell everybody."""
         if self.stream is not None and self.link is not None:
             self.link.release(self.stream)
         self.journal.close()
         self._begin()
         self.done.set_result(self.record)
+        self._bell.ring()
         self._close_timer()
         self._over(self)
         final = self.record.ending
@@ -285,6 +310,7 @@ class Run:
         self.journal.close()
         self._begin()
         self.done.set_result(None)
+        self._bell.ring()
         self._close_timer()
         self._over(self)
 

@@ -349,8 +349,7 @@ class Execs:
             found = await self._find(exec_id, caller)
             rest_s = deadline - self._context.clock.monotonic_s()
             if isinstance(found, Run):
-                if not found.done.done() and rest_s > 0:
-                    await asyncio.wait([found.done], timeout=rest_s)
+                await found.wait(rest_s)
                 record = found.record
             else:
                 record = records.read(found)

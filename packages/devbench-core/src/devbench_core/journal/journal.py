@@ -6,12 +6,11 @@ a ``kill -9`` between two batches. The agent keeps what is not acknowledged, so 
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from contextlib import suppress
 
 import attrs
 
+from devbench_core.bell import Bell
 from devbench_core.contracts.store import Store
 from devbench_core.journal.entry import Kept, to_entry
 from devbench_core.journal.log import log_name, read_chunks
@@ -63,7 +62,7 @@ class Journal:
         self._batch: list[Kept] = []
         self._ring: deque[Chunk] = deque()
         self._ring_bytes = 0
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._bell = Bell()
         self.last_seq = seq
         self.durable_offset = offset
         self.closed = False
@@ -117,12 +116,12 @@ class Journal:
         self.durable_offset = batch[-1].end
         while self._ring_bytes > self._ring_max and self._ring:
             self._ring_bytes -= len(self._ring.popleft().data) + CHUNK_COST
-        self._wake()
+        self._bell.ring()
 
     def close(self) -> None:
         """Say that nothing follows; readers that wait are woken."""
         self.closed = True
-        self._wake()
+        self._bell.ring()
 
     async def read(self, after: int, max_bytes: int) -> tuple[Chunk, ...]:
         """Return chunks after a cursor: at least one when there is any, then as many as fit.
@@ -147,16 +146,8 @@ class Journal:
 
     async def wait(self, after: int, wait_s: float) -> None:
         """Wait until there is more after a cursor, the journal is closed, or the time is over."""
-        if after < self.last_seq or self.closed or wait_s <= 0:
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await waiter
-        finally:
-            self._waiters.discard(waiter)
+        if after >= self.last_seq and not self.closed:
+            await self._bell.wait(wait_s)
 
     def _take_batch(self) -> list[Kept]:
         batch: list[Kept] = []
@@ -170,9 +161,3 @@ class Journal:
             chunk = Chunk(seq=seq, stream=piece.stream, data=data, lost_bytes=piece.lost)
             batch.append(Kept(chunk=chunk, end=piece.end))
         return batch
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, set()
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
