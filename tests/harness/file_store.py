@@ -6,11 +6,10 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from devbench_core.contracts.store import LogEntry, Put, Record, Remove
+from devbench_core.contracts.store import Append, Change, LogEntry, Put, Record, Remove
 from devbench_core.memory.store import MemoryStore
 
 
@@ -29,34 +28,33 @@ class FileStore(MemoryStore):
             await store._replay(json.loads(line))
         return store
 
-    async def apply(self, *changes: Put | Remove) -> tuple[Record | None, ...]:
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
         """Do all changes or none."""
         results = await super().apply(*changes)
-        self._write({"changes": [_to_json(change) for change in changes]})
+        self._write([_to_json(change) for change in changes])
         return results
 
-    async def append(self, log: str, entries: Sequence[LogEntry]) -> None:
-        """Add entries."""
-        await super().append(log, entries)
-        self._write({"log": log, "entries": [[e.seq, base64.b64encode(e.data).decode()] for e in entries]})
+    def _write(self, changes: list[dict[str, Any]]) -> None:
+        os.write(self._file, json.dumps(changes).encode() + b"\n")
 
-    def _write(self, change: dict[str, Any]) -> None:
-        os.write(self._file, json.dumps(change).encode() + b"\n")
-
-    async def _replay(self, change: dict[str, Any]) -> None:
-        if "log" in change:
-            entries = [LogEntry(seq=seq, data=base64.b64decode(data)) for seq, data in change["entries"]]
-            await MemoryStore.append(self, change["log"], entries)
-        else:
-            await MemoryStore.apply(self, *(_from_json(one) for one in change["changes"]))
+    async def _replay(self, changes: list[dict[str, Any]]) -> None:
+        await MemoryStore.apply(self, *(_from_json(one) for one in changes))
 
 
-def _to_json(change: Put | Remove) -> dict[str, Any]:
+def _to_json(change: Change) -> dict[str, Any]:
+    if isinstance(change, Append):
+        return {
+            "log": change.log,
+            "entries": [[e.seq, base64.b64encode(e.data).decode()] for e in change.entries],
+        }
     base: dict[str, Any] = {"kind": change.kind, "key": change.key}
     return base | {"data": change.data, "terms": sorted(change.terms)} if isinstance(change, Put) else base
 
 
-def _from_json(change: dict[str, Any]) -> Put | Remove:
+def _from_json(change: dict[str, Any]) -> Change:
+    if "log" in change:
+        entries = tuple(LogEntry(seq=seq, data=base64.b64decode(data)) for seq, data in change["entries"])
+        return Append(log=change["log"], entries=entries)
     if "data" not in change:
         return Remove(kind=change["kind"], key=change["key"])
     return Put(kind=change["kind"], key=change["key"], data=change["data"], terms=frozenset(change["terms"]))

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from devbench_core.clock import SystemClock
 from devbench_core.contracts.provider import OpenContext, Provider
-from devbench_core.contracts.store import LogEntry, Put, Record, Remove, Store
+from devbench_core.contracts.store import Append, LogEntry, Put, Record, Remove, Store
 from devbench_core.errors import Conflict
 from devbench_core.json_types import JsonObject, JsonValue
 from devbench_core.memory import plugin as memory
@@ -117,7 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(log=NAMES, entries=ENTRIES)
     def append(self, log: str, entries: list[LogEntry]) -> None:
-        self.run(self.store.append(log, entries))
+        self.run(self.store.apply(Append(log=log, entries=tuple(entries))))
         for entry in entries:
             self.logs.setdefault(log, {}).setdefault(entry.seq, entry.data)
 

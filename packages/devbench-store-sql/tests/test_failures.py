@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from devbench_core.contracts.store import ABSENT, LogEntry, Put
+from devbench_core.contracts.store import ABSENT, Append, LogEntry, Put
 from devbench_core.errors import Conflict, StoreFailed
 from devbench_core.json_types import JsonObject
 from devbench_store_sql.store import SqlStore
@@ -134,7 +134,7 @@ async def test_a_write_that_does_not_fit_does_not_fail_its_neighbours(open_sql: 
             store.apply(Put(kind="k", key="a", data={})),
             store.apply(Put(kind="k", key="big", data=BIG)),
             store.apply(Put(kind="k", key="0001", data={}, expect=ABSENT)),
-            store.append("log", [LogEntry(seq=1, data=b"x")]),
+            store.apply(Append(log="log", entries=(LogEntry(seq=1, data=b"x"),))),
             return_exceptions=True,
         )
         sorts = [type(o) if isinstance(o, Exception) else None for o in outcomes]

@@ -19,7 +19,7 @@ import asyncio, sys
 from pathlib import Path
 
 import pytest
-from devbench_core.contracts.store import LogEntry, Put, Remove
+from devbench_core.contracts.store import Append, LogEntry, Put, Remove
 from devbench_store_sql.opening import opened
 from devbench_store_sql.settings import SqlSettings
 
@@ -36,7 +36,7 @@ async def main() -> None:
                 Put(kind="item", key=f"{number:06}", data={"n": number}, terms=term),
                 Remove(kind="item", key=f"{number - 2:06}"),
             )
-            await store.append("log", [LogEntry(seq=number, data=b"x" * 3000)])
+            await store.apply(Append(log="log", entries=(LogEntry(seq=number, data=b"x" * 3000),)))
             print(number, flush=True)
 
 asyncio.run(main())

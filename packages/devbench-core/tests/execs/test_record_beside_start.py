@@ -10,7 +10,7 @@ import pytest
 
 from devbench_core.channel.codes import Source
 from devbench_core.channel.exec_messages import Ack, Output, Start, Started, Window
-from devbench_core.contracts.store import Put, Record, Remove
+from devbench_core.contracts.store import Change, Put, Record
 from devbench_core.errors import StoreFailed
 from devbench_core.execs import records
 from devbench_core.execs.keys import agent_key, exec_of, starter_of
@@ -30,8 +30,8 @@ class HeldStore(MemoryStore):
         self.go = asyncio.Event()
         self.refusal: StoreFailed | None = None
 
-    async def apply(self, *changes: Put | Remove) -> tuple[Record | None, ...]:
-        if any(change.kind == records.KIND for change in changes):
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+        if any(isinstance(change, Put) and change.kind == records.KIND for change in changes):
             await self.go.wait()
             if self.refusal is not None:
                 raise self.refusal
@@ -107,7 +107,9 @@ async def test_a_command_whose_host_died_before_the_record_was_written_is_ended_
         second.container = attrs.evolve(second.container, instance="i_second")
         await second.execs.recover(second.container)
         assert descendants(local_agent.process.pid) != [], "its host lives and is about to record it"
-        async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_third") as third:
+        async with open_host(
+            local_agent.connect, local_agent.token, store=store, instance="i_third"
+        ) as third:
             third.container = attrs.evolve(third.container, instance="i_third")
             third.dead.add("i_first")
             await third.execs.recover(third.container)

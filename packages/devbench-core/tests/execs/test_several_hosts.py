@@ -5,13 +5,12 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
 import pytest
 
-from devbench_core.contracts.store import LogEntry, Store
+from devbench_core.contracts.store import Append, Change, Put, Record, Store
 from devbench_core.errors import Conflict, StoreFailed
 from devbench_core.execs import records
 from devbench_core.memory.store import MemoryStore
@@ -166,19 +165,22 @@ async def test_an_ending_that_was_recorded_but_not_acknowledged_is_settled_by_th
 
 
 class FlakyStore(MemoryStore):
-    """Refuses every second write."""
+    """Refuses every second write of output, but for a command's first."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
-    async def append(self, log: str, entries: Sequence[LogEntry]) -> None:
-        self.count += 1
-        if self.count % 2:
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+        output = any(isinstance(change, Append) for change in changes)
+        first = any(isinstance(change, Put) and change.expect == 0 for change in changes)
+        self.count += output
+        if output and not first and self.count % 2:
             raise StoreFailed("full")
-        await super().append(log, entries)
-        if self.count % 4 == 0:
+        done = await super().apply(*changes)
+        if output and not first and self.count % 4 == 0:
             raise StoreFailed("written, but the answer was lost")
+        return done
 
 
 async def test_a_store_that_fails_now_and_then_loses_and_repeats_nothing(local_agent: LocalAgent):
@@ -190,7 +192,6 @@ async def test_a_store_that_fails_now_and_then_loses_and_repeats_nothing(local_a
 
 HOST_PROGRAM = """
 import asyncio, json, sys
-from collections.abc import Sequence
 from pathlib import Path
 from devbench_core.channel.unix import open_unix
 from devbench_core.model.execution import ExecRequest

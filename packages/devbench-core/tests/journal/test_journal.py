@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devbench_core.contracts.store import LogEntry
+from devbench_core.contracts.store import Change, LogEntry, Record
 from devbench_core.errors import StoreFailed
 from devbench_core.journal.entry import from_entry
 from devbench_core.journal.journal import Journal
@@ -22,9 +22,16 @@ def make(store: MemoryStore, *, batch: int = 4096, memory: int = 100_000) -> Jou
     return Journal("x_1", store, batch_bytes=batch, memory_bytes=memory)
 
 
-async def flush_all(journal: Journal) -> None:
+async def flush(journal: Journal, store: MemoryStore) -> None:
+    batch = journal.batch()
+    if batch is not None:
+        await store.apply(batch)
+        journal.written()
+
+
+async def flush_all(journal: Journal, store: MemoryStore) -> None:
     while not journal.is_clean:
-        await journal.flush()
+        await flush(journal, store)
 
 
 def streams(chunks: "tuple[Chunk, ...] | list[Chunk]") -> dict[StreamName, bytes]:
@@ -50,8 +57,8 @@ def test_everything_is_read_once_in_order_from_memory_or_store(
             end += len(data)
             journal.add(end, stream, data)
             if index % 3 == 0:
-                await journal.flush()
-        await flush_all(journal)
+                await flush(journal, store)
+        await flush_all(journal, store)
         found = await read_all(journal, max_bytes)
         assert [chunk.seq for chunk in found] == list(range(1, len(found) + 1))
         assert b"".join(c.data for c in found) == b"".join(data for _, data in pieces)
@@ -64,19 +71,21 @@ def test_everything_is_read_once_in_order_from_memory_or_store(
 
 
 async def test_nothing_is_shown_before_it_is_durable():
-    journal = make(MemoryStore())
+    store = MemoryStore()
+    journal = make(store)
     journal.add(3, OUT, b"abc")
     assert await journal.read(0, 100) == ()
-    await journal.flush()
+    await flush(journal, store)
     assert [chunk.data for chunk in await journal.read(0, 100)] == [b"abc"]
     assert journal.durable_offset == 3
 
 
 async def test_small_pieces_of_one_stream_are_joined_until_somebody_could_see_them():
-    journal = make(MemoryStore())
+    store = MemoryStore()
+    journal = make(store)
     for i in range(100):
         journal.add(i + 1, OUT, b"x")
-    await flush_all(journal)
+    await flush_all(journal, store)
     assert [len(chunk.data) for chunk in await journal.read(0, 1000)] == [100]
 
 
@@ -86,7 +95,7 @@ async def test_a_gap_is_a_chunk_that_says_how_much_was_lost():
     journal.add(3, OUT, b"abc")
     journal.add_gap(3, 10)
     journal.add(11, OUT, b"z")
-    await flush_all(journal)
+    await flush_all(journal, store)
     chunks = await journal.read(0, 100)
     assert [(c.data, c.lost_bytes) for c in chunks] == [(b"abc", 0), (b"", 7), (b"z", 0)]
     assert await read_chunks(store, log_name("x_1"), 0, 100) == chunks
@@ -97,29 +106,31 @@ async def test_a_batch_that_failed_is_written_again_unchanged():
     class Failing(MemoryStore):
         fails = True
 
-        async def append(self, log: str, entries: object) -> None:
-            await super().append(log, entries)  # pyright: ignore[reportArgumentType]
+        async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+            done = await super().apply(*changes)
             if self.fails:
                 self.fails = False
                 raise StoreFailed("the answer was lost")
+            return done
 
     store = Failing()
     journal = make(store)
     journal.add(3, OUT, b"abc")
     with pytest.raises(StoreFailed):
-        await journal.flush()
+        await flush(journal, store)
     journal.add(6, OUT, b"def")
-    await flush_all(journal)
+    await flush_all(journal, store)
     assert [c.data for c in await read_chunks(store, log_name("x_1"), 0, 100)] == [b"abc", b"def"]
 
 
 async def test_a_reader_waits_until_there_is_something_or_the_time_is_over():
-    journal = make(MemoryStore())
+    store = MemoryStore()
+    journal = make(store)
     await journal.wait(0, 0.01)
     waiting = asyncio.create_task(journal.wait(0, 30))
     await asyncio.sleep(0)
     journal.add(1, OUT, b"x")
-    await journal.flush()
+    await flush(journal, store)
     await asyncio.wait_for(waiting, 5)
     closing = asyncio.create_task(journal.wait(1, 30))
     await asyncio.sleep(0)

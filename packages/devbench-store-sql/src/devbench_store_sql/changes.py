@@ -1,17 +1,25 @@
-"""Applies changes to records: everything is decided before anything is written, so a conflict writes nothing."""
+"""Applies changes: everything is decided before anything is written, so a conflict writes nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or_skip
 
-from devbench_core.contracts.checks import check_name, check_terms, decode, encode, revision_conflict
-from devbench_core.contracts.store import ABSENT, Put, Record, Remove
+from devbench_core.contracts.checks import (
+    check_append,
+    check_name,
+    check_terms,
+    decode,
+    encode,
+    revision_conflict,
+)
+from devbench_core.contracts.store import ABSENT, Append, Change, Record, Remove
 from devbench_store_sql.statements import Statement
-from devbench_store_sql.tables import record_terms, records
+from devbench_store_sql.tables import logs, record_terms, records
 
 Place = tuple[str, str]
 
@@ -44,16 +52,18 @@ class Row:
 
 
 @attrs.frozen(kw_only=True)
-class Change:
-    """A checked change: ``row`` is what shall be there (its revision is not known yet), None for a removal."""
+class Checked:
+    """A checked change: of a record, or entries for a log.
 
-    wanted: Put | Remove
-    row: Row | None
+    Attributes:
+        wanted: What was asked for.
+        row: What shall be there (its revision is not known yet), None for a removal and for a log.
+        entries: Rows for logs.
+    """
 
-    @property
-    def place(self) -> Place:
-        """Which record."""
-        return self.wanted.kind, self.wanted.key
+    wanted: Change
+    row: Row | None = None
+    entries: tuple[Mapping[str, object], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -64,30 +74,36 @@ class Present:
     terms: frozenset[str]
 
 
-def checked(change: Put | Remove) -> Change:
+def checked(change: Change) -> Checked:
     """Return a change that the database will take.
 
     Raises:
-        ValidationFailed: A name is wrong, or the data are not JSON.
+        ValidationFailed: A name or a sequence number is wrong, or the data are not JSON.
     """
+    if isinstance(change, Append):
+        check_append(change)
+        rows = tuple([{"log": change.log, "seq": e.seq, "data": e.data} for e in change.entries])
+        return Checked(wanted=change, entries=rows)
     kind, key = check_name("kind", change.kind), check_name("key", change.key)
     if isinstance(change, Remove):
-        return Change(wanted=change, row=None)
+        return Checked(wanted=change)
     row = Row(kind=kind, key=key, revision=0, data=encode(change.data), terms=check_terms(change.terms))
-    return Change(wanted=change, row=row)
+    return Checked(wanted=change, row=row)
 
 
-def apply(connection: Connection, changes: Sequence[Change]) -> tuple[Record | None, ...]:
+def apply(connection: Connection, changes: Sequence[Checked]) -> tuple[Record | None, ...]:
     """Do all changes or, raising, none. To be called in a transaction that keeps other writers out.
 
     Raises:
         Conflict: An expectation does not hold.
     """
-    before = _present(connection, {change.place for change in changes})
+    places = {(c.wanted.kind, c.wanted.key) for c in changes if not isinstance(c.wanted, Append)}
+    before = _present(connection, places)
     after: dict[Place, Row | None] = {}
     results = [_stage(change, before, after) for change in changes]
     _write(connection, before, after)
-    return tuple(None if row is None else row.record() for row in results)
+    _APPEND.run_each(connection, [row for change in changes for row in change.entries])
+    return tuple([None if row is None else row.record() for row in results])
 
 
 def _present(connection: Connection, places: set[Place]) -> dict[Place, Present]:
@@ -99,13 +115,17 @@ def _present(connection: Connection, places: set[Place]) -> dict[Place, Present]
     return found
 
 
-def _stage(change: Change, before: dict[Place, Present], after: dict[Place, Row | None]) -> Row | None:
-    now = after[change.place] if change.place in after else before.get(change.place)
+def _stage(change: Checked, before: dict[Place, Present], after: dict[Place, Row | None]) -> Row | None:
+    wanted = change.wanted
+    if isinstance(wanted, Append):
+        return None
+    place = wanted.kind, wanted.key
+    now = after[place] if place in after else before.get(place)
     found = ABSENT if now is None else now.revision
-    if change.wanted.expect is not None and change.wanted.expect != found:
-        raise revision_conflict(change.wanted, found)
+    if wanted.expect is not None and wanted.expect != found:
+        raise revision_conflict(wanted, found)
     row = None if change.row is None else attrs.evolve(change.row, revision=found + 1)
-    after[change.place] = row
+    after[place] = row
     return row
 
 
@@ -158,3 +178,4 @@ _DELETE_TERM = Statement(
     )
 )
 _INSERT_TERM = Statement(insert(record_terms))
+_APPEND = Statement(insert_or_skip(logs).on_conflict_do_nothing())

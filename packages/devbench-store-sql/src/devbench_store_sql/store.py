@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, bindparam, delete
-from sqlalchemy.dialects.sqlite import insert as insert_or_skip
 
 from devbench_core.contracts.checks import (
     check_after,
-    check_entry,
     check_limit,
     check_name,
     check_page,
     check_terms,
 )
-from devbench_core.contracts.store import LogEntry, Put, Record, RecordPage, Remove, Store
+from devbench_core.contracts.store import Change, LogEntry, Record, RecordPage, Store
 from devbench_store_sql import changes as record_changes
 from devbench_store_sql import queries
 from devbench_store_sql.readers import Readers
@@ -44,7 +41,7 @@ class SqlStore:
         check_name("key", key)
         return await self.readers.read(partial(queries.get, kind=kind, key=key))
 
-    async def apply(self, *changes: Put | Remove) -> tuple[Record | None, ...]:
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
         """Do all changes or none."""
         if not changes:
             return ()
@@ -62,15 +59,6 @@ class SqlStore:
             partial(queries.page, kind=kind, terms=wanted, after=after, limit=limit)
         )
 
-    async def append(self, log: str, entries: Sequence[LogEntry]) -> None:
-        """Add entries; those that are there already are skipped."""
-        check_name("log", log)
-        rows: list[dict[str, object]] = [
-            {"log": log, "seq": check_entry(entry).seq, "data": entry.data} for entry in entries
-        ]
-        if rows:
-            await self.writer.do(partial(_append, rows=rows))
-
     async def read(self, log: str, *, after: int = 0, limit: int = 100) -> tuple[LogEntry, ...]:
         """Return entries above a seq, rising."""
         check_name("log", log)
@@ -84,15 +72,10 @@ class SqlStore:
         await self.writer.do(partial(_drop, log=log))
 
 
-def _append(connection: Connection, rows: list[dict[str, object]]) -> None:
-    _APPEND.run_each(connection, rows)
-
-
 def _drop(connection: Connection, log: str) -> None:
     _DROP.run(connection, {"log_name": log})
 
 
-_APPEND = Statement(insert_or_skip(logs).on_conflict_do_nothing())
 _DROP = Statement(delete(logs).where(logs.c.log == bindparam("log_name")))
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from devbench_core.contracts.store import LogEntry, Put, Remove
+from devbench_core.contracts.store import Append, Put, Remove
 from devbench_core.errors import Conflict, ValidationFailed
 from devbench_core.json_types import JsonObject
 
@@ -73,15 +73,16 @@ def check_after(after: int) -> None:
         raise ValidationFailed("after", f"must be 0-{SEQ_MAX}", limit=SEQ_MAX)
 
 
-def check_entry(entry: LogEntry) -> LogEntry:
-    """Return an entry unchanged.
+def check_append(change: Append) -> Append:
+    """Return an addition to a log unchanged.
 
     Raises:
-        ValidationFailed: Its sequence number is below 1 or too large.
+        ValidationFailed: The log's name is wrong, or a sequence number is below 1 or too large.
     """
-    if not 1 <= entry.seq <= SEQ_MAX:
+    check_name("log", change.log)
+    if not all(1 <= entry.seq <= SEQ_MAX for entry in change.entries):
         raise ValidationFailed("seq", f"must be 1-{SEQ_MAX}", limit=SEQ_MAX)
-    return entry
+    return change
 
 
 def encode(data: JsonObject) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
@@ -57,14 +56,6 @@ class Remove:
 
 
 @attrs.frozen(kw_only=True)
-class RecordPage:
-    """Records in the order of their keys; ``cursor`` is "" when there are no more."""
-
-    records: tuple[Record, ...]
-    cursor: str = ""
-
-
-@attrs.frozen(kw_only=True)
 class LogEntry:
     """One entry of a log.
 
@@ -75,6 +66,31 @@ class LogEntry:
 
     seq: int
     data: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Append:
+    """Add entries to a log. An entry whose seq is there already is skipped: the log's is kept.
+
+    Attributes:
+        log: Its name; a log is there once it has an entry.
+        entries: In any order.
+    """
+
+    log: str
+    entries: tuple[LogEntry, ...]
+
+
+Change = Put | Remove | Append
+"""One part of what `Store.apply` does."""
+
+
+@attrs.frozen(kw_only=True)
+class RecordPage:
+    """Records in the order of their keys; ``cursor`` is "" when there are no more."""
+
+    records: tuple[Record, ...]
+    cursor: str = ""
 
 
 class Store(Protocol):
@@ -89,11 +105,11 @@ class Store(Protocol):
         """Return a record, or None."""
         ...
 
-    async def apply(self, *changes: Put | Remove) -> tuple[Record | None, ...]:
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
         """Do all changes or none, as seen by every reader.
 
         Returns:
-            For each change in order the new record, None for a removal.
+            For each change in order the new record, None for a removal and for what was added to a log.
 
         Raises:
             Conflict: An expectation did not hold; ``details`` hold ``kind``, ``key`` and the ``revision`` found
@@ -112,10 +128,6 @@ class Store(Protocol):
             after: The cursor of the last page, "" for the first.
             limit: 1-1000.
         """
-        ...
-
-    async def append(self, log: str, entries: Sequence[LogEntry]) -> None:
-        """Add entries to a log, durably and all or none. An entry whose seq is there already is skipped."""
         ...
 
     async def read(self, log: str, *, after: int = 0, limit: int = 100) -> tuple[LogEntry, ...]:

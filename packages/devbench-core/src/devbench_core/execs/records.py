@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import attrs
 
-from devbench_core.contracts.store import Put, Record, Store
+from devbench_core.contracts.store import Change, Put, Record, Store
 from devbench_core.errors import ExecNotFound, StoreFailed
 from devbench_core.ids import EXEC, check_id
 from devbench_core.json_types import JsonValue
@@ -47,13 +47,13 @@ def stdin_bytes(record: Record) -> int | None:
     return value if isinstance(value, int) else None
 
 
-async def save(store: Store, record: Exec, stdin: int | None = NO_STDIN) -> Exec:
-    """Write a command and return it with its new revision.
+async def save(store: Store, record: Exec, stdin: int | None = NO_STDIN, *also: Change) -> Exec:
+    """Write a command, and something else together with it, and return it with its new revision.
 
     Raises:
-        Conflict: It changed since it was read.
+        Conflict: It changed since it was read; nothing was written.
     """
-    (saved,) = await store.apply(put(record, stdin))
+    saved, *_ = await store.apply(put(record, stdin), *also)
     if saved is None:
         raise StoreFailed(f"the store returned no record for {record.id!r}")
     return attrs.evolve(record, revision=saved.revision)

@@ -14,6 +14,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.messages import Refused
 from devbench_core.channel.stdin import StdinBuffer
+from devbench_core.contracts.store import Append
 from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
@@ -166,14 +167,19 @@ class Run:
         """See that somebody writes what is new."""
         if self._final is not None or self.journal.is_full:
             self._hurry.set()
-        if self._pump is None and not self.done.done():
+        if self._pump is None and not self._is_settled:
             self._pump = self.context.tasks.create_task(self._write(), name=f"journal {self.record.id}")
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether there is nothing to write any more; a command that was left still gets its record."""
+        return self.done.done() and self.recorded.done()
 
     async def _write(self) -> None:
         """Write until nothing is new. What the store refuses is tried again, and the agent's window waits."""
         pause = STORE_RETRY_FIRST_S
         try:
-            while not self.done.done():
+            while not self._is_settled:
                 try:
                     if not await self._step():
                         return
@@ -187,47 +193,63 @@ class Run:
             self._resolve_recorded(AgentUnavailable("the host is closing; the command is being ended"))
 
     async def _step(self) -> bool:
-        """Write the next thing; return False when nothing is left."""
-        if not self.recorded.done():
-            return await self._write_record()
+        """Write what is new as one change: output, and the record when it must be; False when nothing is left."""
         if not self.journal.is_clean:
             await self._gather()
-            await self.journal.flush()
-            self._flushed_at = asyncio.get_running_loop().time()
-            if self.stream is not None and self._final is None:
-                self.stream.ack(self.journal.durable_offset)
-            return True
-        if self._final is not None:
-            await self._record_ending(self._final)
+        batch = self.journal.batch()
+        ending = None if self.journal.has_more else self._final  # all output is there before the ending
+        wanted = self._wanted(ending)
+        if batch is None and wanted is None:
             return False
-        if self._state_dirty:
-            self._state_dirty = False
-            await self._save(self.record)
-            return True
-        return False
-
-    async def _write_record(self) -> bool:
-        """Write the record for the first time; what the channel changed meanwhile is kept."""
-        ending = self._final if self.journal.is_clean else None  # output comes before its ending
         try:
-            saved = await records.save(
-                self.context.store,
-                self.record if ending is None else records.ended(self.record, ending),
-                self._stdin_bytes,
-            )
+            saved = await self._store(batch, wanted)
         except DevbenchError as error:
+            if self.recorded.done():
+                raise
             self._resolve_recorded(error)
             self._withdraw()
             return False
-        self.record = attrs.evolve(self.record, revision=saved.revision)
-        self.recorded.set_result(None)
-        if self.record.started_at is not None:
-            self._tell("exec.started")
-        if ending is None:
-            return True
-        self.record = saved
-        self._ended()
-        return False
+        if batch is not None:
+            self._shown()
+        if saved is not None:
+            self._saved(saved)
+        return True
+
+    def _wanted(self, ending: ExecEnding | None) -> Exec | None:
+        """Return the record as it must be written now, None when the store's will do."""
+        if ending is not None:
+            return records.ended(self.record, ending)
+        return self.record if self._state_dirty or not self.recorded.done() else None
+
+    async def _store(self, batch: Append | None, wanted: Exec | None) -> Exec | None:
+        """Write both or none; return the record as the store has it then."""
+        self._state_dirty = False
+        output = () if batch is None else (batch,)
+        if wanted is None:
+            await self.context.store.apply(*output)
+            return None
+        try:
+            return await records.save(self.context.store, wanted, self._stdin_bytes, *output)
+        except Conflict:
+            await self.context.store.apply(*output)
+            return await self._merge(wanted)
+
+    def _shown(self) -> None:
+        self.journal.written()
+        self._flushed_at = asyncio.get_running_loop().time()
+        if self.stream is not None and self._final is None:
+            self.stream.ack(self.journal.durable_offset)
+
+    def _saved(self, saved: Exec) -> None:
+        """Take over what the store has; what the channel changed meanwhile is kept."""
+        first = not self.recorded.done()
+        self.record = saved if saved.ending else attrs.evolve(self.record, revision=saved.revision)
+        if first:
+            self.recorded.set_result(None)
+            if self.record.started_at is not None:
+                self._tell("exec.started")
+        if saved.ending is not None and not self.done.done():
+            self._ended()
 
     def _resolve_recorded(self, error: DevbenchError) -> None:
         if not self.recorded.done():
@@ -236,7 +258,9 @@ class Run:
 
     async def _gather(self) -> None:
         """Let output gather into a batch, unless one is full or the ending is there."""
-        rest_s = self._flushed_at + self.context.limits.journal_flush_s - asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        since, wait_s = self._flushed_at, self.context.limits.journal_flush_s
+        rest_s = since + wait_s - now if self.recorded.done() else RECORD_AFTER_S
         if rest_s <= 0 or self._hurry.is_set():
             if self._final is None and not self.journal.is_full:
                 self._hurry.clear()
@@ -246,13 +270,6 @@ class Run:
                 await self._hurry.wait()
         except TimeoutError:
             return
-
-    async def _record_ending(self, ending: ExecEnding) -> None:
-        """Write the ending exactly once; an ending that is there already holds."""
-        await self._save(records.ended(self.record, ending))
-        if self.done.done():
-            return  # another host has it
-        self._ended()
 
     def _ended(self) -> None:
         """The ending is recorded: acknowledge it, and tell everybody."""
@@ -269,25 +286,16 @@ class Run:
         metrics.EXECS_ENDED.labels(reason=reason).inc()
         self._tell("exec.ended", {"reason": reason})
 
-    async def _save(self, wanted: Exec) -> None:
-        try:
-            self.record = await records.save(self.context.store, wanted, self._stdin_bytes)
-        except Conflict:
-            await self._merge(wanted)
-
-    async def _merge(self, wanted: Exec) -> None:
+    async def _merge(self, wanted: Exec) -> Exec | None:
         """Somebody else changed the record: an ending holds, and so does another host's adoption."""
         found = await self.context.store.get(records.KIND, wanted.id)
-        if found is None:
+        current = None if found is None else records.read(found)
+        if current is not None and current.ending is not None:
+            return current
+        if current is None or current.instance != self.context.instance:
             self._leave()
-            return
-        current = records.read(found)
-        if current.ending is not None:
-            self.record = current
-        elif current.instance != self.context.instance:
-            self._leave()
-        else:
-            await self._save(attrs.evolve(wanted, revision=current.revision))
+            return None
+        return await self._store(None, attrs.evolve(wanted, revision=current.revision))
 
     def _leave(self) -> None:
         """Follow it no longer; it is not ended, and what was not written the agent still has."""
@@ -296,6 +304,7 @@ class Run:
         if self.stream is not None and self.link is not None:
             self.link.forget(self.stream)
         self._close()
+        self._kick()
 
     def _withdraw(self) -> None:
         """Take back what was begun without a record."""

@@ -88,7 +88,9 @@ class Execs:
             self._slots.free(found.id)
             raise
         record = new_record(exec_id, found, request, caller, context)
-        run = self._follow(record, context.journal(exec_id), stdin_length(request, open_ended=open_stdin), caller)
+        run = self._follow(
+            record, context.journal(exec_id), stdin_length(request, open_ended=open_stdin), caller
+        )
         await launch(run, link, start, stdin_of(request, open_ended=open_stdin))
         return run.record
 

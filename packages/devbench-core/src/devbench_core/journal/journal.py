@@ -11,7 +11,7 @@ from collections import deque
 import attrs
 
 from devbench_core.bell import Bell
-from devbench_core.contracts.store import Store
+from devbench_core.contracts.store import Append, Store
 from devbench_core.journal.entry import Kept, to_entry
 from devbench_core.journal.log import log_name, read_chunks
 from devbench_core.model.execution import Chunk, StreamName
@@ -73,6 +73,11 @@ class Journal:
         return not self._pending and not self._batch
 
     @property
+    def has_more(self) -> bool:
+        """Whether something waits beyond the present batch."""
+        return bool(self._pending)
+
+    @property
     def is_full(self) -> bool:
         """Whether a whole batch waits to be written."""
         return self._pending_bytes >= self._batch_max
@@ -83,7 +88,7 @@ class Journal:
         return self._ring_bytes
 
     def add(self, end: int, stream: StreamName, data: bytes) -> None:
-        """Take output up to the agent's offset ``end``; it is shown once `flush` wrote it."""
+        """Take output up to the agent's offset ``end``; it is shown once it was `written`."""
         self._pending_bytes += len(data)
         last = self._pending[-1] if self._pending else None
         if last and last.stream is stream and not last.lost and last.size + len(data) <= CHUNK_MAX:
@@ -97,17 +102,16 @@ class Journal:
         """Take note that the agent dropped output."""
         self._pending.append(_Pending(stream=StreamName.STDOUT, end=end, parts=[], size=0, lost=end - start))
 
-    async def flush(self) -> None:
-        """Write one batch and show it. After a failure the same batch is tried again by the next call.
-
-        Raises:
-            StoreFailed: It could not be written.
-        """
+    def batch(self) -> Append | None:
+        """Return what is to be written next, None for nothing; the same again until it was `written`."""
         if not self._batch:
             self._batch = self._take_batch()
         if not self._batch:
-            return
-        await self._store.append(self._log, [to_entry(kept) for kept in self._batch])
+            return None
+        return Append(log=self._log, entries=tuple([to_entry(kept) for kept in self._batch]))
+
+    def written(self) -> None:
+        """Show the batch: the store has it."""
         batch, self._batch = self._batch, []
         for kept in batch:
             self._ring.append(kept.chunk)

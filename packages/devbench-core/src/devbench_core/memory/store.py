@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
 from devbench_core.contracts.checks import (
     check_after,
-    check_entry,
+    check_append,
     check_limit,
     check_name,
     check_page,
@@ -18,7 +17,17 @@ from devbench_core.contracts.checks import (
     encode,
     revision_conflict,
 )
-from devbench_core.contracts.store import ABSENT, LogEntry, Put, Record, RecordPage, Remove, Store
+from devbench_core.contracts.store import (
+    ABSENT,
+    Append,
+    Change,
+    LogEntry,
+    Put,
+    Record,
+    RecordPage,
+    Remove,
+    Store,
+)
 
 
 @attrs.frozen
@@ -52,15 +61,18 @@ class MemoryStore:
         kept = self._records.get(check_name("kind", kind), {}).get(check_name("key", key))
         return None if kept is None else kept.record()
 
-    async def apply(self, *changes: Put | Remove) -> tuple[Record | None, ...]:
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
         """Do all changes or none."""
         staged: _Staged = {}
-        results = [self._stage(change, staged) for change in changes]
+        appended = [check_append(change) for change in changes if isinstance(change, Append)]
+        results = [None if isinstance(change, Append) else self._stage(change, staged) for change in changes]
         for (kind, key), kept in staged.items():
             if kept is None:
                 self._records.get(kind, {}).pop(key, None)
             else:
                 self._records.setdefault(kind, {})[key] = kept
+        for change in appended:
+            self._append(change)
         return tuple(None if kept is None else kept.record() for kept in results)
 
     def _stage(self, change: Put | Remove, staged: _Staged) -> _Kept | None:
@@ -75,6 +87,12 @@ class MemoryStore:
             staged[where] = _Kept(change.kind, change.key, found + 1, encode(change.data), terms)
         return staged[where]
 
+    def _append(self, change: Append) -> None:
+        new = {entry.seq: entry.data for entry in reversed(change.entries)}  # the first of a seq wins
+        if new:
+            kept = self._logs.setdefault(change.log, {})
+            kept.update({seq: bytes(data) for seq, data in new.items() if seq not in kept})
+
     async def list(
         self, kind: str, *, terms: frozenset[str] = frozenset(), after: str = "", limit: int = 100
     ) -> RecordPage:
@@ -86,14 +104,6 @@ class MemoryStore:
         keys = sorted(key for key, kept in records.items() if key > after and wanted <= kept.terms)
         page = tuple(records[key].record() for key in keys[:limit])
         return RecordPage(records=page, cursor=page[-1].key if len(keys) > limit else "")
-
-    async def append(self, log: str, entries: Sequence[LogEntry]) -> None:
-        """Add entries; those that are there already are skipped."""
-        check_name("log", log)
-        new = {check_entry(entry).seq: entry.data for entry in reversed(entries)}  # the first of a seq wins
-        if new:
-            kept = self._logs.setdefault(log, {})
-            kept.update({seq: bytes(data) for seq, data in new.items() if seq not in kept})
 
     async def read(self, log: str, *, after: int = 0, limit: int = 100) -> tuple[LogEntry, ...]:
         """Return entries above a seq, rising."""
