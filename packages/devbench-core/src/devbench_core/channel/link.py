@@ -171,6 +171,10 @@ class AgentLink:
             self._acknowledged.append(stream.key)
         self._streams.pop(stream.key, None)
 
+    def retire(self) -> None:
+        """Use the present channel as long as it lasts, and open no other."""
+        self._closed = True
+
     async def aclose(self) -> None:
         """Close the channel and do not open another one. Commands run on in the container."""
         self._closed = True

@@ -98,13 +98,14 @@ class Ender:
 
     async def _remove(self, container: Container) -> None:
         """Remove it from the engine, finding it by its label when its ref was never recorded."""
-        await self._context.links.close(container.id)
-        if container.ref:
-            await self._context.runtime.remove(container.ref)
-        else:
-            async for observed in self._context.runtime.list(self._context.installation):
+        runtime = self._context.runtime
+        async with self._context.links.removing(container.id):
+            if container.ref:
+                await runtime.remove(container.ref)
+                return
+            async for observed in runtime.list(self._context.installation):
                 if observed.container_id == container.id:
-                    await self._context.runtime.remove(observed.ref)
+                    await runtime.remove(observed.ref)
 
     async def _end_execs_of(self, container: Container) -> None:
         """Give its commands their ending; beside the removal, which takes longer."""

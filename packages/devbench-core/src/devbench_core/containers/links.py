@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.settings import ChannelLimits
@@ -91,16 +92,26 @@ class Links:
         token = bytes.fromhex(str(record.data["token"]))
         return self.create(container.id, container.ref, token, claim=False)
 
-    async def close(self, container_id: str) -> None:
-        """Close and forget the link of a container."""
+    @asynccontextmanager
+    async def removing(self, container_id: str) -> AsyncGenerator[None]:
+        """Forget the link of a container that is removed in the block; its channel may end in it, and does after it.
+
+        A channel that is closed first makes engines slower to remove the container.
+        """
         link = self._links.pop(container_id, None)
         if link is not None:
-            await link.aclose()
+            link.retire()
+        try:
+            yield
+        finally:
+            if link is not None:
+                await link.aclose()
 
     async def close_all(self) -> None:
         """Close every link."""
-        for container_id in list(self._links):
-            await self.close(container_id)
+        while self._links:
+            _, link = self._links.popitem()
+            await link.aclose()
 
 
 def ended(container: Container) -> ContainerExited:

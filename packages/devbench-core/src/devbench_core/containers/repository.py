@@ -91,9 +91,13 @@ class Repository:
         if known is not None:
             return known
         found = await self.find(name, tenant)
-        if found.ending is None and found.status is Status.RUNNING:
-            self._bindings.keep(tenant, name, found)
+        self.remember(name, found)
         return found
+
+    def remember(self, name: str, container: Container) -> None:
+        """Keep what a name means for a moment, if it can be used."""
+        if container.ending is None and container.status is Status.RUNNING:
+            self._bindings.keep(container.tenant, name, container)
 
     async def find(self, name: str, tenant: str) -> Container:
         """Return a tenant's container by id or, among the living, by alias.
@@ -121,6 +125,7 @@ class Repository:
         """
         self._bindings.forget(container.id)
         records = await self.store.apply(put(container), *also)
+        self._bindings.forget(container.id)  # somebody may have looked meanwhile
         first = records[0]
         return attrs.evolve(container, revision=first.revision if first else 0)
 

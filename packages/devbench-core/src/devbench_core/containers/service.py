@@ -18,6 +18,7 @@ from devbench_core.containers.spawn import FirstCommand, ForgetImage, Progress, 
 from devbench_core.containers.sweep import Forget, Sweeper
 from devbench_core.contracts.store import Put
 from devbench_core.errors import DevbenchError, ValidationFailed
+from devbench_core.ids import CONTAINER, is_id
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import WORKSPACE, Container, ContainerEnding, EndReason, Status
@@ -166,7 +167,10 @@ class Containers:
             ContainerNotFound: The caller's tenant has no such container.
             EngineUnreachable: The engine did not answer; the ending is recorded and the removal follows.
         """
-        found = await self.get(container, caller=caller)
+        repository = self._context.repository
+        # An id means the same for ever, and ending it compares revisions; what an alias means must be looked up.
+        look = repository.bound if is_id(container, CONTAINER) else repository.find
+        found = await look(container, caller.tenant)
         if found.status is Status.GONE:
             return found
         self._context.review("container.kill", caller, container_id=found.id)

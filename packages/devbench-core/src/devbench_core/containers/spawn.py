@@ -207,6 +207,7 @@ class Spawner:
                 self._under_way.pop(key.record_key, None)
         if key is not None:
             future.set_result(container)
+        self._context.repository.remember(container.id, container)
         fields: dict[str, object] = {"image": container.spec.image, "runtime": container.runtime}
         self._context.emit("container.spawned", caller, container.id, fields)
         return container
