@@ -9,6 +9,7 @@ from performance.measure import Row, interleave
 from performance.ours import Python
 from performance.setting import Setting
 
+IN_A_ROW = 10
 RAW = (
     *("bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"),
     *("--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev"),
@@ -33,8 +34,14 @@ async def run(setting: Setting) -> list[Row]:
             {"raw subprocess": plain, "Python": ours.true},
             rounds=setting.quick,
         )
+        row = await interleave(
+            "trivial command, in a row (raw: a plain subprocess)",
+            {"raw subprocess": plain, "Python": ours.true},
+            rounds=setting.quick // IN_A_ROW,
+            in_a_row=IN_A_ROW,
+        )
         await ours.kill()
-    return [spawn, command]
+    return [spawn, row, command]
 
 
 async def bwrap() -> None:

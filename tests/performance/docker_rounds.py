@@ -9,7 +9,7 @@ import aiodocker
 from mcp import Client
 
 import devbench_core
-from performance.measure import Figures, Row, Step, interleave, line
+from performance.measure import Figures, Row, Step, interleave, line, timed
 from performance.ours import Mcp, Python, serving
 from performance.raw_docker import RawDocker
 from performance.setting import Setting
@@ -17,6 +17,7 @@ from performance.setting import Setting
 KIB, MIB = 1024, 1024 * 1024
 CALLERS = 20
 CONTAINERS = 4
+IN_A_ROW = 10
 
 
 async def run(setting: Setting) -> list[Row]:
@@ -56,13 +57,12 @@ async def _life(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> lis
 
 
 async def _kills(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> Row:
+    """Measure kills; each needs a spawn of its own before it, which is not measured."""
     samples: dict[str, list[float]] = {"raw engine": [], "Python": [], "MCP over HTTP": []}
-    for _ in range(setting.slow):
+    for _ in range(setting.kills):
         for name, contender in zip(samples, (raw, ours, mcp), strict=True):
             await contender.spawn()
-            begin = time.perf_counter()
-            await contender.kill()
-            samples[name].append(time.perf_counter() - begin)
+            samples[name].append(await timed(contender.kill))
     figures = {name: Figures.of(values) for name, values in samples.items()}
     row = Row(operation="kill", figures=figures, bounds={"Python": 1.1})
     print(line(row), flush=True)  # noqa: T201 - progress
@@ -70,12 +70,16 @@ async def _kills(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> Ro
 
 
 async def _commands(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> list[Row]:
+    contenders: dict[str, Step] = {"raw engine": raw.true, "Python": ours.true, "MCP over HTTP": mcp.true}
     return [
         await interleave(
-            "trivial command",
-            {"raw engine": raw.true, "Python": ours.true, "MCP over HTTP": mcp.true},
-            rounds=setting.quick,
-        )
+            "trivial command, in a row",
+            contenders,
+            rounds=setting.quick // IN_A_ROW,
+            in_a_row=IN_A_ROW,
+            bounds_ms={"Python": 2.0},
+        ),
+        await interleave("trivial command", contenders, rounds=setting.quick),
     ]
 
 

@@ -56,7 +56,6 @@ async def _era(name: str, mode: str, bare: str, ours: str, rounds: int) -> Row:
             rounds=rounds,
             bounds={"devbench-mcp": BOUND},
             warm_up=20,
-            note="the same tool on both servers, called in turn by the official client",
         )
 
 

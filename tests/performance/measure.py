@@ -1,4 +1,4 @@
-"""Interleaved measurements: in each round every contender runs once, in turning order, so that noise hits all alike."""
+"""Interleaved measurements: every contender has its turn in each round, so that noise hits all alike."""
 
 from __future__ import annotations
 
@@ -30,12 +30,19 @@ class Figures:
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """One line of the table: an operation, its figures by contender, and the bound on the ratio, if any."""
+    """One operation of the table.
+
+    Attributes:
+        operation: What was measured.
+        figures: By contender, the raw one first.
+        bounds: The largest ratio to the raw one's median that a contender may have.
+        bounds_ms: The largest median that a contender may have.
+    """
 
     operation: str
     figures: dict[str, Figures]
     bounds: dict[str, float] = attrs.field(factory=dict[str, float])
-    note: str = ""
+    bounds_ms: dict[str, float] = attrs.field(factory=dict[str, float])
 
     @property
     def raw(self) -> Figures:
@@ -45,6 +52,28 @@ class Row:
     def ratio(self, contender: str) -> float:
         """Return a contender's median as a multiple of the raw one's."""
         return self.figures[contender].p50_ms / self.raw.p50_ms
+
+    def most(self, contender: str) -> str:
+        """Return a contender's bounds for people."""
+        ratio, milliseconds = self.bounds.get(contender), self.bounds_ms.get(contender)
+        parts = [
+            "" if ratio is None else f"{ratio:g} x",
+            "" if milliseconds is None else f"{milliseconds:g} ms",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def broken(self) -> list[str]:
+        """Say which bounds do not hold."""
+        ratios = [
+            f"{self.operation}, {name}: {self.ratio(name):.3f} x is above {bound:g} x"
+            for name, bound in self.bounds.items()
+            if self.ratio(name) > bound
+        ]
+        return ratios + [
+            f"{self.operation}, {name}: {self.figures[name].p50_ms:.2f} ms is above {bound:g} ms"
+            for name, bound in self.bounds_ms.items()
+            if self.figures[name].p50_ms > bound
+        ]
 
 
 def quantile(ordered: list[float], part: float) -> float:
@@ -57,38 +86,47 @@ async def interleave(
     contenders: Mapping[str, Step],
     *,
     rounds: int,
+    in_a_row: int = 1,
     bounds: Mapping[str, float] | None = None,
+    bounds_ms: Mapping[str, float] | None = None,
     after: Mapping[str, Step] | None = None,
     warm_up: int = 2,
-    note: str = "",
 ) -> Row:
     """Measure contenders against each other.
 
     Args:
         operation: What is measured.
         contenders: By name, the raw one first.
-        rounds: How often each runs and counts.
+        rounds: How many turns of each count.
+        in_a_row: How often each runs in one turn; each run is a sample.
         bounds: The largest ratio to the raw one that each may have.
+        bounds_ms: The largest median that each may have.
         after: Clean-up of each contender, outside the measured time.
         warm_up: Rounds that do not count.
-        note: For the reader of the table.
     """
     samples: dict[str, list[float]] = {name: [] for name in contenders}
     names = list(contenders)
     for number in range(-warm_up, rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            begin = time.perf_counter()
-            await contenders[name]()
-            took = time.perf_counter() - begin
+            took = [await timed(contenders[name]) for _ in range(in_a_row)]
             if number >= 0:
-                samples[name].append(took)
+                samples[name] += took
             if after and name in after:
                 await after[name]()
     figures = {name: Figures.of(values) for name, values in samples.items()}
-    row = Row(operation=operation, figures=figures, bounds=dict(bounds or {}), note=note)
+    row = Row(
+        operation=operation, figures=figures, bounds=dict(bounds or {}), bounds_ms=dict(bounds_ms or {})
+    )
     print(line(row), flush=True)  # noqa: T201 - progress of a long run
     return row
+
+
+async def timed(step: Step) -> float:
+    """Return how many seconds a step takes."""
+    begin = time.perf_counter()
+    await step()
+    return time.perf_counter() - begin
 
 
 def line(row: Row) -> str:

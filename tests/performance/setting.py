@@ -18,6 +18,7 @@ class Setting:
         docker_host: The engine.
         image: A small image that is there already.
         slow: Rounds of what takes a tenth of a second.
+        kills: Rounds of kills, whose bound is close to what the engine itself takes.
         quick: Rounds of what takes milliseconds.
         floor: Rounds of the trivial tool call.
         burst: Commands in one burst of many callers through devbench.
@@ -28,7 +29,8 @@ class Setting:
     docker_host: str
     image: str = "devbench-test/busybox:latest"
     slow: int = 12
-    quick: int = 60
+    kills: int = 40
+    quick: int = 100
     floor: int = 200
     burst: int = 1000
     burst_raw: int = 60
@@ -38,7 +40,9 @@ class Setting:
         """Read where the engine is; ``short`` gives a smoke run."""
         host = os.environ.get("DEVBENCH_TEST_DOCKER_HOST") or os.environ["DOCKER_HOST"]
         if short:
-            return cls(folder=folder, docker_host=host, slow=3, quick=10, floor=20, burst=100, burst_raw=20)
+            return cls(
+                folder=folder, docker_host=host, slow=3, kills=3, quick=10, floor=20, burst=100, burst_raw=20
+            )
         return cls(folder=folder, docker_host=host)
 
     def write_config(self, name: str, *, runtime: str, host: str = "") -> Path:

@@ -13,8 +13,11 @@ from performance.measure import Row
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "performance.md"
 INTRO = """# Performance
 
-Measured by `uv run nox -s bench` in interleaved rounds: in each round every contender runs once, in turning order, so
-that the machine's noise hits all alike. Compare ratios, not milliseconds: they hold on other machines.
+Measured by `uv run nox -s bench` in interleaved rounds: in each round every contender has its turn, in changing order,
+so that the machine's noise hits all alike. Compare ratios, not milliseconds: they hold on other machines.
+
+"In a row" means that a contender does it ten times in its turn, as an agent at work does; elsewhere it does it once, on
+a machine whose caches the others have just used.
 """
 
 
@@ -29,16 +32,15 @@ def page(sections: Mapping[str, Sequence[Row]], machine: Mapping[str, str]) -> s
 
 def table(rows: Iterable[Row]) -> Iterable[str]:
     """Yield the lines of one table."""
-    yield "| operation | contender | p50 ms | p95 ms | ratio to raw | at most | rounds |"
+    yield "| operation | contender | p50 ms | p95 ms | ratio to raw | at most | samples |"
     yield "|---|---|---:|---:|---:|---:|---:|"
     for row in rows:
         for number, (name, figures) in enumerate(row.figures.items()):
             ratio = "1" if number == 0 else f"{row.ratio(name):.3f}"
-            most = f"{row.bounds[name]:g}" if name in row.bounds else ""
             operation = row.operation if number == 0 else ""
             yield (
                 f"| {operation} | {name} | {figures.p50_ms:.2f} | {figures.p95_ms:.2f} "
-                f"| {ratio} | {most} | {figures.rounds} |"
+                f"| {ratio} | {row.most(name)} | {figures.rounds} |"
             )
 
 

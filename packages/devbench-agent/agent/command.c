@@ -219,10 +219,15 @@ static void pump_started(struct channel *c, struct command *x) {
     x->due_started = false;
 }
 
-static void pump_one(struct channel *c, struct command *x) {
+bool command_held(const struct command *x, uint64_t now) {
+    return !x->finished && (x->leader == 0 || now < x->hold_until);
+}
+
+static void pump_one(struct channel *c, struct command *x, uint64_t now) {
     if (x->due_resumed) pump_resumed(c, x);
-    if (x->due_started && (x->leader != 0 || x->finished)) pump_started(c, x);
     if (x->due_credit) stdin_send_credit(c, x);
+    if (command_held(x, now)) return;
+    if (x->due_started) pump_started(c, x);
     bool all_sent = x->state != ST_LEFTOVERS && output_send(c, x);
     if (x->due_ending && all_sent) ending_send(c, x);
 }
@@ -230,9 +235,10 @@ static void pump_one(struct channel *c, struct command *x) {
 void commands_pump(struct channel *c) {
     static size_t turn; /* so that one loud command does not starve the rest */
     size_t top = commands_top;
+    uint64_t now = now_ns();
     for (size_t i = 0; i < top && channel_has_room(c); i++) {
         struct command *x = &commands[(turn + i) % top];
-        if (x->state != 0 && x->owner == c) pump_one(c, x);
+        if (x->state != 0 && x->owner == c) pump_one(c, x, now);
     }
     turn++;
 }

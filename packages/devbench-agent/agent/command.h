@@ -48,6 +48,7 @@ struct command {
 
     /* frames that are due to the owner */
     bool due_started, due_resumed, due_credit, due_ending;
+    uint64_t hold_until; /* frames wait for it, so that those of a short command travel together */
     bool finished; /* the ending is known */
     uint8_t failure;
     uint32_t failure_errno;
@@ -83,6 +84,8 @@ void command_list(struct channel *c, const struct frame *f);
 void commands_detach(struct channel *c);
 /* Put what is due into the channel's buffer while it has room. */
 void commands_pump(struct channel *c);
+/* Whether what is due must wait: it has not started, or only just. */
+bool command_held(const struct command *x, uint64_t now);
 /* Deadlines and endings; returns when to look again. */
 uint64_t commands_run(uint64_t now);
 /* A child of the agent ended (a keeper or not). */

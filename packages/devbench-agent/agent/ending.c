@@ -64,6 +64,7 @@ static void failed(struct command *x, const struct report *r) {
 static void started(struct command *x, const struct report *r) {
     x->leader = r->pid;
     x->due_started = true;
+    x->hold_until = now_ns() + STARTED_HOLD_MS * NS_PER_MS;
     if (x->phase == KILL_TERM) tree_signal(x, SIGTERM, TREE_ALL); /* asked to end before it began */
 }
 
@@ -193,8 +194,8 @@ static uint64_t run_one(struct command *x, uint64_t now) {
         return NEVER;
     }
     if (again) return now;
-    if (x->phase != KILL_NONE) return x->phase_at;
-    return has_timeout(x) ? x->timeout_at : NEVER;
+    uint64_t next = x->phase != KILL_NONE ? x->phase_at : has_timeout(x) ? x->timeout_at : NEVER;
+    return command_held(x, now) && x->hold_until > now && x->hold_until < next ? x->hold_until : next;
 }
 
 uint64_t commands_run(uint64_t now) {

@@ -43,6 +43,7 @@
 #define STOP_GRACE_MS 200
 #define STOP_TOTAL_MS 2000
 #define OOM_SCORE_RAISE 500
+#define STARTED_HOLD_MS 1
 #define PROCESSES_MAX 65536u
 
 #define JOBS_MAX 64

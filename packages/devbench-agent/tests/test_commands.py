@@ -283,3 +283,17 @@ def test_unknown_execs_are_refused_by_name(host: Channel):
         host.send(kind, 99, payload)
         f = host.receive().fields
         assert (f.u8(), f.u16()) == (kind, 2)
+
+
+def test_a_command_is_said_to_have_started_before_its_output_comes(host: Channel):
+    for handle in range(1, 31):
+        run = host.start(handle, ["printf", "x"])  # returns at STARTED
+        assert run.next == 0
+        host.finish(run)
+        assert bytes(run.stdout) == b"x"
+
+
+def test_a_command_that_goes_on_in_silence_is_said_to_have_started(host: Channel):
+    run = host.start(1, ["sleep", "300"], wait=False)
+    host.pump(lambda: run.started)
+    assert not run.ending

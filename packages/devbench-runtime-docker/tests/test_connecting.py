@@ -1,4 +1,4 @@
-"""Reaching agents that are silent, that failed, or whose first stream broke."""
+"""Reaching agents through the engine: those that are silent, that failed, or whose first stream broke."""
 
 import hashlib
 import subprocess
@@ -18,6 +18,12 @@ from devbench_runtime_docker.settings import DockerSettings
 
 Requests = Callable[..., Awaitable[CreateRequest]]
 COMPILE_TIMEOUT_S = 60
+
+
+@pytest.fixture
+def settings(docker_host: str) -> DockerSettings:
+    """As where this process may not enter containers."""
+    return DockerSettings(host=docker_host, prepared_workspaces=2, direct=False)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import aiohttp
 import attrs
 import pytest
 
+from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import AgentProgram, CreateRequest
 from devbench_core.errors import AgentUnavailable, ContainerNotFound, NotEnforced
 from devbench_core.model.container import Status
@@ -21,6 +22,7 @@ from devbench_core.model.policy import Clause, Network, Policy
 from devbench_runtime_docker.creating import Creator
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.info import capabilities_of, notes_of
+from devbench_runtime_docker.opening import opened
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
 
@@ -221,19 +223,20 @@ async def test_statistics_are_of_this_container(runtime: DockerRuntime, wanted: 
 
 
 async def test_a_stream_that_nobody_took_is_closed_in_the_end(
-    settings: DockerSettings, runtime: DockerRuntime, wanted: Requests
+    settings: DockerSettings, context: OpenContext, wanted: Requests
 ):
-    _ = settings
-    ref = await runtime.create(await wanted())
-    await runtime.start(ref)
-    stash = runtime._stash  # pyright: ignore[reportPrivateUsage] - its clock is what the test moves
-    kept = stash._kept[ref]  # pyright: ignore[reportPrivateUsage]
-    stash._kept[ref] = attrs.evolve(kept, until_s=0)  # pyright: ignore[reportPrivateUsage]
-    stream = await runtime.connect(ref)  # over a bridge
-    assert stream is not kept.stream
-    with pytest.raises(AgentUnavailable):
-        await kept.stream.write(b"x")
-    await stream.close()
+    async with opened(settings.model_copy(update={"direct": False}), context) as docker:
+        ref = await docker.create(await wanted())
+        await docker.start(ref)
+        stash = docker._stash  # pyright: ignore[reportPrivateUsage] - its clock is what the test moves
+        kept = stash._kept[ref]  # pyright: ignore[reportPrivateUsage]
+        stash._kept[ref] = attrs.evolve(kept, until_s=0)  # pyright: ignore[reportPrivateUsage]
+        stream = await docker.connect(ref)  # over a bridge
+        assert stream is not kept.stream
+        with pytest.raises(AgentUnavailable):
+            await kept.stream.write(b"x")
+        await stream.close()
+        await docker.remove(ref)
 
 
 async def test_a_container_that_was_made_anew_under_the_name_is_not_this_one(

@@ -69,7 +69,7 @@ def test_an_imported_root_file_system_is_an_image_that_runs(
     assert cli.ok(*IMPORT, f"box-{form}", str(source)).strip() == f"box-{form}"
     listed = {image["name"]: image for image in cli.json("images")["images"]}
     assert listed[f"box-{form}"]["size_bytes"] > 0
-    container = cli.ok("spawn", "--image", f"box-{form}").strip()
+    container = cli.ok("spawn", f"box-{form}").strip()
     told = cli.run("exec", container, "/bin/busybox")
     assert b"BusyBox" in told.stdout + told.stderr
     cli.ok("kill", container)

@@ -19,11 +19,9 @@ from devbench_core.errors import (
     ValidationFailed,
 )
 from devbench_core.model.execution import Chunk, ExecReason, Page, StreamName
-from devbench_core.model.image import PullProgress
 from devbench_core.tools.base import TEXT_MAX_BYTES
 from devbench_core.tools.call import call_tool
 from devbench_core.tools.execs import CHUNKS_MAX
-from devbench_core.tools.progress import pull_progress
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -281,26 +279,6 @@ async def test_status_says_when_the_engine_is_silent(bench: devbench_core.Bench,
 async def test_images_are_filtered_and_bounded(call: Call):
     assert [image["name"] for image in (await call("images", contains="host"))["images"]] == ["host"]
     assert (await call("images", contains="nothing"))["images"] == []
-
-
-async def test_progress_of_a_pull_only_grows(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("devbench_core.tools.progress.REPORT_EVERY_S", 0.0)
-    reports: list[tuple[float, float | None]] = []
-
-    async def sink(done: float, total: float | None, _message: str) -> None:
-        reports.append((done, total))
-
-    follow = pull_progress(sink)
-    for layer, done, total in (
-        ("a", 10, 100),
-        ("b", 5, 50),
-        ("a", 100, 100),
-        ("a", None, None),
-        ("b", 50, 50),
-    ):
-        await follow(PullProgress(status="pulling", layer=layer, done_bytes=done, total_bytes=total))
-    assert [done for done, _ in reports] == [10, 15, 105, 106, 150]
-    assert reports[-1] == (150, 150)
 
 
 def test_the_reasons_that_are_described_are_those_that_exist():

@@ -1,17 +1,25 @@
-"""Reaching the agent: by the stream that PID 1 was started with, later by bridges."""
+"""Reaching the agent: by its own socket where that can be done, else by the engine.
+
+The engine's ways are the stream that PID 1 was started with, once, and bridges.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+from devbench_core.channel.unix import UnixStream
 from devbench_core.contracts.runtime import AGENT_PATH, SOCKET_PATH
+from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentUnavailable, ContainerExited
-from devbench_core.model.container import Observed, Status
+from devbench_core.model.container import Status
+from devbench_runtime_docker.direct import Forbidden, reach
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.failures import EngineAnswer, translate
 from devbench_runtime_docker.names import split_ref
+from devbench_runtime_docker.observe import observed
 from devbench_runtime_docker.stash import Stash
 from devbench_runtime_docker.stream import DockerStream
 
@@ -23,10 +31,13 @@ ATTACH = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
 class Connector:
     """Opens streams to the agents of one engine's containers."""
 
-    def __init__(self, engine: Engine, stash: Stash, inspect: Callable[[str], Awaitable[Observed]]) -> None:
+    def __init__(
+        self, engine: Engine, stash: Stash, show: Callable[[str], Awaitable[dict[str, Any]]]
+    ) -> None:
         self._engine = engine
         self._stash = stash
-        self._inspect = inspect
+        self._show = show
+        self._may_go_direct = engine.settings.direct and bool(engine.endpoint.socket)
 
     async def attach(self, ref: str) -> DockerStream:
         """Attach to PID 1, which is not started yet, so that nothing it says is missed."""
@@ -38,8 +49,8 @@ class Connector:
         except EngineAnswer as answer:
             raise translate(answer, "attach to", ref=ref) from answer
 
-    async def connect(self, ref: str) -> DockerStream:
-        """Return a stream on which the agent has spoken already.
+    async def connect(self, ref: str) -> ByteStream:
+        """Return a stream to the agent.
 
         Raises:
             ContainerNotFound: No such container.
@@ -53,8 +64,11 @@ class Connector:
                 AgentUnavailable
             ):  # it broke while it was kept; a bridge tells whether the agent lives
                 if await self._hear(stream, ref) and not stream.is_broken:
-                    return stream
+                    return await self._shortcut(stream, ref)
             await self._check_running(ref, stream.diagnostic)
+        direct = await self._direct(ref)
+        if direct is not None:
+            return direct
         stream = await self._bridge(ref)
         if await self._hear(stream, ref):
             return stream
@@ -62,6 +76,27 @@ class Connector:
         raise AgentUnavailable(
             f"the agent of {split_ref(ref)[0]!r} does not answer{_said(stream.diagnostic)}", hint="try again"
         )
+
+    async def _shortcut(self, stream: DockerStream, ref: str) -> ByteStream:
+        """Return the direct way if there is one; the stream that was opened with the container then waits on."""
+        direct = await self._direct(ref)
+        if direct is None:
+            return stream
+        self._stash.put(ref, stream)
+        return direct
+
+    async def _direct(self, ref: str) -> UnixStream | None:
+        if not self._may_go_direct:
+            return None
+        shown = await self._show(ref)
+        pid = int(shown["State"].get("Pid") or 0)
+        if observed(shown).status is not Status.RUNNING or pid <= 0:
+            return None
+        try:
+            return await reach(str(shown["Id"]), pid)
+        except Forbidden:
+            self._may_go_direct = False
+            return None
 
     async def _bridge(self, ref: str) -> DockerStream:
         name, _ = split_ref(ref)
@@ -96,7 +131,7 @@ class Connector:
 
     async def _check_running(self, ref: str, diagnostic: str) -> None:
         """Say why a container ended, if it did; Docker tells only there that PID 1 could not be executed."""
-        found = await self._inspect(ref)
+        found = observed(await self._show(ref))
         if found.status is Status.RUNNING:
             return
         name, _ = split_ref(ref)

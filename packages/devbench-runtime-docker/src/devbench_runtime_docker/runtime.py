@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from devbench_core.contracts.powers import Stats, SupportsPause, SupportsPull, SupportsStats
 from devbench_core.contracts.runtime import LABEL_INSTALLATION, CreateRequest, EngineInfo, Runtime
+from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import ContainerNotFound
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.container import Observed
@@ -24,7 +25,6 @@ from devbench_runtime_docker.observe import observed, ref_of
 from devbench_runtime_docker.pulls import pull
 from devbench_runtime_docker.removing import Remover
 from devbench_runtime_docker.stash import Stash
-from devbench_runtime_docker.stream import DockerStream
 from devbench_runtime_docker.usage import stats_of
 
 
@@ -49,7 +49,7 @@ class DockerRuntime:
         self._remover = remover
         self._images = images
         self._stash = stash
-        self._connector = Connector(engine, stash, self.inspect)
+        self._connector = Connector(engine, stash, self._show)
 
     @property
     def name(self) -> str:
@@ -137,8 +137,8 @@ class DockerRuntime:
             ):  # an image can carry labels, too
                 yield shown
 
-    async def connect(self, ref: str) -> DockerStream:
-        """Return the stream that `start` opened, or one over a new bridge."""
+    async def connect(self, ref: str) -> ByteStream:
+        """Return a stream over the agent's socket, else the one that `start` opened, or one over a new bridge."""
         return await self._connector.connect(ref)
 
     async def resolve_image(self, name: str) -> Image:

@@ -49,6 +49,11 @@ class DockerSettings(BaseModel):
     remove_timeout_s: float = Field(
         default=60.0, gt=0, le=3600, description="How long the engine may take to end and remove a container."
     )
+    direct: bool = Field(
+        default=True,
+        description="Whether agents are reached by their own sockets where this process may (as root, on the engine's "
+        "machine), which is faster than through the engine.",
+    )
     agent_timeout_s: float = Field(
         default=10.0,
         gt=0,

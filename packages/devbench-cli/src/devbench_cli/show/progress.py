@@ -13,6 +13,10 @@ from devbench_core.tool import ProgressSink
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+BAR_WIDTH = 24
+NUMBERS_WIDTH = 12
+NOTE_WIDTH = 18
+
 
 async def _silent(_done: float, _total: float | None, _message: str) -> None:
     return None
@@ -43,12 +47,16 @@ def bar(title: str, options: Options) -> Generator[ProgressSink]:
 def _progress() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.table import Column
 
+    # Where there is too little room the words are cut, not the numbers.
+    title = Column(no_wrap=True, overflow="ellipsis")
+    note = Column(no_wrap=True, overflow="ellipsis", max_width=NOTE_WIDTH)
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=title),
+        BarColumn(bar_width=BAR_WIDTH),
+        DownloadColumn(table_column=Column(no_wrap=True, min_width=NUMBERS_WIDTH)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True, min_width=NUMBERS_WIDTH)),
+        TextColumn("{task.fields[note]}", markup=False, table_column=note),
         console=Console(stderr=True),
     )

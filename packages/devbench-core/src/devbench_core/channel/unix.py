@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentUnavailable
 
 READ_BYTES = 256 * 1024
+CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 SUN_PATH_MAX = 107  # bytes of a path in sockaddr_un, without the closing NUL (unix(7))
 
 
@@ -40,6 +42,42 @@ class UnixStream:
     async def close(self) -> None:
         """Close the socket at once; what was not sent is dropped."""
         self._writer.transport.abort()
+
+
+class OtherListener(Exception):
+    """Another process listens on a socket than the one that should."""
+
+
+async def open_checked(place: int, pid: int) -> UnixStream:
+    """Connect to the socket that a descriptor names, and ask the kernel who listens before a byte is sent.
+
+    The descriptor (``O_PATH``) pins the socket, so nobody can put another one in its place meanwhile, and frees its
+    path from the 108 bytes of a socket's address.
+
+    Args:
+        place: The descriptor; stays open.
+        pid: Who must listen, by its number on this machine.
+
+    Raises:
+        OSError: Nobody listens there, or it is no socket.
+        OtherListener: Somebody else listens there.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, f"/proc/self/fd/{place}")
+        _check_listener(connection, pid)
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=READ_BYTES)
+    except BaseException:
+        connection.close()
+        raise
+    return UnixStream(reader, writer)
+
+
+def _check_listener(connection: socket.socket, pid: int) -> None:
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    if CREDENTIALS.unpack(credentials)[0] != pid:
+        raise OtherListener
 
 
 def broken(error: Exception) -> AgentUnavailable:

@@ -25,7 +25,6 @@ from devbench_core.model.event import Event
 from devbench_core.model.execution import Exec, ExecEnding, ExecState, StreamName
 
 log = get_logger(__name__)
-RECORD_AFTER_S = 0.001  # commands that end within it are recorded once, with their ending
 RECORD_RUNNING_AFTER_S = 0.1  # shorter commands are recorded once less
 STORE_RETRY_FIRST_S = 0.05
 STORE_RETRY_MAX_S = 5.0
@@ -34,9 +33,9 @@ STORE_RETRY_MAX_S = 5.0
 class Run:
     """A command under way. Its methods for the channel never wait; one task at a time writes what they left.
 
-    A new command's record is the first thing that is written, while the command runs already: with its ending in it
-    when that comes within a moment, so that a short command costs one write. When the store refuses it, the command
-    is ended again and leaves no trace: nobody was promised anything.
+    A new command's record is the first thing that is written, once it has started: with its output and its ending
+    when they came together with the start, so that a short command costs one write. When the store refuses it, the
+    command is ended again and leaves no trace: nobody was promised anything.
 
     Args:
         context: The collaborators.
@@ -95,12 +94,12 @@ class Run:
             started_at=self.context.clock.now(),
             handle=self.stream.handle if self.stream is not None else 0,
         )
+        if not self.recorded.done():
+            self._kick()
+            return
         loop = asyncio.get_running_loop()
-        if self.recorded.done():
-            self._state_due = loop.call_later(RECORD_RUNNING_AFTER_S, self._record_state)
-            self._tell("exec.started")
-        else:
-            self._state_due = loop.call_later(RECORD_AFTER_S, self._kick)
+        self._state_due = loop.call_later(RECORD_RUNNING_AFTER_S, self._record_state)
+        self._tell("exec.started")
 
     def failed(self, ending: Failed) -> None:
         """It could not be executed."""
@@ -259,8 +258,7 @@ class Run:
     async def _gather(self) -> None:
         """Let output gather into a batch, unless one is full or the ending is there."""
         now = asyncio.get_running_loop().time()
-        since, wait_s = self._flushed_at, self.context.limits.journal_flush_s
-        rest_s = since + wait_s - now if self.recorded.done() else RECORD_AFTER_S
+        rest_s = self._flushed_at + self.context.limits.journal_flush_s - now
         if rest_s <= 0 or self._hurry.is_set():
             if self._final is None and not self.journal.is_full:
                 self._hurry.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -13,21 +14,46 @@ REPORT_EVERY_S = 0.25
 
 
 def pull_progress(sink: ProgressSink) -> Callable[[PullProgress], Awaitable[None]]:
-    """Return a follower of a pull that reports the bytes of all layers together, never going back."""
-    layers: dict[str, tuple[int, int]] = {}
-    reported = 0.0
-    reported_at = float("-inf")
+    """Return a follower of a pull that reports the bytes of all layers together, never going back.
+
+    A layer counts from its first byte to its last once, although an engine may count it again while it unpacks. What
+    is known of a layer that is complete, and of the whole, is reported at once, so that the last report is true.
+    """
+    pull = _Pull()
 
     async def follow(step: PullProgress) -> None:
-        nonlocal reported, reported_at
-        if step.done_bytes is not None:
-            layers[step.layer] = (step.done_bytes, max(step.total_bytes or 0, step.done_bytes))
-        if time.monotonic() - reported_at < REPORT_EVERY_S:
-            return
-        done = float(sum(done for done, _ in layers.values()))
-        total = float(sum(total for _, total in layers.values()))
-        reported = max(done, reported + 1)  # the protocol wants each report to be larger than the last
-        reported_at = time.monotonic()
-        await sink(reported, total if total >= reported else None, step.status)
+        is_news = pull.take(step)
+        now = time.monotonic()
+        if is_news or now - pull.reported_at >= REPORT_EVERY_S:
+            pull.reported_at = now
+            await sink(*pull.numbers(), step.status)
 
     return follow
+
+
+class _Pull:
+    """What is known of a pull."""
+
+    def __init__(self) -> None:
+        self.reported_at = float("-inf")
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._last: float | None = None
+
+    def take(self, step: PullProgress) -> bool:
+        """Take a step; tell whether it is news that must not be left out."""
+        if step.done_bytes is None:
+            return not step.layer
+        done_before, total_before = self._layers.get(step.layer, (0, 0))
+        done = max(done_before, step.done_bytes)
+        total = max(total_before, step.total_bytes or 0, done)
+        self._layers[step.layer] = (done, total)
+        return done == total > done_before
+
+    def numbers(self) -> tuple[float, float | None]:
+        """Return bytes and their expected sum; each call's are larger than the last one's, if only by nothing."""
+        done = float(sum(done for done, _ in self._layers.values()))
+        total = float(sum(total for _, total in self._layers.values()))
+        if self._last is not None:
+            done = max(done, math.nextafter(self._last, math.inf))
+        self._last = done
+        return done, max(total, done) if total else None
