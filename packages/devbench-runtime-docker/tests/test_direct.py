@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import attrs
 import pytest
@@ -13,6 +13,8 @@ import pytest
 from devbench_core.channel.unix import UnixStream
 from devbench_core.contracts.runtime import SOCKET_PATH, CreateRequest
 from devbench_core.contracts.stream import ByteStream
+from devbench_core.errors import EngineUnreachable
+from devbench_runtime_docker import direct
 from devbench_runtime_docker.direct import reach
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.names import split_ref
@@ -60,8 +62,8 @@ async def test_root_reaches_the_socket_itself_again_and_again_and_others_go_thro
         await speaks(stream)
 
 
-def replace_by_a_link(path: Path, target: Path) -> None:
-    path.unlink()
+def make_link(path: Path, target: Path) -> None:
+    path.unlink(missing_ok=True)
     path.symlink_to(target)
 
 
@@ -73,11 +75,40 @@ async def test_a_link_in_the_sockets_place_is_not_followed(
         elsewhere.bind(str(tmp_path / "s"))
         elsewhere.listen()
         elsewhere.setblocking(False)
-        replace_by_a_link(started.socket, tmp_path / "s")
+        make_link(started.socket, tmp_path / "s")
         assert await reach(started.container, started.pid) is None
         await speaks(await runtime.connect(started.ref))  # by the stream that came with the start
         with pytest.raises(BlockingIOError):
             elsewhere.accept()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root may look into a container")
+async def test_a_link_in_place_of_the_sockets_folder_is_not_followed(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An image may hold it; seen from outside, an absolute one leads to this machine's own files."""
+    aside = tmp_path / SOCKET_PATH.name
+    with socket.socket(socket.AF_UNIX) as elsewhere:
+        elsewhere.bind(str(aside))
+        elsewhere.listen()
+        elsewhere.setblocking(False)
+        make_link(Path(f"/proc/{started.pid}/root/workspace/link"), tmp_path)
+        monkeypatch.setattr(direct, "SOCKET_PATH", PurePosixPath("/workspace/link") / SOCKET_PATH.name)
+        assert await reach(started.container, started.pid) is None
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+
+
+async def test_an_engine_that_falls_silent_in_between_costs_only_the_short_way(
+    runtime: DockerRuntime, started: Started, monkeypatch: pytest.MonkeyPatch
+):
+    async def silent(_ref: str) -> dict[str, object]:
+        raise EngineUnreachable("nobody answers")
+
+    monkeypatch.setattr(runtime._connector, "_show", silent)  # pyright: ignore[reportPrivateUsage]
+    stream = await runtime.connect(started.ref)
+    assert isinstance(stream, DockerStream)
+    await speaks(stream)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root may look into a container")

@@ -10,8 +10,9 @@ import pytest
 
 from devbench_core.channel.codes import Source
 from devbench_core.channel.exec_messages import Ack, Output, Start, Started, Window
+from devbench_core.channel.settings import ChannelLimits
 from devbench_core.contracts.store import Change, Put, Record
-from devbench_core.errors import StoreFailed
+from devbench_core.errors import AgentUnavailable, StoreFailed, TimedOut
 from devbench_core.execs import records
 from devbench_core.execs.keys import agent_key, exec_of, starter_of
 from devbench_core.memory.store import MemoryStore
@@ -116,6 +117,93 @@ async def test_a_command_whose_host_died_before_the_record_was_written_is_ended_
             await eventually(lambda: descendants(local_agent.process.pid) == [])
             await until_agent_is_empty(third)
         store.go.set()
+
+
+async def test_an_unrecorded_command_whose_output_fills_the_agent_is_ended_too(local_agent: LocalAgent):
+    store = HeldStore()
+    loud = ExecRequest(argv=("sh", "-c", "echo ran > mark; yes"))
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        start = asyncio.create_task(first.execs.start(CONTAINER_ID, loud))
+        await eventually((local_agent.workspace / "mark").exists)
+        channel = await first.link.channel()
+        async with asyncio.timeout(10):
+            while (await channel.list_execs())[0].next < 1 << 20:  # its spool is full, and nothing is safe
+                await asyncio.sleep(0.01)
+        async with open_host(
+            local_agent.connect, local_agent.token, store=store, instance="i_next"
+        ) as second:
+            second.container = attrs.evolve(second.container, instance="i_next")
+            second.dead.add("i_first")
+            await second.execs.recover(second.container)
+            await until_agent_is_empty(second)
+        assert descendants(local_agent.process.pid) == []
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+        store.go.set()
+
+
+async def test_whoever_uses_a_container_first_ends_what_nobody_owns(local_agent: LocalAgent):
+    store = HeldStore()
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store) as first,
+        starting(first, local_agent.workspace / "mark"),
+    ):
+        unrecorded = descendants(local_agent.process.pid)
+        async with open_host(local_agent.connect, local_agent.token, instance="i_other") as other:
+            other.dead.add("i_first")
+            await other.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "300")))
+            await eventually(lambda: not set(unrecorded) & set(descendants(local_agent.process.pid)))
+            await other.execs.cancel((await other.execs.list(CONTAINER_ID))[0].id)
+        store.go.set()
+
+
+class BrokenStore(MemoryStore):
+    """Has a fault."""
+
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+        if any(isinstance(change, Put) and change.kind == records.KIND for change in changes):
+            raise RuntimeError("a fault of the plugin")
+        return await super().apply(*changes)
+
+
+async def test_a_store_with_a_fault_refuses_the_command_instead_of_hanging_it(local_agent: LocalAgent):
+    async with open_host(local_agent.connect, local_agent.token, store=BrokenStore()) as host:
+        with pytest.raises(StoreFailed, match="a fault of the plugin"):
+            await asyncio.wait_for(host.execs.start(CONTAINER_ID, LONG), 10)
+        await eventually(lambda: descendants(local_agent.process.pid) == [])
+        assert not host.execs.is_busy(CONTAINER_ID)
+
+
+async def test_a_container_that_is_being_removed_takes_no_command(local_agent: LocalAgent):
+    async with open_host(local_agent.connect, local_agent.token) as host:
+        await host.link.channel()
+        host.link.retire()
+        with pytest.raises(AgentUnavailable):
+            await host.execs.start(CONTAINER_ID, LONG)
+        await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+        assert all(each.ending for each in await host.execs.list(CONTAINER_ID))
+        assert descendants(local_agent.process.pid) == []
+
+
+async def test_a_command_that_found_no_room_in_time_was_never_started_and_says_so(local_agent: LocalAgent):
+    limits = ChannelLimits(request_timeout_s=0.2)
+    async with open_host(local_agent.connect, local_agent.token, channel_limits=limits) as host:
+        channel = await host.link.channel()
+        channel._outbox._room.clear()  # pyright: ignore[reportPrivateUsage] - as uploads to a frozen container do
+        with pytest.raises(TimedOut) as late:
+            await host.execs.start(CONTAINER_ID, LONG)
+        ended = await host.execs.wait(str(late.value.details["exec_id"]), wait_s=10)
+        assert ended.ending is not None
+        assert ended.ending.reason is ExecReason.CANCELLED
+        assert not host.execs.is_busy(CONTAINER_ID)
+
+
+async def test_a_host_that_leaves_at_once_has_said_that_the_endings_are_safe(local_agent: LocalAgent):
+    async with open_host(local_agent.connect, local_agent.token) as host:
+        started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("true",)))
+        assert (await host.execs.wait(started.id, wait_s=10)).ending is not None
+    async with open_host(local_agent.connect, local_agent.token, claim=False) as other:
+        assert await (await other.link.channel()).list_execs() == ()
 
 
 async def test_a_caller_that_goes_away_while_the_record_is_written_leaves_a_cancelled_command(

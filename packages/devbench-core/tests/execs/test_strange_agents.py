@@ -314,6 +314,48 @@ async def test_a_start_that_is_never_answered_times_out_and_is_cancelled_when_it
         assert ending.reason is ExecReason.CANCELLED
 
 
+async def test_a_program_that_is_known_to_run_only_late_is_recorded_as_running():
+    async def late(agent: ScriptedAgent) -> None:
+        start = await agent.receive_a(Start)
+        await asyncio.sleep(0.5)
+        await agent.send(Started(id=start.id, pid=1))
+        await agent.receive_a(EndedAck)
+
+    async with host_against(late) as host:
+        with pytest.raises(TimedOut) as caught:
+            await host.execs.start(CONTAINER_ID, REQUEST)
+        async with asyncio.timeout(10):
+            found = None
+            while found is None or records.read(found).started_at is None:
+                found = await host.store.get(records.KIND, str(caught.value.details["exec_id"]))
+                await asyncio.sleep(0.01)
+
+
+async def test_a_command_that_is_resumed_before_it_was_known_to_run_goes_on():
+    async def leaving(agent: ScriptedAgent) -> None:
+        start = await agent.receive_a(Start)
+        keys[:] = [start.key]
+        await agent.stream.close()
+
+    async def going_on(agent: ScriptedAgent) -> None:
+        asked = await agent.receive_a(List)
+        entry = Entry(handle=9, state=RunState.RUNNING, pid=0, first=0, next=0, key=keys[0])
+        await agent.send(EntryList(id=asked.id, last=True, entries=(entry,)))
+        await agent.receive_a(Resume)
+        resumed = Resumed(
+            id=9, state=RunState.RUNNING, pid=0, first=0, next=0,
+            stdin_next=0, stdin_limit=0, stdin_closed=True, key=keys[0],
+        )  # fmt: skip
+        await agent.send(resumed, Started(id=9, pid=1), attrs.evolve(ENDED, id=9, exit_code=6))
+        await agent.receive_a(EndedAck)
+
+    async with host_against(leaving, going_on) as host:
+        started = await host.execs.start(CONTAINER_ID, REQUEST)
+        ending = (await ending_of(host, started.id)).ending
+        assert ending is not None
+        assert (ending.reason, ending.exit_code) == (ExecReason.EXITED, 6)
+
+
 async def test_a_cancel_that_does_not_end_it_in_time_says_so():
     async def stubborn(agent: ScriptedAgent) -> None:
         start = await agent.receive_a(Start)

@@ -52,3 +52,8 @@ async def test_a_pull_that_is_over_in_a_moment_still_ends_with_all_its_bytes():
     reports = await reports_of(PULL)
     assert shown(reports) == [(0, None), (105, 150), (150, 150), (150, 150)]
     assert reports[-1][2] == "Status: Downloaded newer image"
+
+
+async def test_a_layer_of_unknown_size_is_not_reported_at_every_byte():
+    steps: list[Step] = [("Downloading", "a", done, None) for done in range(1, 1000)]
+    assert len(await reports_of(steps)) == 1

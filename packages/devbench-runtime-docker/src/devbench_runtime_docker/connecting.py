@@ -13,7 +13,7 @@ from typing import Any
 from devbench_core.channel.unix import UnixStream
 from devbench_core.contracts.runtime import AGENT_PATH, SOCKET_PATH
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.errors import AgentUnavailable, ContainerExited
+from devbench_core.errors import AgentUnavailable, ContainerExited, ContainerNotFound, DevbenchError
 from devbench_core.model.container import Status
 from devbench_runtime_docker.direct import Forbidden, reach
 from devbench_runtime_docker.engine import Engine
@@ -79,21 +79,33 @@ class Connector:
 
     async def _shortcut(self, stream: DockerStream, ref: str) -> ByteStream:
         """Return the direct way if there is one; the stream that was opened with the container then waits on."""
-        direct = await self._direct(ref)
-        if direct is None:
+        try:
+            direct = await self._direct(ref, stream.diagnostic)
+        except (ContainerExited, ContainerNotFound):
+            stream.abort()
+            raise
+        except DevbenchError:
             return stream
+        except BaseException:
+            stream.abort()
+            raise
+        if direct is None or stream.is_broken:
+            return direct or stream
         self._stash.put(ref, stream)
         return direct
 
-    async def _direct(self, ref: str) -> UnixStream | None:
+    async def _direct(self, ref: str, diagnostic: str = "") -> UnixStream | None:
+        """Connect to the agent's own socket; None where that cannot be done.
+
+        Raises:
+            ContainerExited: It does not run.
+        """
         if not self._may_go_direct:
             return None
         shown = await self._show(ref)
-        pid = int(shown["State"].get("Pid") or 0)
-        if observed(shown).status is not Status.RUNNING or pid <= 0:
-            return None
+        _refuse_ended(shown, ref, diagnostic)
         try:
-            return await reach(str(shown["Id"]), pid)
+            return await reach(str(shown["Id"]), int(shown["State"].get("Pid") or 0))
         except Forbidden:
             self._may_go_direct = False
             return None
@@ -130,20 +142,24 @@ class Connector:
         return heard
 
     async def _check_running(self, ref: str, diagnostic: str) -> None:
-        """Say why a container ended, if it did; Docker tells only there that PID 1 could not be executed."""
-        found = observed(await self._show(ref))
-        if found.status is Status.RUNNING:
-            return
-        name, _ = split_ref(ref)
-        if NOT_EXECUTABLE in diagnostic:
-            raise AgentUnavailable(
-                f"container {name!r} cannot run the agent: it is built for another architecture than this engine",
-                details={"engine": diagnostic},
-            )
-        raise ContainerExited(
-            f"container {name!r} has ended{_said(diagnostic)}",
-            details={"exit_code": found.exit_code, "out_of_memory": found.out_of_memory},
+        _refuse_ended(await self._show(ref), ref, diagnostic)
+
+
+def _refuse_ended(shown: dict[str, Any], ref: str, diagnostic: str) -> None:
+    """Say why a container ended, if it did; Docker tells only in its output that PID 1 could not be executed."""
+    found = observed(shown)
+    if found.status is Status.RUNNING:
+        return
+    name, _ = split_ref(ref)
+    if NOT_EXECUTABLE in diagnostic:
+        raise AgentUnavailable(
+            f"container {name!r} cannot run the agent: it is built for another architecture than this engine",
+            details={"engine": diagnostic},
         )
+    raise ContainerExited(
+        f"container {name!r} has ended{_said(diagnostic)}",
+        details={"exit_code": found.exit_code, "out_of_memory": found.out_of_memory},
+    )
 
 
 def _said(diagnostic: str) -> str:

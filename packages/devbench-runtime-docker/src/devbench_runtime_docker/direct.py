@@ -3,15 +3,14 @@
 That is where the engine runs on this machine and this process is root. A stream through the engine costs each frame
 two more processes that must wake up (measured in the decision record), and a new one costs as much as an exec.
 
-The container is hostile. Its mounts cannot be moved, so the way to the socket's folder is the engine's; the socket
-itself is opened without following a link, and the kernel is asked whether PID 1 listens. That the process is PID 1 of
-this very container is told by its control group, which names the container: where this process lives in another PID
-namespace than the engine, the number means somebody else.
+The container is hostile, and so may be its image: a link in it that begins with a slash would lead root to a place
+of this machine. No link is followed on the way, and the kernel is asked whether PID 1 listens. That the process is
+PID 1 of this very container is told by its control group, which names the container: where this process lives in
+another PID namespace than the engine, the number means somebody else.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 
 from devbench_core.channel.unix import OtherListener, UnixStream, open_checked
@@ -21,6 +20,7 @@ from devbench_core.logs import get_logger
 log = get_logger(__name__)
 CGROUP_MAX_BYTES = 65_536
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 SOCKET_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -38,7 +38,7 @@ async def reach(container: str, pid: int) -> UnixStream | None:
     Raises:
         Forbidden: This process has not the rights.
     """
-    place = await asyncio.to_thread(_find, container, pid)
+    place = _find(container, pid)  # blocks: no more than looking up names in /proc and in memory
     if place is None:
         return None
     try:
@@ -61,13 +61,25 @@ def _find(container: str, pid: int) -> int | None:
     try:
         if container.encode() not in _read(process, "cgroup"):
             return None
-        return os.open(f"root{SOCKET_PATH}", SOCKET_FLAGS, dir_fd=process)
+        return _walk(process)
     except PermissionError as error:
         raise Forbidden from error
     except OSError:
         return None
     finally:
         os.close(process)
+
+
+def _walk(process: int) -> int:
+    """Return a descriptor of the socket. The only link on the way is the kernel's own, ``root``."""
+    folder = os.open("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
+    try:
+        for name in SOCKET_PATH.parent.parts[1:]:
+            above, folder = folder, os.open(name, FOLDER_FLAGS, dir_fd=folder)
+            os.close(above)
+        return os.open(SOCKET_PATH.name, SOCKET_FLAGS, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _read(folder: int, name: str) -> bytes:

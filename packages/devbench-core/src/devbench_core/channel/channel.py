@@ -57,6 +57,7 @@ class AgentChannel:
         self._restarts = 0
         self._abandoned = 0
         self._crossing = 0
+        self._unsent = b""
         self._last_words: Error | None = None
         self._closed: asyncio.Future[DevbenchError] = asyncio.get_running_loop().create_future()
 
@@ -106,7 +107,7 @@ class AgentChannel:
                 except Exception as error:  # noqa: BLE001 - raised again below, outside of the group
                     failure = error
                 finally:
-                    channel._fail(cut("the channel to the agent was closed"))
+                    channel.close()
                     for task in running:
                         task.cancel()
             await channel._farewell()
@@ -123,6 +124,10 @@ class AgentChannel:
     async def wait_closed(self) -> DevbenchError:
         """Wait for the end of the channel, whoever ends it, and return why."""
         return await asyncio.shield(self._closed)
+
+    def close(self) -> None:
+        """End the channel; what waits is told so, and the agent is told goodbye."""
+        self._fail(cut("the channel to the agent was closed"))
 
     async def ask(self, make: Callable[[int], Message], reply: Callable[[int], Reply[T]]) -> T:
         """Send a request and return its answer.
@@ -317,7 +322,7 @@ class AgentChannel:
             log.warning("channel.agent_misbehaved", error=error.message)
         self._last_words = Error(code=fault, message=error.message) if fault is not None else None
         self._closed.set_result(error)
-        self._outbox.close()
+        self._unsent = self._outbox.close()
         for waiting in self._requests.values():
             waiting.fail(error)
         self._requests.clear()
@@ -326,11 +331,11 @@ class AgentChannel:
         self._execs.clear()
 
     async def _farewell(self) -> None:
-        """Say why, or goodbye, if the stream still takes it."""
+        """Say what waited for company, and why it ends or goodbye, if the stream still takes it."""
         words = self._last_words or Goodbye(reason=Leave.CLOSING)
         with suppress(DevbenchError, TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
-                await self._stream.write(encode(words))
+                await self._stream.write(self._unsent + encode(words))
 
 
 def fault_of(error: Malformed) -> Fault:

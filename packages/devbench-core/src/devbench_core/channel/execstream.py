@@ -157,7 +157,8 @@ class ExecStream:
     def resume(self, port: Port, handle: int) -> None:
         """Send RESUME: go on on this channel without losing or repeating a byte."""
         self.handle, self._port, self.phase = handle, port, Phase.RESUMING
-        self._limit, self._said = max(self._acked + self._window, self.next_offset), self._acked
+        # All that is safe is said again: the agent may not have heard it on the channel before.
+        self._limit, self._said = max(self._acked + self._window, self.next_offset), 0
         port.post(Resume(id=handle, offset=self.next_offset, limit=self._limit))
 
     @classmethod
@@ -364,6 +365,9 @@ class ExecStream:
             self._stdin.close()
             self.input_lost = True
             self._cancel_ms = 0
+        if message.state is RunState.RUNNING and message.pid == 0:
+            self.phase = Phase.STARTING  # STARTED or FAILED follows
+            return
         self._running()
         if message.state is RunState.RUNNING:
             self._sink.started()

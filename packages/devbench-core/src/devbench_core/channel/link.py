@@ -109,6 +109,7 @@ class AgentLink:
         """
         channel = await self.channel()
         await channel.room()
+        self._check_in_use()
         self._prune()
         self._streams[stream.key] = stream
         channel.begin(stream)
@@ -134,6 +135,7 @@ class AgentLink:
             AgentUnavailable: No channel can be opened.
         """
         channel = await self.channel()
+        self._check_in_use()
         self._streams[stream.key] = stream
         channel.resume(stream, handle)
 
@@ -172,14 +174,21 @@ class AgentLink:
         self._streams.pop(stream.key, None)
 
     def retire(self) -> None:
-        """Use the present channel as long as it lasts, and open no other."""
+        """Use the present channel as long as it lasts, open no other, and take no more commands."""
         self._closed = True
+
+    def _check_in_use(self) -> None:
+        if self._closed:
+            raise cut("the link to the agent was closed")
 
     async def aclose(self) -> None:
         """Close the channel and do not open another one. Commands run on in the container."""
         self._closed = True
         if self._keeper is not None and self._keeper is not asyncio.current_task():
-            self._keeper.cancel()
+            if self._channel is not None:
+                self._channel.close()  # not cancelled: it still says what waits to be said
+            else:
+                self._keeper.cancel()
             await asyncio.wait([self._keeper])
         self._streams.clear()
 
@@ -190,6 +199,8 @@ class AgentLink:
         try:
             while not self._closed:
                 error, served_s = await self._hold()
+                if self._closed:
+                    return
                 if served_s:
                     lost_at = loop.time()
                 if served_s > self._limits.reopen_max_s:

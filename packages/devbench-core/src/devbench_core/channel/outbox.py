@@ -89,14 +89,16 @@ class Outbox:
             while self._small or self._bulk:
                 await stream.write(self._batch())
 
-    def close(self) -> None:
-        """Drop what waits, and everything that comes."""
+    def close(self) -> bytes:
+        """Drop the streams and everything that comes; return the small frames that wait, for a last write."""
         self._closed = True
+        rest = b"".join(self._small)
         if self._patience is not None:
             self._patience.cancel()
         self._small.clear()
         self._bulk.clear()
         self._room.set()
+        return rest
 
     def _batch(self) -> bytes:
         parts, self._small, self._small_bytes = self._small, [], 0

@@ -207,7 +207,6 @@ class Spawner:
                 self._under_way.pop(key.record_key, None)
         if key is not None:
             future.set_result(container)
-        self._context.repository.remember(container.id, container)
         fields: dict[str, object] = {"image": container.spec.image, "runtime": container.runtime}
         self._context.emit("container.spawned", caller, container.id, fields)
         return container
@@ -223,6 +222,7 @@ class Spawner:
         container = await context.repository.save(
             attrs.evolve(container, ref=ref, status=Status.RUNNING, started_at=now, last_used_at=now)
         )
+        context.repository.remember(container.id, container)
         if container.spec.run_entrypoint:
             await self._run_entrypoint(container, image)
         return container

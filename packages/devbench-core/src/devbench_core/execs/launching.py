@@ -8,13 +8,14 @@ from devbench_core.channel.exec_messages import Start
 from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.stdin import StdinBuffer
-from devbench_core.errors import AgentUnavailable, TimedOut
+from devbench_core.errors import DevbenchError, TimedOut
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.run import Run
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container
 from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState
 
+CALLER_GONE = "its caller went away before it was started"
 OPEN_ENDED = -1  # the length of an input that stays open
 
 
@@ -65,34 +66,34 @@ async def launch(run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | N
             await link.start(stream)
             await run.begun
     except TimeoutError as error:
-        stream.cancel(0)
+        _withdraw(run, stream, "the agent took nothing in time, so it was never started")
         run.write_record()
         raise TimedOut(
             f"the agent did not say within {seconds:g} s whether command {run.record.id!r} started",
             hint="it is being ended; ask for it by its id",
             details={"exec_id": run.record.id, "limit": seconds, "setting": "channel.request_timeout_s"},
         ) from error
-    except AgentUnavailable as error:
+    except DevbenchError as error:
         _refuse(run, ExecReason.LOST, f"nothing was started: {error.message}")
         raise
     except asyncio.CancelledError:
-        _withdraw(run, stream)
+        _withdraw(run, stream, CALLER_GONE)
         raise
     try:
         if not run.recorded.done():
             await asyncio.shield(run.recorded)
         run.recorded.result()
     except asyncio.CancelledError:
-        _withdraw(run, stream)
+        _withdraw(run, stream, CALLER_GONE)
         raise
 
 
-def _withdraw(run: Run, stream: ExecStream) -> None:
-    """End a command whose caller went away while it was being started."""
+def _withdraw(run: Run, stream: ExecStream, why: str) -> None:
+    """End a command that nobody waits for any more while it is being started."""
     if stream.handle:
         stream.cancel(0)
     else:
-        _refuse(run, ExecReason.CANCELLED, "its caller went away before it was started")
+        _refuse(run, ExecReason.CANCELLED, why)
 
 
 def _refuse(run: Run, reason: ExecReason, message: str) -> None:

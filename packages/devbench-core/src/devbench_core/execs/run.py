@@ -15,7 +15,7 @@ from devbench_core.channel.link import AgentLink
 from devbench_core.channel.messages import Refused
 from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.contracts.store import Append
-from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError
+from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError, StoreFailed
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.journal.journal import Journal
@@ -189,7 +189,7 @@ class Run:
                     pause = min(2 * pause, STORE_RETRY_MAX_S)
         finally:
             self._pump = None
-            self._resolve_recorded(AgentUnavailable("the host is closing; the command is being ended"))
+            self._resolve_recorded(AgentUnavailable("the host closed before the command was recorded"))
 
     async def _step(self) -> bool:
         """Write what is new as one change: output, and the record when it must be; False when nothing is left."""
@@ -202,10 +202,11 @@ class Run:
             return False
         try:
             saved = await self._store(batch, wanted)
-        except DevbenchError as error:
+        except Exception as error:
             if self.recorded.done():
                 raise
-            self._resolve_recorded(error)
+            log.exception("exec.not_recorded", exec=self.record.id)
+            self._resolve_recorded(error if isinstance(error, DevbenchError) else StoreFailed(repr(error)))
             self._withdraw()
             return False
         if batch is not None:
@@ -242,6 +243,7 @@ class Run:
     def _saved(self, saved: Exec) -> None:
         """Take over what the store has; what the channel changed meanwhile is kept."""
         first = not self.recorded.done()
+        self._state_dirty |= saved.started_at is None and self.record.started_at is not None
         self.record = saved if saved.ending else attrs.evolve(self.record, revision=saved.revision)
         if first:
             self.recorded.set_result(None)
@@ -291,6 +293,9 @@ class Run:
         if current is not None and current.ending is not None:
             return current
         if current is None or current.instance != self.context.instance:
+            self._resolve_recorded(
+                AgentUnavailable("another host took the command over while it was started")
+            )
             self._leave()
             return None
         return await self._store(None, attrs.evolve(wanted, revision=current.revision))

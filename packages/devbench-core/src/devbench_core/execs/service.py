@@ -7,7 +7,14 @@ from collections import OrderedDict
 
 from devbench_core.channel.link import Fate
 from devbench_core.contracts.store import Record, Remove
-from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError, TimedOut, ValidationFailed
+from devbench_core.errors import (
+    AgentUnavailable,
+    Conflict,
+    ContainerExited,
+    DevbenchError,
+    TimedOut,
+    ValidationFailed,
+)
 from devbench_core.execs import endings, foreign, records
 from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
@@ -84,6 +91,7 @@ class Execs:
         try:
             link = await self._context.link(found)
             await link.channel()
+            self._settle_once(found)
         except BaseException:
             self._slots.free(found.id)
             raise
@@ -232,8 +240,8 @@ class Execs:
                 await self._adopter.adopt(container, found)
             except DevbenchError as error:
                 log.warning("exec.adoption_failed", exec=found.key, error=error.message)
-        if container.instance == self._context.instance and container.id not in self._settled:
-            await self._settle(container)
+        if container.instance == self._context.instance:
+            await self._settle(container)  # each time: a short-lived host may have died beside us since
 
     async def end_all(self, container: Container, ending: ContainerEnding) -> None:
         """Give each living command of an ended container its ending, after the output that did arrive."""
@@ -306,21 +314,32 @@ class Execs:
             return False
         return await self._adopter.is_orphan(record)
 
+    def _settle_once(self, container: Container) -> None:
+        """Settle in the background a container that this host uses for the first time, whoever it belongs to."""
+        if container.id not in self._settled:
+            self._settled.add(container.id)
+            self._context.tasks.create_task(self._settle(container), name=f"settle {container.id}")
+
     async def _settle(self, container: Container) -> None:
-        """Do away, once for each container, with what killed hosts left at its agent."""
+        """Do away with what killed hosts left at a container's agent."""
         try:
             await (await self._context.link(container)).settle(self._fate)
-            self._settled.add(container.id)
+        except (AgentUnavailable, ContainerExited) as error:
+            log.debug("exec.settling_postponed", container=container.id, error=error.message)
         except DevbenchError as error:
             log.warning("exec.settling_failed", container=container.id, error=error.message)
 
     async def _fate(self, key: str) -> Fate:
-        """Judge a command at the agent: its record is written beside its START, so it may have none."""
+        """Judge a command at the agent: its record is written beside its START, so it may have none.
+
+        The starter is asked for first: once it is dead, no record can come any more.
+        """
+        starter = starter_of(key)
+        may_be_recorded = not starter or await self._context.alive(starter)
         found = await self._context.store.get(records.KIND, exec_of(key))
         if found is not None:
             return Fate.ACKNOWLEDGE if records.read(found).ending is not None else Fate.KEEP
-        starter = starter_of(key)
-        return Fate.KEEP if not starter or await self._context.alive(starter) else Fate.END
+        return Fate.KEEP if may_be_recorded else Fate.END
 
     async def _rescue(self, record: Exec, found: Record, caller: Caller) -> Run | Record:
         run = self._runs.get(record.id)

@@ -47,7 +47,7 @@ class _Pull:
         done = max(done_before, step.done_bytes)
         total = max(total_before, step.total_bytes or 0, done)
         self._layers[step.layer] = (done, total)
-        return done == total > done_before
+        return bool(step.total_bytes) and done == total > done_before
 
     def numbers(self) -> tuple[float, float | None]:
         """Return bytes and their expected sum; each call's are larger than the last one's, if only by nothing."""
