@@ -58,9 +58,11 @@ async def _life(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> lis
 
 async def _kills(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> Row:
     """Measure kills; each needs a spawn of its own before it, which is not measured."""
-    samples: dict[str, list[float]] = {"raw engine": [], "Python": [], "MCP over HTTP": []}
-    for _ in range(setting.kills):
-        for name, contender in zip(samples, (raw, ours, mcp), strict=True):
+    contenders = [("raw engine", raw), ("Python", ours), ("MCP over HTTP", mcp)]
+    samples: dict[str, list[float]] = {name: [] for name, _ in contenders}
+    for number in range(setting.kills):
+        turn = number % len(contenders)
+        for name, contender in contenders[turn:] + contenders[:turn]:
             await contender.spawn()
             samples[name].append(await timed(contender.kill))
     figures = {name: Figures.of(values) for name, values in samples.items()}

@@ -110,8 +110,10 @@ class DockerRuntime:
 
     async def remove(self, ref: str) -> None:
         """Remove container, workspace and the image's own volumes."""
-        self._stash.drop(ref)
-        await self._remover.remove(ref)
+        try:
+            await self._remover.remove(ref)
+        finally:
+            self._stash.drop(ref)  # not before: the engine would be slower to remove it
 
     async def inspect(self, ref: str) -> Observed:
         """Return what the engine shows."""
