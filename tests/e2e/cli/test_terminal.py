@@ -6,20 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from harness.processes import running
 from harness.terminal import DEADLINE_S, terminal
 
 CTRL_C = b"\x03"
-
-
-def running(word: str) -> bool:
-    """Tell whether a process with this argument runs anywhere on this machine."""
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and word in (folder / "cmdline").read_text().split("\0"):
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def test_ctrl_c_ends_the_command_with_its_background_children(each_cli: Any):

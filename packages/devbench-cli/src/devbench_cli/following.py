@@ -87,20 +87,37 @@ async def follow_output(backend: Backend, exec_id: str, on_piece: OnPiece) -> Ex
     """Hand on every piece of output in order and return the ending."""
     cursor = 0
     while True:
-        page = await ask(
-            backend,
-            ExecPollOutput,
-            "exec_poll",
-            exec_id=exec_id,
-            after=cursor,
-            max_bytes=TEXT_MAX_BYTES,
-            wait_s=POLL_WAIT_S,
-        )
-        for piece in page.output:
-            await on_piece(piece)
+        page = await _page(backend, exec_id, cursor, on_piece, wait_s=POLL_WAIT_S)
         cursor = page.cursor
         if page.ended and page.ending is not None:
             return page.ending
+
+
+async def show_output(backend: Backend, exec_id: str, on_piece: OnPiece) -> ExecEndingView | None:
+    """Hand on the output that is there now; return the ending when it is there, too."""
+    cursor = 0
+    while True:
+        page = await _page(backend, exec_id, cursor, on_piece, wait_s=0.0)
+        cursor = page.cursor
+        if page.ended or not page.output:
+            return page.ending
+
+
+async def _page(
+    backend: Backend, exec_id: str, cursor: int, on_piece: OnPiece, *, wait_s: float
+) -> ExecPollOutput:
+    page = await ask(
+        backend,
+        ExecPollOutput,
+        "exec_poll",
+        exec_id=exec_id,
+        after=cursor,
+        max_bytes=TEXT_MAX_BYTES,
+        wait_s=wait_s,
+    )
+    for piece in page.output:
+        await on_piece(piece)
+    return page
 
 
 async def _cancel_when(interruption: Interruption, backend: Backend, exec_id: str) -> None:

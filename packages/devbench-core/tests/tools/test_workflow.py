@@ -21,6 +21,7 @@ from devbench_core.errors import (
 from devbench_core.model.execution import Chunk, ExecReason, Page, StreamName
 from devbench_core.tools.base import TEXT_MAX_BYTES
 from devbench_core.tools.call import call_tool
+from devbench_core.tools.catalogue import TOOLS
 from devbench_core.tools.execs import CHUNKS_MAX
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
@@ -104,6 +105,36 @@ async def test_a_wait_that_is_over_says_that_the_command_still_runs(call: Call, 
     assert cancelled["exec"]["ending"]["reason"] == "cancelled"
     assert (await call("exec_cancel", exec_id=exec_id))["exec"]["ending"] == cancelled["exec"]["ending"]
     assert (await call("exec_wait", exec_id=exec_id))["ended"] is True
+
+
+async def test_commands_are_listed_and_signalled(call: Call, container: str):
+    first = await run(call, container, "sh", "-c", "exit 3")
+    await call("exec_wait", exec_id=first)
+    second = await run(call, container, "sleep", "60")
+    listed = await call("exec_list", container=container)
+    assert [each["id"] for each in listed["execs"]][-2:] == [first, second]
+    newest = await call("exec_list", container=container, limit=1)
+    assert ([each["id"] for each in newest["execs"]], newest["truncated"]) == ([second], True)
+    running = await call("exec_list", container=container, running=True)
+    assert second in [each["id"] for each in running["execs"]]
+    assert first not in [each["id"] for each in running["execs"]]
+    assert await call("exec_signal", exec_id=second, signal="TERM", scope="leader") == {"sent": True}
+    ending = (await call("exec_wait", exec_id=second))["exec"]["ending"]
+    assert (ending["reason"], ending["signal"]) == ("signaled", 15)
+    assert await call("exec_signal", exec_id=second, signal="TERM") == {"sent": False}
+
+
+async def test_limits_and_left_processes_are_as_asked(call: Call, container: str):
+    started = await call(
+        "exec_start",
+        container=container,
+        argv=["sh", "-c", "ulimit -n; sleep 60 &"],
+        limits={"nofile": 99},
+        leftovers="end",
+    )
+    page = await call("exec_poll", exec_id=started["exec"]["id"], until="end", wait_s=20)
+    assert "".join(piece["text"] for piece in page["output"]).strip() == "99"
+    assert page["ending"]["message"] == ""
 
 
 async def test_a_long_wait_reports_progress(
@@ -263,7 +294,7 @@ async def test_status_says_what_is_there_and_what_is_not_enforced(call: Call, co
     assert status["runtime"]["answers"] is True
     assert {clause["clause"] for clause in status["runtime"]["absent"]} >= {"seccomp", "memory"}
     assert status["counts"]["containers"] == 1
-    assert len(status["tools"]) == 16
+    assert len(status["tools"]) == len(TOOLS)
 
 
 async def test_status_says_when_the_engine_is_silent(bench: devbench_core.Bench, call: Call):

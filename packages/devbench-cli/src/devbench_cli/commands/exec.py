@@ -38,6 +38,22 @@ def exec_(
         str | None,
         typer.Option("--timeout", "-t", metavar="DURATION", help="End it and all it started after this."),
     ] = None,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach", "-d", help="Print the command's id and leave it running; see `devbench logs`."
+        ),
+    ] = False,
+    end_leftovers: Annotated[
+        bool,
+        typer.Option("--end-leftovers", help="End background processes that it leaves; else they run on."),
+    ] = False,
+    nofile: Annotated[
+        int | None, typer.Option("--nofile", min=1, help="Open files of each of its processes.")
+    ] = None,
+    nice: Annotated[
+        int, typer.Option("--nice", min=0, max=19, help="How much other commands go before it.")
+    ] = 0,
     no_stdin: Annotated[
         bool,
         typer.Option(
@@ -57,6 +73,7 @@ def exec_(
     Examples:
       devbench exec web -- python3 main.py
       devbench exec --timeout 5m --env CI=1 web -- sh -c 'make && ./run | tail'
+      devbench exec --detach web -- python3 -m http.server
       echo 'hello' | devbench exec web -- tee greeting.txt
     """
     words = command[1:] if command[0] == "--" else command
@@ -64,13 +81,17 @@ def exec_(
         raise typer.BadParameter("nothing to run", param_hint="COMMAND")
     if words is command and words[0].startswith("-"):
         raise typer.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
-    given = {"argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin}
-    raise typer.Exit(_exit_code(ctx, container, given))
+    given: dict[str, Any] = {
+        "argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin,
+        "leftovers": "end" if end_leftovers else "leave", "limits": {"nofile": nofile, "nice": nice},
+    }  # fmt: skip
+    raise typer.Exit(_exit_code(ctx, container, given, detach=detach))
 
 
-def _exit_code(ctx: typer.Context, container: str, given: dict[str, Any]) -> int:
+def _exit_code(ctx: typer.Context, container: str, given: dict[str, Any], *, detach: bool) -> int:
+    run = _detached if detach else _exec
     try:
-        return run_with_backend(ctx, lambda backend, options: _exec(backend, options, container, given))
+        return run_with_backend(ctx, lambda backend, options: run(backend, options, container, given))
     except BrokenPipeError:
         return EXIT_BROKEN_PIPE
     except DevbenchError as error:
@@ -92,6 +113,17 @@ async def _exec(backend: Backend, options: Options, container: str, given: dict[
     return exit_code_of_ending(ending, interruption.number)
 
 
+async def _detached(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:
+    from devbench_cli.backends.protocol import ask
+    from devbench_cli.show.results import as_json, line
+    from devbench_core.tools.execs import ExecStartOutput
+
+    arguments = await _arguments(backend, given)
+    started = await ask(backend, ExecStartOutput, "exec_start", container=container, **arguments)
+    line(as_json(started) if options.as_json else started.exec.id)
+    return 0
+
+
 async def _arguments(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
     from base64 import b64encode
 
@@ -104,5 +136,7 @@ async def _arguments(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
         "env": pairs("--env", given["env"], inherit=True),
         "cwd": given["cwd"],
         "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
+        "leftovers": given["leftovers"],
+        "limits": given["limits"],
         "stdin_base64": None if not stdin else b64encode(stdin).decode("ascii"),
     }

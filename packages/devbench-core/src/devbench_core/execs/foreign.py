@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from devbench_core.channel.exec_messages import Cancel
+from devbench_core.channel.codes import Scope
+from devbench_core.channel.exec_messages import Cancel, Signal
 from devbench_core.channel.link import AgentLink
 from devbench_core.contracts.store import Record, Store
 from devbench_core.execs import records
@@ -34,6 +35,16 @@ async def pause(rest_s: float) -> None:
     """Wait a little before the store is asked again, not beyond the rest of the time."""
     if rest_s > 0:
         await asyncio.sleep(min(LOOK_EVERY_S, rest_s))
+
+
+async def signal(link: AgentLink, exec_id: str, number: int, scope: Scope) -> bool:
+    """Signal a command whose frames go to another host; tell whether the agent knows it."""
+    entry = await link.find(lambda key: exec_of(key) == exec_id)
+    if entry is None:
+        return False
+    channel = await link.channel()
+    channel.post(Signal(id=entry.handle, signal=number, scope=scope))
+    return True
 
 
 async def cancel(link: AgentLink, exec_id: str, grace_ms: int) -> None:

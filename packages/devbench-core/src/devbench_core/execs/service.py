@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
+from devbench_core.channel.codes import Scope
 from devbench_core.channel.link import Fate
 from devbench_core.contracts.store import Record, Remove
 from devbench_core.errors import (
@@ -23,7 +24,7 @@ from devbench_core.execs.launching import launch, new_record, stdin_length, stdi
 from devbench_core.execs.process import ExecProcess
 from devbench_core.execs.run import Run
 from devbench_core.execs.slots import Slots
-from devbench_core.execs.validate import milliseconds, start_of
+from devbench_core.execs.validate import milliseconds, signal_number, start_of
 from devbench_core.ids import EXEC, new_id
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import log_name
@@ -31,7 +32,7 @@ from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Request
-from devbench_core.model.execution import Exec, ExecEnding, ExecRequest, Page
+from devbench_core.model.execution import Exec, ExecEnding, ExecRequest, Page, SignalScope
 
 log = get_logger(__name__)
 LIST_MAX = 1000
@@ -188,6 +189,44 @@ class Execs:
                 details={"limit": seconds, "setting": "execs.cancel_timeout_s"},
             )
         return record
+
+    async def signal(
+        self,
+        exec_id: str,
+        signal: str | int,
+        *,
+        scope: SignalScope = SignalScope.TREE,
+        caller: Caller = LOCAL,
+    ) -> bool:
+        """Send a signal to a running command; returns whether it was sent: not to one that has ended.
+
+        Sending it again sends it again.
+
+        Args:
+            exec_id: Which command.
+            signal: Its name (``TERM``, ``SIGUSR1``) or number, 1-64.
+            scope: Whom it reaches.
+            caller: Who asks.
+
+        Raises:
+            ValidationFailed: There is no such signal.
+            ExecNotFound: The caller's tenant has no such command.
+            Vetoed: A reviewer refuses.
+            AgentUnavailable: The agent cannot be reached.
+        """
+        number = signal_number(signal)
+        found = await self._find(exec_id, caller)
+        record = found.record if isinstance(found, Run) else records.read(found)
+        if record.ending is not None:
+            return False
+        self._context.check(
+            Request(operation="exec.signal", caller=caller, container_id=record.container_id, subject=exec_id)
+        )
+        where = Scope[scope.name]
+        if isinstance(found, Run) and found.stream is not None:
+            return found.stream.signal(number, where)
+        container = await self._context.find(record.container_id, caller)
+        return await foreign.signal(await self._context.link(container), exec_id, number, where)
 
     async def list(self, container: str, *, caller: Caller = LOCAL) -> tuple[Exec, ...]:
         """Return a container's commands, the oldest first, at most a thousand; also of an ended container.

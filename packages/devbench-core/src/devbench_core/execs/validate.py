@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 import os
 import re
+import signal
 
-from devbench_core.channel.codes import StartFlag
+from devbench_core.channel.codes import LEAVE_CORE, StartFlag
 from devbench_core.channel.exec_messages import ARGUMENTS_MAX, Start
+from devbench_core.channel.execstream import SIGNAL_MAX
 from devbench_core.errors import ValidationFailed
 from devbench_core.execs.settings import ExecLimits
-from devbench_core.model.execution import ExecRequest
+from devbench_core.model.execution import ExecRequest, Leftovers
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CWD_MAX_BYTES = 4095
+NOFILE_MAX = 1_048_576
+CORE_MAX_BYTES = 2**40
+NICE_MAX = 19
 
 
 def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
@@ -35,10 +40,18 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
         timeout_s = limits.default_timeout_s
     return Start(
         key=key,
-        flags=StartFlag.INHERIT_ENV,
+        flags=StartFlag.INHERIT_ENV
+        | (StartFlag.END_LEFTOVERS if request.leftovers is Leftovers.END else StartFlag(0)),
         timeout_ms=0 if timeout_s is None else milliseconds(min(timeout_s, limits.max_timeout_s)),
         grace_ms=milliseconds(grace_of(request, limits)),
         spool_bytes=limits.spool_bytes,
+        nofile=0
+        if request.limits.nofile is None
+        else _whole("limits.nofile", request.limits.nofile, 1, NOFILE_MAX),
+        core=LEAVE_CORE
+        if request.limits.core_bytes is None
+        else _whole("limits.core_bytes", request.limits.core_bytes, 0, CORE_MAX_BYTES),
+        nice=_whole("limits.nice", request.limits.nice, 0, NICE_MAX),
         cwd=b"" if request.cwd is None else _text("cwd", str(request.cwd), CWD_MAX_BYTES),
         argv=argv,
         env=_env(request.env, limits.env_max_bytes),
@@ -104,6 +117,29 @@ def _seconds(field: str, value: float | None, most: float) -> float | None:
     if value is not None and not 0 < value <= most:
         raise ValidationFailed(field, f"must be above 0 and at most {most:g} seconds", limit=most)
     return value
+
+
+def _whole(field: str, value: int, least: int, most: int) -> int:
+    if not least <= value <= most:
+        raise ValidationFailed(field, f"must be {least}-{most}", limit=most)
+    return value
+
+
+def signal_number(name: str | int) -> int:
+    """Return the number of a signal given by number, or by name with or without ``SIG``.
+
+    Raises:
+        ValidationFailed: There is no such signal on Linux.
+    """
+    if isinstance(name, int):
+        return _whole("signal", name, 1, SIGNAL_MAX)
+    text = name.upper().removeprefix("SIG")
+    known = {each.name.removeprefix("SIG"): int(each) for each in signal.Signals}
+    if text not in known:
+        raise ValidationFailed(
+            "signal", f"{name[:40]!r} is not the name of a signal", hint="for example TERM, INT, HUP or USR1"
+        )
+    return known[text]
 
 
 def _too_big(field: str, size: int, most: int, setting: str) -> ValidationFailed:

@@ -36,6 +36,36 @@ class ExecReason(StrEnum):
     LOST = "lost"
 
 
+class Leftovers(StrEnum):
+    """What becomes of background processes that outlive a command's own process."""
+
+    LEAVE = "leave"  # they run on until their container ends, and still belong to the command
+    END = "end"  # TERM, the grace, KILL, before the command counts as ended
+
+
+class SignalScope(StrEnum):
+    """Whom a signal reaches."""
+
+    TREE = "tree"  # every process of the command
+    GROUP = "group"  # the process group of its first process
+    LEADER = "leader"  # its first process
+
+
+@attrs.frozen(kw_only=True)
+class ResourceLimits:
+    """Limits of one command's processes, below those of its container (setrlimit(2), nice(2)).
+
+    Attributes:
+        nofile: Open files of each process, at most the container's own limit, which is the default.
+        core_bytes: Size of a core dump, 0 for none; None leaves the container's.
+        nice: How much less urgent than the container's other processes, 0-19.
+    """
+
+    nofile: int | None = None
+    core_bytes: int | None = None
+    nice: int = 0
+
+
 @attrs.frozen(kw_only=True)
 class Usage:
     """What the whole process tree used, as the kernel counted; None where it did not tell."""
@@ -84,6 +114,8 @@ class ExecRequest:
         stdin: Bytes given at the start, followed by end of file; None gives an empty stdin.
         timeout_s: The whole tree is ended after this; None is the configured default.
         grace_s: From TERM to KILL, None is the configured default.
+        limits: Of its processes.
+        leftovers: What becomes of background processes that it leaves.
     """
 
     argv: tuple[str, ...]
@@ -92,6 +124,8 @@ class ExecRequest:
     stdin: bytes | None = None
     timeout_s: float | None = None
     grace_s: float | None = None
+    limits: ResourceLimits = ResourceLimits()
+    leftovers: Leftovers = Leftovers.LEAVE
 
 
 @attrs.frozen(kw_only=True)

@@ -154,6 +154,35 @@ EXEC_TOOLS = (
         scope=EXEC,
         handler=execs.exec_cancel,
     ),
+    Tool(
+        name="exec_signal",
+        title="Signal a command",
+        description=(
+            "Send a signal to a running command, for example INT as Ctrl-C does, HUP to make a server read its "
+            "configuration again, or USR1. To end a command for sure use `exec_cancel`. Returns `sent`; false "
+            "means that it has ended already. Whether it then does anything is the command's affair: look with "
+            "`exec_poll`."
+        ),
+        input=execs.ExecSignalInput,
+        output=execs.ExecSignalOutput,
+        hints=RUNS_ANYTHING,
+        scope=EXEC,
+        handler=execs.exec_signal,
+    ),
+    Tool(
+        name="exec_list",
+        title="List a container's commands",
+        description=(
+            "Return the commands of a container with their state and ending, the oldest first. Use it to find "
+            "the ids of commands that were started before, by you or by others, then `exec_poll` them with "
+            "`after` 0 for their output. Works for ended containers too."
+        ),
+        input=execs.ExecListInput,
+        output=execs.ExecListOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=execs.exec_list,
+    ),
 )
 
 FILE_TOOLS = (

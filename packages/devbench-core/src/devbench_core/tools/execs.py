@@ -8,7 +8,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from devbench_core.model.execution import Chunk, ExecEnding, ExecRequest, ExecState, Page
+from devbench_core.execs.validate import CORE_MAX_BYTES, NICE_MAX, NOFILE_MAX
+from devbench_core.model.execution import (
+    Chunk,
+    ExecEnding,
+    ExecRequest,
+    ExecState,
+    Leftovers,
+    Page,
+    ResourceLimits,
+    SignalScope,
+)
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import (
     OUTPUT_DEFAULT_BYTES,
@@ -24,8 +34,23 @@ from devbench_core.tools.views import ExecEndingView, ExecView
 
 PROGRESS_EVERY_S = 5.0
 """How often a long wait says that it still waits."""
+LIST_DEFAULT, LIST_MAX = 50, 200
 CHUNKS_MAX = 500
 """The most pieces in a page: each costs some bytes beside its text."""
+
+
+class LimitsInput(Input):
+    """Limits of one command's processes."""
+
+    nofile: int | None = Field(
+        default=None, ge=1, le=NOFILE_MAX, description="Open files of each process, at most the container's."
+    )
+    core_bytes: int | None = Field(
+        default=None, ge=0, le=CORE_MAX_BYTES, description="Size of a core dump in bytes; 0 for none."
+    )
+    nice: int = Field(
+        default=0, ge=0, le=NICE_MAX, description="0 to 19: how much other commands go before it."
+    )
 
 
 class ExecStartInput(Input):
@@ -58,6 +83,16 @@ class ExecStartInput(Input):
     )
     grace_s: float | None = Field(
         default=None, ge=0, description="Seconds between TERM and KILL when it is ended; absent: the default."
+    )
+    leftovers: Literal["leave", "end"] = Field(
+        default="leave",
+        description=(
+            "Background processes that the command leaves when it ends: leave lets them run on, for example a "
+            "server; end ends them first."
+        ),
+    )
+    limits: LimitsInput | None = Field(
+        default=None, description="Limits of its processes; absent: the container's."
     )
 
 
@@ -139,6 +174,45 @@ class ExecCancelOutput(ToolOutput):
     exec: ExecView = Field(description="The ended run; its output can still be polled.")
 
 
+class ExecSignalInput(Input):
+    """Arguments of `exec_signal`."""
+
+    exec_id: ExecArgument
+    signal: str = Field(
+        min_length=1, max_length=16, description="Name of the signal, for example INT, TERM, HUP or USR1."
+    )
+    scope: Literal["tree", "group", "leader"] = Field(
+        default="tree",
+        description=(
+            "Whom it reaches: tree is every process of the command, group the first one's process group, leader "
+            "only the first process."
+        ),
+    )
+
+
+class ExecSignalOutput(ToolOutput):
+    """Result of `exec_signal`."""
+
+    sent: bool = Field(description="Whether it was sent; false when the command has ended.")
+
+
+class ExecListInput(Input):
+    """Arguments of `exec_list`."""
+
+    container: ContainerArgument
+    running: bool = Field(default=False, description="Only those that have not ended.")
+    limit: int = Field(
+        default=LIST_DEFAULT, ge=1, le=LIST_MAX, description="The most commands to return, the newest ones."
+    )
+
+
+class ExecListOutput(ToolOutput):
+    """Result of `exec_list`."""
+
+    execs: list[ExecView] = Field(description="The commands, the oldest first.")
+    truncated: bool = Field(description="Whether older ones were left out; raise `limit`.")
+
+
 async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOutput:
     """Start a command."""
     request = ExecRequest(
@@ -148,6 +222,8 @@ async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOu
         stdin=one_content("stdin", given.stdin, "stdin_base64", given.stdin_base64),
         timeout_s=given.timeout_s,
         grace_s=given.grace_s,
+        leftovers=Leftovers(given.leftovers),
+        limits=ResourceLimits() if given.limits is None else ResourceLimits(**given.limits.model_dump()),
     )
     record = await context.bench.execs.start(given.container, request, caller=context.caller)
     return ExecStartOutput(exec=ExecView.of(record))
@@ -212,3 +288,19 @@ async def exec_cancel(context: ToolContext, given: ExecCancelInput) -> ExecCance
     return ExecCancelOutput(
         exec=ExecView.of(await context.bench.execs.cancel(given.exec_id, caller=context.caller))
     )
+
+
+async def exec_signal(context: ToolContext, given: ExecSignalInput) -> ExecSignalOutput:
+    """Send a signal."""
+    sent = await context.bench.execs.signal(
+        given.exec_id, given.signal, scope=SignalScope(given.scope), caller=context.caller
+    )
+    return ExecSignalOutput(sent=sent)
+
+
+async def exec_list(context: ToolContext, given: ExecListInput) -> ExecListOutput:
+    """Return a container's commands."""
+    found = await context.bench.execs.list(given.container, caller=context.caller)
+    wanted = [each for each in found if not given.running or each.ending is None]
+    shown = wanted[-given.limit :]
+    return ExecListOutput(execs=[ExecView.of(each) for each in shown], truncated=len(shown) < len(wanted))
