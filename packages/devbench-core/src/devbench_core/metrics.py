@@ -16,6 +16,9 @@ CONTAINERS_ENDED = Counter(
 )
 EXECS_ENDED = Counter("devbench_execs_ended", "Ended commands by reason.", ["reason"], registry=REGISTRY)
 EXECS_RUNNING = Gauge("devbench_execs_running", "Commands that run now on this host.", registry=REGISTRY)
+EXECS_QUEUED = Gauge(
+    "devbench_execs_queued", "Commands that wait on this host for another one to end.", registry=REGISTRY
+)
 EVENTS = Counter("devbench_events", "Events by name.", ["name"], registry=REGISTRY)
 TOOL_CALLS = Counter(
     "devbench_tool_calls",

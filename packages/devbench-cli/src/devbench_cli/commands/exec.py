@@ -48,6 +48,12 @@ def exec_(
         bool,
         typer.Option("--end-leftovers", help="End background processes that it leaves; else they run on."),
     ] = False,
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            "--queue", metavar="DURATION", help="Wait so long when as many commands run as are allowed."
+        ),
+    ] = None,
     nofile: Annotated[
         int | None, typer.Option("--nofile", min=1, help="Open files of each of its processes.")
     ] = None,
@@ -83,7 +89,7 @@ def exec_(
         raise typer.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
     given: dict[str, Any] = {
         "argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin,
-        "leftovers": "end" if end_leftovers else "leave", "limits": {"nofile": nofile, "nice": nice},
+        "leftovers": "end" if end_leftovers else "leave", "limits": {"nofile": nofile, "nice": nice}, "queue": queue,
     }  # fmt: skip
     raise typer.Exit(_exit_code(ctx, container, given, detach=detach))
 
@@ -136,6 +142,7 @@ async def _arguments(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
         "env": pairs("--env", given["env"], inherit=True),
         "cwd": given["cwd"],
         "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
+        "queue_s": 0.0 if given["queue"] is None else duration_s("--queue", given["queue"]),
         "leftovers": given["leftovers"],
         "limits": given["limits"],
         "stdin_base64": None if not stdin else b64encode(stdin).decode("ascii"),

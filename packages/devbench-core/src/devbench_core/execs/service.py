@@ -48,7 +48,7 @@ class Execs:
 
     def __init__(self, context: ExecContext) -> None:
         self._context = context
-        self._slots = Slots(context.limits.concurrent_per_container)
+        self._slots = Slots(context.limits)
         self._runs: dict[str, Run] = {}
         self._settled: set[str] = set()
         self._recent: OrderedDict[str, Run] = OrderedDict()
@@ -75,7 +75,7 @@ class Execs:
             ContainerNotFound: The caller's tenant has no such container.
             ContainerExited: It has ended.
             Vetoed: A reviewer refuses.
-            ConcurrencyLimit: As many commands as are allowed run in it.
+            ConcurrencyLimit: As many commands as are allowed run, and none ended within ``request.queue_s``.
             AgentUnavailable: The agent cannot be reached; nothing was started.
             StoreFailed: It could not be recorded, so it was ended again, if it had begun, without a trace.
             TimedOut: The agent did not say in time whether it started; it is being ended, and
@@ -88,8 +88,10 @@ class Execs:
         self._context.check(
             Request(operation="exec.start", caller=caller, container_id=found.id, subject=request)
         )
-        self._slots.take(found.id)
+        await self._slots.take(found.id, request.queue_s)
         try:
+            if request.queue_s:  # it may have ended while this one waited
+                found = await self._context.resolve(found.id, caller)
             link = await self._context.link(found)
             await link.channel()
             self._settle_once(found)
@@ -285,6 +287,7 @@ class Execs:
     async def end_all(self, container: Container, ending: ContainerEnding) -> None:
         """Give each living command of an ended container its ending, after the output that did arrive."""
         now = self._context.clock.now
+        self._slots.dismiss(container.id, ContainerExited(f"container {container.id!r} ended meanwhile"))
         runs = [run for run in self._runs.values() if run.record.container_id == container.id]
         for run in runs:
             run.finish(endings.of_container(ending, now(), run.journal.durable_offset))

@@ -16,6 +16,21 @@ class ExecLimits(BaseModel):
     concurrent_per_container: int = Field(
         default=4, ge=1, le=48, description="How many commands may run in one container at once."
     )
+    concurrent_per_host: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="How many commands this host may run at once in all containers.",
+    )
+    queue_per_container: int = Field(
+        default=64,
+        ge=0,
+        le=10_000,
+        description="How many commands may wait for one container's others to end.",
+    )
+    queue_max_wait_s: float = Field(
+        default=300.0, ge=0, le=86400, description="The longest time that a caller may let a command wait."
+    )
     default_timeout_s: float | None = Field(
         default=600.0, gt=0, description="Time limit of a command that names none; null for no limit."
     )

@@ -1,44 +1,71 @@
-"""How many commands run in each container."""
+"""How many commands run, in each container and on this host, and who waits for one of them to end."""
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 
-from devbench_core.errors import ConcurrencyLimit
-from devbench_core.metrics import EXECS_RUNNING
+import attrs
+
+from devbench_core.errors import ConcurrencyLimit, DevbenchError
+from devbench_core.execs.settings import ExecLimits
+from devbench_core.metrics import EXECS_QUEUED, EXECS_RUNNING
+
+
+@attrs.frozen(eq=False)
+class _Waiter:
+    container_id: str
+    granted: asyncio.Future[None]
 
 
 class Slots:
-    """Counts; taking one is a single step, so the limit is exact however many callers there are."""
+    """Counts. Taking a slot is a single step, so the limits are exact however many callers there are.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    Who waits is served in the order of coming; one whose container is full does not hold up those of others.
+    """
+
+    def __init__(self, limits: ExecLimits) -> None:
+        self._limits = limits
         self._taken: Counter[str] = Counter()
+        self._waiting: deque[_Waiter] = deque()
 
-    def take(self, container_id: str) -> None:
+    async def take(self, container_id: str, wait_s: float = 0.0) -> None:
         """Take a slot.
 
+        Args:
+            container_id: Where the command shall run.
+            wait_s: How long to wait for one; 0 refuses at once.
+
         Raises:
-            ConcurrencyLimit: All are taken.
+            ConcurrencyLimit: None was free, or became free in time, or too many wait already.
         """
-        if self._taken[container_id] >= self._limit:
-            raise ConcurrencyLimit(
-                f"{self._limit} commands are running in container {container_id!r}",
-                hint="wait for one or cancel one; the limit is execs.concurrent_per_container",
-                details={"limit": self._limit, "setting": "execs.concurrent_per_container"},
-            )
-        self._count(container_id)
+        if not self._is_full(container_id) and not self._waits(container_id):
+            self._count(container_id)
+            return
+        if wait_s <= 0:
+            raise self._refusal(container_id)
+        if self._waits(container_id) >= self._limits.queue_per_container:
+            raise self._long_queue(container_id)
+        await self._wait(container_id, wait_s)
 
     def adopt(self, container_id: str) -> None:
         """Count a command that another host had accepted, whatever the limit."""
         self._count(container_id)
 
     def free(self, container_id: str) -> None:
-        """Give a slot back."""
+        """Give a slot back; the first who can use it gets it."""
         self._taken[container_id] -= 1
         EXECS_RUNNING.dec()
         if self._taken[container_id] <= 0:
             del self._taken[container_id]
+        self._grant()
+
+    def dismiss(self, container_id: str, error: DevbenchError) -> None:
+        """Tell those who wait for a container that they wait in vain."""
+        for waiter in [each for each in self._waiting if each.container_id == container_id]:
+            self._leave(waiter)
+            if not waiter.granted.done():
+                waiter.granted.set_exception(error)
 
     def taken(self, container_id: str) -> int:
         """Return how many are taken."""
@@ -48,6 +75,71 @@ class Slots:
         """Return how many are taken in all containers."""
         return self._taken.total()
 
+    async def _wait(self, container_id: str, wait_s: float) -> None:
+        waiter = _Waiter(container_id, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        EXECS_QUEUED.inc()
+        try:
+            async with asyncio.timeout(wait_s):
+                await waiter.granted
+        except TimeoutError as error:
+            self._give_up(waiter)
+            raise self._refusal(container_id) from error
+        except asyncio.CancelledError:
+            self._give_up(waiter)
+            raise
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        """Leave the queue; a slot that was granted in the same moment goes to the next."""
+        if waiter in self._waiting:
+            self._leave(waiter)
+        elif not waiter.granted.cancelled() and waiter.granted.exception() is None:
+            self.free(waiter.container_id)
+
+    def _grant(self) -> None:
+        for waiter in list(self._waiting):
+            if not self._is_full(waiter.container_id) and not waiter.granted.done():
+                self._leave(waiter)
+                self._count(waiter.container_id)
+                waiter.granted.set_result(None)
+
+    def _leave(self, waiter: _Waiter) -> None:
+        self._waiting.remove(waiter)
+        EXECS_QUEUED.dec()
+
+    def _is_full(self, container_id: str) -> bool:
+        return (
+            self._taken[container_id] >= self._limits.concurrent_per_container
+            or self.total() >= self._limits.concurrent_per_host
+        )
+
+    def _waits(self, container_id: str) -> int:
+        return sum(waiter.container_id == container_id for waiter in self._waiting)
+
     def _count(self, container_id: str) -> None:
         self._taken[container_id] += 1
         EXECS_RUNNING.inc()
+
+    def _refusal(self, container_id: str) -> ConcurrencyLimit:
+        if self.taken(container_id) >= self._limits.concurrent_per_container:
+            limit, setting = self._limits.concurrent_per_container, "execs.concurrent_per_container"
+            where = f"in container {container_id!r}"
+        else:
+            limit, setting, where = (
+                self._limits.concurrent_per_host,
+                "execs.concurrent_per_host",
+                "on this host",
+            )
+        return ConcurrencyLimit(
+            f"{limit} commands are running {where}",
+            hint=f"wait for one, cancel one, or start it with queue_s; the limit is {setting}",
+            details={"limit": limit, "setting": setting},
+        )
+
+    def _long_queue(self, container_id: str) -> ConcurrencyLimit:
+        limit = self._limits.queue_per_container
+        return ConcurrencyLimit(
+            f"{limit} commands are waiting for container {container_id!r} already",
+            hint="try again later; the limit is execs.queue_per_container",
+            details={"limit": limit, "setting": "execs.queue_per_container"},
+        )

@@ -35,6 +35,10 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
     argv = _argv(request.argv, limits.argv_max_bytes)
     if request.stdin is not None and len(request.stdin) > limits.stdin_max_bytes:
         raise _too_big("stdin", len(request.stdin), limits.stdin_max_bytes, "execs.stdin_max_bytes")
+    if not 0 <= request.queue_s <= limits.queue_max_wait_s:
+        raise ValidationFailed(
+            "queue_s", f"must be 0-{limits.queue_max_wait_s:g} seconds", limit=limits.queue_max_wait_s
+        )
     timeout_s = _seconds("timeout_s", request.timeout_s, limits.max_timeout_s)
     if timeout_s is None:
         timeout_s = limits.default_timeout_s

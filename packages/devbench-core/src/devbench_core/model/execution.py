@@ -116,6 +116,7 @@ class ExecRequest:
         grace_s: From TERM to KILL, None is the configured default.
         limits: Of its processes.
         leftovers: What becomes of background processes that it leaves.
+        queue_s: How long it may wait for others to end when as many run as are allowed; 0 refuses it at once.
     """
 
     argv: tuple[str, ...]
@@ -126,6 +127,7 @@ class ExecRequest:
     grace_s: float | None = None
     limits: ResourceLimits = ResourceLimits()
     leftovers: Leftovers = Leftovers.LEAVE
+    queue_s: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -103,7 +103,7 @@ EXEC_TOOLS = (
             "connection breaks. `argv` is a list and there is no shell: for pipes, globs or && use "
             '["sh", "-c", "…"]. Next: `exec_poll` with `until` "end" and a `wait_s` to get output and exit code '
             "of a short command in one call; poll with the `cursor` for a long one. A few commands may run at "
-            "once; `concurrency_limit` means: wait for one to end or `exec_cancel` one."
+            "once; `concurrency_limit` means: wait for one to end, `exec_cancel` one, or give `queue_s`."
         ),
         input=execs.ExecStartInput,
         output=execs.ExecStartOutput,

@@ -84,6 +84,15 @@ class ExecStartInput(Input):
     grace_s: float | None = Field(
         default=None, ge=0, description="Seconds between TERM and KILL when it is ended; absent: the default."
     )
+    queue_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=WAIT_MAX_S,
+        description=(
+            "When as many commands run as are allowed: wait so many seconds for one to end. 0 refuses at once "
+            "with `concurrency_limit`."
+        ),
+    )
     leftovers: Literal["leave", "end"] = Field(
         default="leave",
         description=(
@@ -222,6 +231,7 @@ async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOu
         stdin=one_content("stdin", given.stdin, "stdin_base64", given.stdin_base64),
         timeout_s=given.timeout_s,
         grace_s=given.grace_s,
+        queue_s=given.queue_s,
         leftovers=Leftovers(given.leftovers),
         limits=ResourceLimits() if given.limits is None else ResourceLimits(**given.limits.model_dump()),
     )
