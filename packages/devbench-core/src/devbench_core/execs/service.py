@@ -192,6 +192,12 @@ class Execs:
             )
         return record
 
+    def end_soon(self, exec_id: str) -> None:
+        """Begin to end a command that this host follows, without waiting: its caller went away."""
+        run = self._runs.get(exec_id)
+        if run is not None and run.stream is not None:
+            run.stream.cancel(milliseconds(self._context.limits.grace_s))
+
     async def signal(
         self,
         exec_id: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devbench_core.tool import Tool, ToolHints
-from devbench_core.tools import containers, execs, files, host
+from devbench_core.tools import containers, execs, files, host, run
 from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
 
 LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
@@ -95,6 +95,22 @@ CONTAINER_TOOLS = (
 )
 
 EXEC_TOOLS = (
+    Tool(
+        name="run",
+        title="Run a command",
+        description=(
+            "Run a command in a container and return its output and ending together: the way for most commands. "
+            '`argv` is a list and there is no shell: for pipes, globs or && use ["sh", "-c", "…"]. When it has '
+            "not ended after `wait_s` it goes on: `ended` is false, and `exec_poll` with the `cursor` as `after` "
+            "continues. Of much output you get the beginning and the end; `left_out_after` tells how to read "
+            "the rest. A failing command is a result, not an error: look at `ending.exit_code`."
+        ),
+        input=run.RunInput,
+        output=run.RunOutput,
+        hints=RUNS_ANYTHING,
+        scope=EXEC,
+        handler=run.run,
+    ),
     Tool(
         name="exec_start",
         title="Start a command",

@@ -222,9 +222,13 @@ class ExecListOutput(ToolOutput):
     truncated: bool = Field(description="Whether older ones were left out; raise `limit`.")
 
 
-async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOutput:
-    """Start a command."""
-    request = ExecRequest(
+def request_of(given: ExecStartInput) -> ExecRequest:
+    """Return what core is asked for.
+
+    Raises:
+        ValidationFailed: The input is given twice, or is not base64.
+    """
+    return ExecRequest(
         argv=tuple(given.argv),
         cwd=None if given.cwd is None else PurePosixPath(given.cwd),
         env=given.env,
@@ -235,7 +239,11 @@ async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOu
         leftovers=Leftovers(given.leftovers),
         limits=ResourceLimits() if given.limits is None else ResourceLimits(**given.limits.model_dump()),
     )
-    record = await context.bench.execs.start(given.container, request, caller=context.caller)
+
+
+async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOutput:
+    """Start a command."""
+    record = await context.bench.execs.start(given.container, request_of(given), caller=context.caller)
     return ExecStartOutput(exec=ExecView.of(record))
 
 

@@ -1,0 +1,165 @@
+"""The tool for the common case: run a command, wait for its end, return what matters of its output."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
+
+import attrs
+from pydantic import Field
+
+from devbench_core.model.execution import Chunk, ExecState
+from devbench_core.tool import ToolContext, ToolOutput
+from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S
+from devbench_core.tools.execs import ExecStartInput, request_of
+from devbench_core.tools.pieces import OutputPiece, pieces_of
+from devbench_core.tools.views import ExecView
+
+WAIT_DEFAULT_S = 45.0
+"""Well before the minute after which clients give a call up."""
+REPORT_EVERY_S = 0.5
+LINE_MAX = 200
+
+
+class RunInput(ExecStartInput):
+    """Arguments of `run`."""
+
+    wait_s: float = Field(
+        default=WAIT_DEFAULT_S,
+        gt=0,
+        le=WAIT_MAX_S,
+        description="Answer after so many seconds at the latest; a command that still runs then goes on.",
+    )
+    max_output_bytes: int = Field(
+        default=OUTPUT_DEFAULT_BYTES,
+        ge=1024,
+        le=TEXT_MAX_BYTES,
+        description="How much output to return: of more, the beginning and the end.",
+    )
+    end_with_call: bool = Field(
+        default=True,
+        description="End the command when this call is cancelled; false lets it go on.",
+    )
+
+
+class RunOutput(ToolOutput):
+    """Result of `run`."""
+
+    exec: ExecView = Field(description="The run: look at `ending.reason` and `ending.exit_code`.")
+    ended: bool = Field(
+        description="Whether it has ended. If not, go on with `exec_poll`, giving `cursor` as `after`."
+    )
+    output: list[OutputPiece] = Field(
+        description="Its output in order, or the beginning and the end of it when `left_out_bytes` is not 0."
+    )
+    left_out_bytes: int = Field(
+        default=0, description="How much was left out between the beginning and the end."
+    )
+    left_out_after: int | None = Field(
+        default=None, description="Give it to `exec_poll` as `after` to read what was left out."
+    )
+    cursor: int = Field(description="End of what was looked at; output that comes later is after it.")
+
+
+@attrs.define
+class HeadAndTail:
+    """Keeps the beginning and the end of output within a bound.
+
+    Attributes:
+        limit_bytes: Half for each.
+        left_out_bytes: What lies between them.
+        left_out_after: The last chunk that is whole in the beginning.
+    """
+
+    limit_bytes: int
+    left_out_bytes: int = 0
+    left_out_after: int = 0
+    _head: list[Chunk] = attrs.field(factory=list[Chunk])
+    _tail: deque[Chunk] = attrs.field(factory=deque[Chunk])
+    _head_bytes: int = 0
+    _tail_bytes: int = 0
+
+    def add(self, chunks: Iterable[Chunk]) -> None:
+        """Take the chunks that follow."""
+        for chunk in chunks:
+            room = self.limit_bytes // 2 - self._head_bytes
+            if not self._tail and len(chunk.data) <= room:
+                self._head.append(chunk)
+                self._head_bytes += len(chunk.data)
+                self.left_out_after = chunk.seq
+                continue
+            if not self._tail and room > 0:
+                self._head.append(attrs.evolve(chunk, data=chunk.data[:room]))
+                self._head_bytes += room
+                chunk = attrs.evolve(chunk, data=chunk.data[room:], lost_bytes=0)  # noqa: PLW2901 - the rest of it
+            self._tail.append(chunk)
+            self._tail_bytes += len(chunk.data)
+            self._shorten()
+
+    def pieces(self) -> list[OutputPiece]:
+        """Return both as pieces; they are one where nothing was left out."""
+        if not self.left_out_bytes:
+            return pieces_of([*self._head, *self._tail])
+        return [*pieces_of(self._head), *pieces_of(self._tail)]
+
+    def _shorten(self) -> None:
+        most = self.limit_bytes - self.limit_bytes // 2
+        while self._tail_bytes > most:
+            first = self._tail.popleft()
+            over = min(self._tail_bytes - most, len(first.data))
+            self._tail_bytes -= over
+            self.left_out_bytes += over
+            if over < len(first.data):
+                self._tail.appendleft(attrs.evolve(first, data=first.data[over:], lost_bytes=0))
+
+
+async def run(context: ToolContext, given: RunInput) -> RunOutput:
+    """Run a command and wait for its end, within bounds."""
+    execs = context.bench.execs
+    begun = time.monotonic()
+    record = await execs.start(given.container, request_of(given), caller=context.caller)
+    kept, cursor = HeadAndTail(given.max_output_bytes), 0
+    reporter = _Reporter(context, begun, given.wait_s)
+    try:
+        while True:
+            rest_s = max(0.0, begun + given.wait_s - time.monotonic())
+            page = await execs.poll(record.id, after=cursor, wait_s=rest_s, caller=context.caller)
+            kept.add(page.chunks)
+            cursor = page.cursor
+            if page.ending is not None or not rest_s:
+                break
+            await reporter.tell(page.chunks)
+    except asyncio.CancelledError:
+        if given.end_with_call:
+            execs.end_soon(record.id)
+        raise
+    record = await execs.get(record.id, caller=context.caller)
+    return RunOutput(
+        exec=ExecView.of(record),
+        ended=record.state is ExecState.ENDED,
+        output=kept.pieces(),
+        left_out_bytes=kept.left_out_bytes,
+        left_out_after=kept.left_out_after if kept.left_out_bytes else None,
+        cursor=cursor,
+    )
+
+
+class _Reporter:
+    """Tells the client the last line of output, a few times a second."""
+
+    def __init__(self, context: ToolContext, begun: float, wait_s: float) -> None:
+        self._context = context
+        self._begun = begun
+        self._wait_s = wait_s
+        self._told_at = float("-inf")
+
+    async def tell(self, chunks: Iterable[Chunk]) -> None:
+        now = time.monotonic()
+        if now - self._told_at < REPORT_EVERY_S:
+            return
+        self._told_at = now
+        lines = b"".join(chunk.data for chunk in chunks).decode("utf-8", "replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        await self._context.progress(now - self._begun, self._wait_s, last[:LINE_MAX])

@@ -1,0 +1,100 @@
+"""The tool `run`: one call for the common case, bounded in time and in output."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import devbench_core
+from devbench_core.model.execution import Chunk, StreamName
+from devbench_core.tools.call import call_tool
+from devbench_core.tools.run import HeadAndTail
+
+Call = Callable[..., Awaitable[dict[str, Any]]]
+
+
+def text_of(result: dict[str, Any], stream: str = "stdout") -> str:
+    return "".join(piece["text"] for piece in result["output"] if piece["stream"] == stream)
+
+
+async def test_output_and_ending_come_in_one_call(call: Call, container: str):
+    done = await call("run", container=container, argv=["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert done["ended"] is True
+    assert (done["exec"]["ending"]["reason"], done["exec"]["ending"]["exit_code"]) == ("exited", 3)
+    assert (text_of(done), text_of(done, "stderr")) == ("out\n", "err\n")
+    assert done["left_out_bytes"] == 0
+
+
+async def test_a_program_that_is_not_there_is_a_result(call: Call, container: str):
+    done = await call("run", container=container, argv=["no-such-program"])
+    assert (done["ended"], done["exec"]["ending"]["failure"]) == (True, "not_found")
+
+
+async def test_of_much_output_the_beginning_and_the_end_come_and_the_rest_can_be_read(
+    call: Call, container: str
+):
+    argv = ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done"]
+    done = await call("run", container=container, argv=argv, max_output_bytes=2000)
+    shown = text_of(done)
+    whole = "".join(f"line {i}\n" for i in range(20000))
+    assert len(shown) == 2000
+    assert (shown[:1000], shown[1000:]) == (whole[:1000], whole[-1000:])
+    assert done["left_out_bytes"] == len(whole) - 2000
+    page = await call("exec_poll", exec_id=done["exec"]["id"], after=done["left_out_after"])
+    assert text_of(page) in whole
+
+
+async def test_a_command_that_takes_longer_goes_on_and_is_continued_with_its_cursor(
+    call: Call, container: str
+):
+    argv = ["sh", "-c", "echo one; sleep 1; echo two"]
+    first = await call("run", container=container, argv=argv, wait_s=0.3)
+    assert (first["ended"], text_of(first)) == (False, "one\n")
+    rest = await call("exec_poll", exec_id=first["exec"]["id"], after=first["cursor"], until="end", wait_s=20)
+    assert (text_of(rest), rest["ended"]) == ("two\n", True)
+
+
+@pytest.mark.parametrize("end_with_call", [True, False])
+async def test_a_cancelled_call_ends_its_command_unless_it_shall_not(
+    bench: devbench_core.Bench, call: Call, container: str, end_with_call: bool
+):
+    arguments = {"container": container, "argv": ["sleep", "300"], "end_with_call": end_with_call}
+    calling = asyncio.create_task(call_tool(bench, "run", arguments))
+    async with asyncio.timeout(20):
+        while not (found := (await call("exec_list", container=container, running=True))["execs"]):
+            await asyncio.sleep(0.01)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    waited = await call("exec_wait", exec_id=found[0]["id"], wait_s=10 if end_with_call else 0.2)
+    assert waited["ended"] is end_with_call
+    await call("exec_cancel", exec_id=found[0]["id"])
+
+
+async def test_progress_tells_the_last_line(bench: devbench_core.Bench, container: str):
+    told: list[str] = []
+
+    async def progress(_done: float, _total: float | None, message: str) -> None:
+        told.append(message)
+
+    argv = ["sh", "-c", "echo first; echo building; sleep 0.2"]
+    await call_tool(bench, "run", {"container": container, "argv": argv}, progress=progress)
+    assert "building" in told
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=40), st.integers(2, 300))
+def test_the_beginning_and_the_end_are_exact_whatever_the_chunks(parts: list[bytes], limit: int) -> None:
+    kept = HeadAndTail(limit)
+    kept.add(Chunk(seq=seq, stream=StreamName.STDOUT, data=data) for seq, data in enumerate(parts, start=1))
+    whole = b"".join(parts)
+    shown = b"".join(piece.to_bytes() for piece in kept.pieces())
+    assert len(shown) + kept.left_out_bytes == len(whole)
+    if kept.left_out_bytes:
+        assert len(shown) == limit
+        assert shown == whole[: limit // 2] + whole[-(limit - limit // 2) :]
+    else:
+        assert shown == whole
+    assert kept.left_out_after <= len(parts)
