@@ -80,7 +80,7 @@ async def test_what_a_policy_loosens_is_loosened_and_nothing_else(
     assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], ["NET_BIND_SERVICE"])
     assert host["SecurityOpt"] == ["seccomp=unconfined"]
     assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (0, 0, None)
-    assert host["NetworkMode"] == "default"
+    assert host["NetworkMode"] in {"default", "bridge"}  # newer engines tell which one the default is
     assert seen["Config"]["User"] == "0:0"
     assert host["Privileged"] is False
 
