@@ -1,0 +1,23 @@
+"""The guides say nothing that no test holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+GUIDE = REPOSITORY / "docs" / "guides" / "commands.md"
+NAMED = re.compile(r"`(test_\w+)`")
+DEFINED = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
+
+
+def defined() -> set[str]:
+    folders = (REPOSITORY / "tests", *(REPOSITORY / "packages").glob("*/tests"))
+    files = [file for folder in folders for file in folder.rglob("test_*.py")]
+    return {name for file in files for name in DEFINED.findall(file.read_text(encoding="utf-8"))}
+
+
+def test_every_test_that_the_guide_to_commands_names_is_there():
+    named = set(NAMED.findall(GUIDE.read_text(encoding="utf-8")))
+    assert len(named) > 30
+    assert named - defined() == set()
