@@ -39,6 +39,18 @@ def test_logs_show_what_is_there_without_waiting_for_the_end(cli: Any, web: str)
     assert found["state"] == "running", "Ctrl-C ended the following only"
 
 
+def test_the_first_look_at_a_command_that_ended_unwatched_shows_all_of_it(cli: Any, web: str):
+    exec_id = cli.ok("exec", "-d", web, "--", "sh", "-c", "echo hi; exit 3").strip()
+    assert cli.ok("logs", exec_id) == "hi\n"
+
+
+def test_a_detached_command_takes_no_more_input_than_can_be_left_with_it(cli: Any, web: str):
+    done = cli.run("exec", "-d", web, "cat", stdin=b"x" * 70_000)
+    assert done.returncode == 125
+    assert b"--detach" in done.stderr
+    assert cli.run("exec", "--queue", "never", web, "true").returncode == 125
+
+
 def test_machines_get_the_id_of_a_detached_command(cli: Any, web: str):
     started = json.loads(cli.ok("exec", "--json", "-d", web, "true"))
     assert started["exec"]["argv"] == ["true"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 
 import attrs
 
@@ -27,9 +29,13 @@ from devbench_core.tools.views import ExecEndingView
 
 POLL_WAIT_S = 20.0
 """How long one poll waits for output; a longer silence is only another poll."""
+SETTLE_S = 0.5
+"""How long output may be on its way: a host that has just opened still fetches what it missed."""
+SHOW_MAX_S = 10.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 START_FAILURES = {"not_found": EXIT_COMMAND_NOT_FOUND, "not_executable": EXIT_NOT_EXECUTABLE}
 
+T = TypeVar("T")
 OnPiece = Callable[[OutputPiece], Awaitable[None]]
 
 
@@ -60,6 +66,21 @@ async def interruptions() -> AsyncGenerator[Interruption]:
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+
+
+async def unless_interrupted(work: Coroutine[Any, Any, T], interruption: Interruption) -> T | None:
+    """Return what some work gives; None when a signal came first and the work was given up."""
+    doing = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(interruption.happened.wait())
+    try:
+        await asyncio.wait([doing, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        return None
+    finally:
+        for task in (doing, waiting):
+            task.cancel()
+        await asyncio.gather(doing, waiting, return_exceptions=True)
 
 
 async def follow(
@@ -94,12 +115,15 @@ async def follow_output(backend: Backend, exec_id: str, on_piece: OnPiece) -> Ex
 
 
 async def show_output(backend: Backend, exec_id: str, on_piece: OnPiece) -> ExecEndingView | None:
-    """Hand on the output that is there now; return the ending when it is there, too."""
-    cursor = 0
+    """Hand on the output that is there now; return the ending when it is there, too.
+
+    A command that writes faster than it is read is shown for `SHOW_MAX_S` only.
+    """
+    cursor, end_s = 0, time.monotonic() + SHOW_MAX_S
     while True:
-        page = await _page(backend, exec_id, cursor, on_piece, wait_s=0.0)
+        page = await _page(backend, exec_id, cursor, on_piece, wait_s=SETTLE_S)
         cursor = page.cursor
-        if page.ended or not page.output:
+        if page.ended or not page.output or time.monotonic() > end_s:
             return page.ending
 
 

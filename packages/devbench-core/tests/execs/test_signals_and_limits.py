@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import ValidationFailed, Vetoed
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.event import Veto
@@ -146,3 +147,31 @@ async def test_what_a_command_leaves_is_left_or_ended_as_asked(host: Host, local
     assert ended.ending is not None
     assert "1 of its processes were left" in ended.ending.message
     assert descendants(local_agent.process.pid) != []
+
+
+async def test_a_signal_finds_its_way_while_the_channel_is_opened_anew(local_agent: LocalAgent):
+    streams: list[ByteStream] = []
+
+    async def connect() -> ByteStream:
+        streams.append(await local_agent.connect())
+        return streams[-1]
+
+    async with open_host(connect, local_agent.token) as host:
+        started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "300")))
+        await streams[0].close()
+        assert await host.execs.signal(started.id, "TERM")
+        ended = await host.execs.wait(started.id, wait_s=20)
+        assert ended.ending is not None
+        assert (ended.ending.reason, ended.ending.signal) == (ExecReason.SIGNALED, 15)
+
+
+async def test_the_newest_commands_are_listed_and_all_that_run(host: Host, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("devbench_core.execs.service.LIST_MAX", 3)
+    running = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "300")))
+    later: list[str] = []
+    for _ in range(5):
+        started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("true",)))
+        await host.execs.wait(started.id, wait_s=10)
+        later.append(started.id)
+    assert [each.id for each in await host.execs.list(CONTAINER_ID)] == later[-3:]
+    assert [each.id for each in await host.execs.list(CONTAINER_ID, running=True)] == [running.id]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devbench_core.errors import ConcurrencyLimit, ContainerExited
+from devbench_core.errors import AgentUnavailable, ConcurrencyLimit, ContainerExited
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.execs.slots import Slots
 from devbench_core.model.container import ContainerEnding, EndReason
@@ -114,6 +114,33 @@ async def test_a_wait_that_is_over_and_a_queue_that_is_full_say_which_limit_it_w
     with pytest.raises(ContainerExited):
         await waiting
     assert counted.total() == 1
+
+
+async def test_one_that_gives_up_in_the_moment_a_slot_is_freed_holds_nobody_up():
+    counted = slots(1)
+    await counted.take("a")
+    first = asyncio.create_task(counted.take("a", LONG_S))
+    await settled()
+    first.cancel()
+    counted.free("a")
+    second = asyncio.create_task(counted.take("a", LONG_S))
+    await asyncio.wait_for(second, 5)
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert counted.total() == 1
+
+
+async def test_a_host_that_closes_lets_nobody_in():
+    counted = slots(1)
+    await counted.take("a")
+    waiting = asyncio.create_task(counted.take("a", LONG_S))
+    await settled()
+    counted.close()
+    counted.free("a")
+    for late in (waiting, counted.take("a")):
+        with pytest.raises(AgentUnavailable):
+            await late
+    assert counted.total() == 0
 
 
 async def test_no_slot_is_lost_however_waits_end():

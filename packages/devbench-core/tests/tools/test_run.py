@@ -1,6 +1,8 @@
 """The tool `run`: one call for the common case, bounded in time and in output."""
 
 import asyncio
+import json
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import devbench_core
+from devbench_core.errors import ConcurrencyLimit
 from devbench_core.model.execution import Chunk, StreamName
 from devbench_core.tools.call import call_tool
 from devbench_core.tools.run import HeadAndTail
@@ -85,12 +88,35 @@ async def test_progress_tells_the_last_line(bench: devbench_core.Bench, containe
     assert "building" in told
 
 
+async def test_output_that_changes_its_stream_at_every_byte_stays_small_enough_for_clients(
+    call: Call, container: str
+):
+    script = "import os\nfor i in range(20000): os.write(1 + i % 2, b'x')"
+    done = await call("run", container=container, argv=[sys.executable, "-c", script], max_output_bytes=98304)
+    assert len(json.dumps(done)) < 200_000
+    assert len(done["output"]) <= 500
+    shown = sum(len(piece["text"]) for piece in done["output"])
+    assert shown + done["left_out_bytes"] == 20000
+
+
+async def test_a_run_waits_for_a_slot_no_longer_than_it_waits_at_all(call: Call, container: str):
+    for _ in range(4):
+        await call("exec_start", container=container, argv=["sleep", "300"])
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(ConcurrencyLimit):
+        await call("run", container=container, argv=["true"], wait_s=0.2, queue_s=60)
+    assert asyncio.get_running_loop().time() - begun < 30
+
+
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=40), st.integers(2, 300))
 def test_the_beginning_and_the_end_are_exact_whatever_the_chunks(parts: list[bytes], limit: int) -> None:
     kept = HeadAndTail(limit)
     kept.add(Chunk(seq=seq, stream=StreamName.STDOUT, data=data) for seq, data in enumerate(parts, start=1))
     whole = b"".join(parts)
-    shown = b"".join(piece.to_bytes() for piece in kept.pieces())
+    pieces, seam = kept.pieces()
+    shown = b"".join(piece.to_bytes() for piece in pieces)
+    if seam is not None:
+        assert b"".join(piece.to_bytes() for piece in pieces[:seam]) == whole[: limit // 2]
     assert len(shown) + kept.left_out_bytes == len(whole)
     if kept.left_out_bytes:
         assert len(shown) == limit

@@ -89,9 +89,12 @@ class Connector:
         except BaseException:
             stream.abort()
             raise
-        if direct is None or stream.is_broken:
-            return direct or stream
-        self._stash.put(ref, stream)
+        if direct is None:
+            return stream
+        if stream.is_broken:
+            stream.abort()
+        else:
+            self._stash.put(ref, stream)
         return direct
 
     async def _direct(self, ref: str, diagnostic: str = "") -> UnixStream | None:

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, print_error
+from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, EXIT_SIGNAL_BASE, print_error
 from devbench_cli.options import Options, options_of
 from devbench_cli.running import run_with_backend
-from devbench_core.errors import DevbenchError
+from devbench_core.errors import DevbenchError, ValidationFailed
 
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
+
+DETACHED_STDIN_MAX = 65_536
+"""What the agent takes before the command reads any of it."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -51,7 +54,9 @@ def exec_(
     queue: Annotated[
         str | None,
         typer.Option(
-            "--queue", metavar="DURATION", help="Wait so long when as many commands run as are allowed."
+            "--queue",
+            metavar="DURATION",
+            help="Wait so long, at most a minute, when as many commands run as are allowed.",
         ),
     ] = None,
     nofile: Annotated[
@@ -107,13 +112,16 @@ def _exit_code(ctx: typer.Context, container: str, given: dict[str, Any], *, det
 
 async def _exec(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:
     from devbench_cli.backends.protocol import ask
-    from devbench_cli.following import exit_code_of_ending, follow, interruptions
+    from devbench_cli.following import exit_code_of_ending, follow, interruptions, unless_interrupted
     from devbench_cli.show.execs import sink, tell_ending
     from devbench_core.tools.execs import ExecStartOutput
 
     arguments = await _arguments(backend, given)
     async with interruptions() as interruption:
-        started = await ask(backend, ExecStartOutput, "exec_start", container=container, **arguments)
+        start = ask(backend, ExecStartOutput, "exec_start", container=container, **arguments)
+        started = await unless_interrupted(start, interruption)
+        if started is None:
+            return EXIT_SIGNAL_BASE + interruption.number
         ending = await follow(backend, started.exec.id, sink(options), interruption)
     tell_ending(ending, options)
     return exit_code_of_ending(ending, interruption.number)
@@ -124,26 +132,43 @@ async def _detached(backend: Backend, options: Options, container: str, given: d
     from devbench_cli.show.results import as_json, line
     from devbench_core.tools.execs import ExecStartOutput
 
-    arguments = await _arguments(backend, given)
+    arguments = await _arguments(backend, given, stdin_max=DETACHED_STDIN_MAX)
     started = await ask(backend, ExecStartOutput, "exec_start", container=container, **arguments)
     line(as_json(started) if options.as_json else started.exec.id)
     return 0
 
 
-async def _arguments(backend: Backend, given: dict[str, Any]) -> dict[str, Any]:
+async def _arguments(
+    backend: Backend, given: dict[str, Any], *, stdin_max: int | None = None
+) -> dict[str, Any]:
     from base64 import b64encode
 
     from devbench_cli.descriptors import piped_input
     from devbench_cli.units import duration_s, pairs
 
     stdin = None if given["no_stdin"] else await piped_input(backend.stdin_max_bytes)
+    if stdin and stdin_max is not None and len(stdin) > stdin_max:
+        raise ValidationFailed(
+            "stdin",
+            f"is {len(stdin)} bytes, at most {stdin_max} go with --detach: nobody stays to send the rest",
+            hint="copy it into the container with `devbench cp` and read it there",
+        )
     return {
         "argv": given["argv"],
         "env": pairs("--env", given["env"], inherit=True),
         "cwd": given["cwd"],
         "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
-        "queue_s": 0.0 if given["queue"] is None else duration_s("--queue", given["queue"]),
+        "queue_s": 0.0 if given["queue"] is None else _queue_s(given["queue"]),
         "leftovers": given["leftovers"],
         "limits": given["limits"],
         "stdin_base64": None if not stdin else b64encode(stdin).decode("ascii"),
     }
+
+
+def _queue_s(text: str) -> float:
+    from devbench_cli.units import duration_s
+
+    seconds = duration_s("--queue", text)
+    if seconds is None:
+        raise ValidationFailed("--queue", "a wait without an end is not possible", hint="give at most 60s")
+    return seconds

@@ -27,7 +27,8 @@ def logs(
 ) -> None:
     """Print a command's output from its beginning; stdout and stderr come out on our own.
 
-    Ctrl-C ends only the following, never the command.
+    Without --follow it prints what there is, of a command that never pauses some seconds' worth. Ctrl-C ends
+    only the following, never the command.
 
     Examples:
       devbench logs x_83t83knpv5ph96v1tawm

@@ -230,12 +230,10 @@ class ExecStream:
         self._cancel_ms = grace_ms if self._cancel_ms is None else min(grace_ms, self._cancel_ms)
         self._say_cancel()
 
-    def signal(self, number: int, scope: Scope = Scope.TREE) -> bool:
-        """Send a signal, if it runs and its agent can be told now; return whether it was sent."""
-        if self._port is None or self.phase is not Phase.RUNNING:
-            return False
-        self._port.post(Signal(id=self.handle, signal=number, scope=scope))
-        return True
+    def signal(self, number: int) -> None:
+        """Send a signal to the whole tree, if it runs."""
+        if self._port is not None and self.phase is Phase.RUNNING:
+            self._port.post(Signal(id=self.handle, signal=number, scope=Scope.TREE))
 
     def push_stdin(self) -> None:
         """Send as much input as the agent's credit allows."""

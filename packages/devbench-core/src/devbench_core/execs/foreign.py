@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from devbench_core.channel.codes import Scope
-from devbench_core.channel.exec_messages import Cancel, Signal
+from devbench_core.channel.channel import AgentChannel
+from devbench_core.channel.codes import RunState, Scope
+from devbench_core.channel.exec_messages import Cancel, Entry, Signal
 from devbench_core.channel.link import AgentLink
 from devbench_core.contracts.store import Record, Store
+from devbench_core.errors import AgentUnavailable
 from devbench_core.execs import records
 from devbench_core.execs.keys import exec_of
 from devbench_core.journal.log import log_name, read_chunks
@@ -38,13 +40,26 @@ async def pause(rest_s: float) -> None:
 
 
 async def signal(link: AgentLink, exec_id: str, number: int, scope: Scope) -> bool:
-    """Signal a command whose frames go to another host; tell whether the agent knows it."""
-    entry = await link.find(lambda key: exec_of(key) == exec_id)
-    if entry is None:
+    """Signal a command, whoever follows it, and return when the agent has done so; False when it does not run.
+
+    Raises:
+        AgentUnavailable: The agent cannot be reached, or went before it was known whether the signal arrived.
+    """
+    try:
+        channel, entry = await _look(link, exec_id)
+    except AgentUnavailable:  # a channel that just died; nothing was sent on it
+        channel, entry = await _look(link, exec_id)
+    if entry is None or entry.state is not RunState.RUNNING:
         return False
-    channel = await link.channel()
     channel.post(Signal(id=entry.handle, signal=number, scope=scope))
+    await channel.list_execs()  # frames are handled in order: an answer means that the signal was sent
     return True
+
+
+async def _look(link: AgentLink, exec_id: str) -> tuple[AgentChannel, Entry | None]:
+    channel = await link.channel()
+    entries = await channel.list_execs()
+    return channel, next((entry for entry in entries if exec_of(entry.key) == exec_id), None)
 
 
 async def cancel(link: AgentLink, exec_id: str, grace_ms: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import OrderedDict
+from datetime import datetime
 
 from devbench_core.channel.codes import Scope
 from devbench_core.channel.link import Fate
@@ -231,18 +233,24 @@ class Execs:
             Request(operation="exec.signal", caller=caller, container_id=record.container_id, subject=exec_id)
         )
         where = Scope[scope.name]
-        if isinstance(found, Run) and found.stream is not None:
-            return found.stream.signal(number, where)
         container = await self._context.find(record.container_id, caller)
         return await foreign.signal(await self._context.link(container), exec_id, number, where)
 
-    async def list(self, container: str, *, caller: Caller = LOCAL) -> tuple[Exec, ...]:
-        """Return a container's commands, the oldest first, at most a thousand; also of an ended container.
+    async def list(
+        self, container: str, *, running: bool = False, caller: Caller = LOCAL
+    ) -> tuple[Exec, ...]:
+        """Return a container's newest commands, the oldest of them first, at most a thousand.
+
+        Args:
+            container: Also one that has ended.
+            running: Only those that have not ended.
+            caller: Who asks.
 
         Raises:
             ContainerNotFound: The caller's tenant has no such container.
         """
-        return await self._listed(await self._context.find(container, caller))
+        found = await self._context.find(container, caller)
+        return await self.running(found) if running else await self._listed(found)
 
     async def get(self, exec_id: str, *, caller: Caller = LOCAL) -> Exec:
         """Return the record of a command, running or ended.
@@ -313,6 +321,7 @@ class Execs:
     async def aclose(self) -> None:
         """Follow no command any longer. They run on; the next host adopts them and goes on where this one was."""
         self._closed = True
+        self._slots.close()
         runs = list(self._runs.values())
         await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in runs))
 
@@ -428,13 +437,14 @@ class Execs:
                 return record
 
     async def _listed(self, container: Container, *terms: str) -> tuple[Exec, ...]:
-        found: list[Exec] = []
+        newest: list[tuple[datetime, str, Exec]] = []
         async for record in records.of_container(self._context.store, container.id, *terms):
             run = self._runs.get(record.key)
-            found.append(run.record if run is not None else records.read(record))
-            if len(found) >= LIST_MAX:
-                break
-        return tuple(sorted(found, key=lambda record: (record.created_at, record.id)))
+            found = run.record if run is not None else records.read(record)
+            heapq.heappush(newest, (found.created_at, found.id, found))
+            if len(newest) > LIST_MAX:
+                heapq.heappop(newest)
+        return tuple(found for _, _, found in sorted(newest, key=lambda each: each[:2]))
 
 
 async def own_page(run: Run, after: int, max_bytes: int, wait_s: float) -> Page:

@@ -29,7 +29,10 @@ class ExecLimits(BaseModel):
         description="How many commands may wait for one container's others to end.",
     )
     queue_max_wait_s: float = Field(
-        default=300.0, ge=0, le=86400, description="The longest time that a caller may let a command wait."
+        default=300.0,
+        ge=0,
+        le=86400,
+        description="The longest time that a program may let a command wait; tools take at most a minute.",
     )
     default_timeout_s: float | None = Field(
         default=600.0, gt=0, description="Time limit of a command that names none; null for no limit."

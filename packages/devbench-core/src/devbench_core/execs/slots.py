@@ -7,7 +7,7 @@ from collections import Counter, deque
 
 import attrs
 
-from devbench_core.errors import ConcurrencyLimit, DevbenchError
+from devbench_core.errors import AgentUnavailable, ConcurrencyLimit, DevbenchError
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.metrics import EXECS_QUEUED, EXECS_RUNNING
 
@@ -28,6 +28,8 @@ class Slots:
         self._limits = limits
         self._taken: Counter[str] = Counter()
         self._waiting: deque[_Waiter] = deque()
+        self._total = 0
+        self._closed: AgentUnavailable | None = None
 
     async def take(self, container_id: str, wait_s: float = 0.0) -> None:
         """Take a slot.
@@ -38,7 +40,10 @@ class Slots:
 
         Raises:
             ConcurrencyLimit: None was free, or became free in time, or too many wait already.
+            AgentUnavailable: The host is closing.
         """
+        if self._closed is not None:
+            raise self._closed
         if not self._is_full(container_id) and not self._waits(container_id):
             self._count(container_id)
             return
@@ -55,6 +60,7 @@ class Slots:
     def free(self, container_id: str) -> None:
         """Give a slot back; the first who can use it gets it."""
         self._taken[container_id] -= 1
+        self._total -= 1
         EXECS_RUNNING.dec()
         if self._taken[container_id] <= 0:
             del self._taken[container_id]
@@ -67,13 +73,21 @@ class Slots:
             if not waiter.granted.done():
                 waiter.granted.set_exception(error)
 
+    def close(self) -> None:
+        """Let nobody in any more: the host is closing."""
+        self._closed = AgentUnavailable(
+            "this host is closing", hint="ask another one, or this one's next life"
+        )
+        for container_id in {waiter.container_id for waiter in self._waiting}:
+            self.dismiss(container_id, self._closed)
+
     def taken(self, container_id: str) -> int:
         """Return how many are taken."""
         return self._taken.get(container_id, 0)
 
     def total(self) -> int:
         """Return how many are taken in all containers."""
-        return self._taken.total()
+        return self._total
 
     async def _wait(self, container_id: str, wait_s: float) -> None:
         waiter = _Waiter(container_id, asyncio.get_running_loop().create_future())
@@ -93,6 +107,7 @@ class Slots:
         """Leave the queue; a slot that was granted in the same moment goes to the next."""
         if waiter in self._waiting:
             self._leave(waiter)
+            self._grant()  # who came after it may have been held up by it
         elif not waiter.granted.cancelled() and waiter.granted.exception() is None:
             self.free(waiter.container_id)
 
@@ -114,10 +129,13 @@ class Slots:
         )
 
     def _waits(self, container_id: str) -> int:
-        return sum(waiter.container_id == container_id for waiter in self._waiting)
+        return sum(
+            waiter.container_id == container_id and not waiter.granted.done() for waiter in self._waiting
+        )
 
     def _count(self, container_id: str) -> None:
         self._taken[container_id] += 1
+        self._total += 1
         EXECS_RUNNING.inc()
 
     def _refusal(self, container_id: str) -> ConcurrencyLimit:

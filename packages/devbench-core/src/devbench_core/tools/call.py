@@ -51,7 +51,8 @@ async def call_tool(
 ) -> ToolResult:
     """Call a tool by name.
 
-    Cancelling the call ends the wait for it; a command that it started or follows goes on.
+    Cancelling the call ends the wait for it. A command that it started or follows goes on, but for that of `run`,
+    which ends unless it was told otherwise.
 
     Args:
         bench: The opened core.

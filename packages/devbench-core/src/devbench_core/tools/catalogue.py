@@ -176,7 +176,7 @@ EXEC_TOOLS = (
         description=(
             "Send a signal to a running command, for example INT as Ctrl-C does, HUP to make a server read its "
             "configuration again, or USR1. To end a command for sure use `exec_cancel`. Returns `sent`; false "
-            "means that it has ended already. Whether it then does anything is the command's affair: look with "
+            "means that it does not run any more. Whether it then does anything is the command's affair: look with "
             "`exec_poll`."
         ),
         input=execs.ExecSignalInput,

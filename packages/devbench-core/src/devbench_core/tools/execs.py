@@ -35,6 +35,8 @@ from devbench_core.tools.views import ExecEndingView, ExecView
 PROGRESS_EVERY_S = 5.0
 """How often a long wait says that it still waits."""
 LIST_DEFAULT, LIST_MAX = 50, 200
+ARGV_MAX = 500
+"""Characters of a command's arguments in a list."""
 CHUNKS_MAX = 500
 """The most pieces in a page: each costs some bytes beside its text."""
 
@@ -202,7 +204,7 @@ class ExecSignalInput(Input):
 class ExecSignalOutput(ToolOutput):
     """Result of `exec_signal`."""
 
-    sent: bool = Field(description="Whether it was sent; false when the command has ended.")
+    sent: bool = Field(description="Whether it was sent; false when the command does not run (any more).")
 
 
 class ExecListInput(Input):
@@ -318,7 +320,8 @@ async def exec_signal(context: ToolContext, given: ExecSignalInput) -> ExecSigna
 
 async def exec_list(context: ToolContext, given: ExecListInput) -> ExecListOutput:
     """Return a container's commands."""
-    found = await context.bench.execs.list(given.container, caller=context.caller)
-    wanted = [each for each in found if not given.running or each.ending is None]
-    shown = wanted[-given.limit :]
-    return ExecListOutput(execs=[ExecView.of(each) for each in shown], truncated=len(shown) < len(wanted))
+    found = await context.bench.execs.list(given.container, running=given.running, caller=context.caller)
+    shown = found[-given.limit :]
+    return ExecListOutput(
+        execs=[ExecView.of(each, argv_max=ARGV_MAX) for each in shown], truncated=len(shown) < len(found)
+    )

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import attrs
 from pydantic import Field
 
-from devbench_core.model.execution import Chunk, ExecState
+from devbench_core.errors import DevbenchError
+from devbench_core.model.execution import Chunk
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S
 from devbench_core.tools.execs import ExecStartInput, request_of
@@ -20,6 +21,8 @@ from devbench_core.tools.views import ExecView
 WAIT_DEFAULT_S = 45.0
 """Well before the minute after which clients give a call up."""
 REPORT_EVERY_S = 0.5
+CHUNKS_MAX = 500
+"""The most pieces of output: each costs some bytes beside its text."""
 LINE_MAX = 200
 
 
@@ -30,7 +33,10 @@ class RunInput(ExecStartInput):
         default=WAIT_DEFAULT_S,
         gt=0,
         le=WAIT_MAX_S,
-        description="Answer after so many seconds at the latest; a command that still runs then goes on.",
+        description=(
+            "Answer after so many seconds at the latest, the wait for a slot (`queue_s`) included; a command that "
+            "still runs then goes on."
+        ),
     )
     max_output_bytes: int = Field(
         default=OUTPUT_DEFAULT_BYTES,
@@ -40,7 +46,7 @@ class RunInput(ExecStartInput):
     )
     end_with_call: bool = Field(
         default=True,
-        description="End the command when this call is cancelled; false lets it go on.",
+        description="End the command when this call is cancelled; false lets it go on once it has started.",
     )
 
 
@@ -56,6 +62,9 @@ class RunOutput(ToolOutput):
     )
     left_out_bytes: int = Field(
         default=0, description="How much was left out between the beginning and the end."
+    )
+    left_out_before_piece: int | None = Field(
+        default=None, description="Index of the first piece of `output` that comes after what was left out."
     )
     left_out_after: int | None = Field(
         default=None, description="Give it to `exec_poll` as `after` to read what was left out."
@@ -84,7 +93,7 @@ class HeadAndTail:
     def add(self, chunks: Iterable[Chunk]) -> None:
         """Take the chunks that follow."""
         for chunk in chunks:
-            room = self.limit_bytes // 2 - self._head_bytes
+            room = self.limit_bytes // 2 - self._head_bytes if len(self._head) < CHUNKS_MAX // 2 else 0
             if not self._tail and len(chunk.data) <= room:
                 self._head.append(chunk)
                 self._head_bytes += len(chunk.data)
@@ -98,17 +107,19 @@ class HeadAndTail:
             self._tail_bytes += len(chunk.data)
             self._shorten()
 
-    def pieces(self) -> list[OutputPiece]:
-        """Return both as pieces; they are one where nothing was left out."""
+    def pieces(self) -> tuple[list[OutputPiece], int | None]:
+        """Return both as pieces, and where the end begins; they are one where nothing was left out."""
         if not self.left_out_bytes:
-            return pieces_of([*self._head, *self._tail])
-        return [*pieces_of(self._head), *pieces_of(self._tail)]
+            return pieces_of([*self._head, *self._tail]), None
+        head = pieces_of(self._head)
+        return [*head, *pieces_of(self._tail)], len(head)
 
     def _shorten(self) -> None:
         most = self.limit_bytes - self.limit_bytes // 2
-        while self._tail_bytes > most:
+        while self._tail_bytes > most or len(self._tail) > CHUNKS_MAX // 2:
             first = self._tail.popleft()
-            over = min(self._tail_bytes - most, len(first.data))
+            too_many = len(self._tail) >= CHUNKS_MAX // 2
+            over = len(first.data) if too_many else min(self._tail_bytes - most, len(first.data))
             self._tail_bytes -= over
             self.left_out_bytes += over
             if over < len(first.data):
@@ -119,7 +130,9 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
     """Run a command and wait for its end, within bounds."""
     execs = context.bench.execs
     begun = time.monotonic()
-    record = await execs.start(given.container, request_of(given), caller=context.caller)
+    request = request_of(given)
+    request = attrs.evolve(request, queue_s=min(request.queue_s, given.wait_s))
+    record = await execs.start(given.container, request, caller=context.caller)
     kept, cursor = HeadAndTail(given.max_output_bytes), 0
     reporter = _Reporter(context, begun, given.wait_s)
     try:
@@ -131,16 +144,22 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
             if page.ending is not None or not rest_s:
                 break
             await reporter.tell(page.chunks)
+        record = await execs.get(record.id, caller=context.caller)
     except asyncio.CancelledError:
         if given.end_with_call:
             execs.end_soon(record.id)
         raise
-    record = await execs.get(record.id, caller=context.caller)
+    except DevbenchError as error:
+        error.details.setdefault("exec_id", record.id)  # it was started, and goes on
+        raise
+    pieces, seam = kept.pieces()
     return RunOutput(
         exec=ExecView.of(record),
-        ended=record.state is ExecState.ENDED,
-        output=kept.pieces(),
+        ended=page.ending
+        is not None,  # not the record's: it may have ended since, with output beyond this page
+        output=pieces,
         left_out_bytes=kept.left_out_bytes,
+        left_out_before_piece=seam,
         left_out_after=kept.left_out_after if kept.left_out_bytes else None,
         cursor=cursor,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -163,7 +164,7 @@ class ExecView(View):
 
     id: str = Field(description="Opaque id, x_…; give it as `exec_id` to exec_poll, exec_wait, exec_cancel.")
     container_id: str = Field(description="Where it runs.")
-    argv: list[str] = Field(description="Program and arguments.")
+    argv: list[str] = Field(description="Program and arguments; long ones are cut in lists, and end in …")
     cwd: str = Field(default="", description="Working directory, as asked for.")
     state: Literal["starting", "running", "ended"] = Field(description="Where it stands.")
     created_at: datetime = Field(description="When it was accepted, UTC.")
@@ -171,18 +172,28 @@ class ExecView(View):
     ending: ExecEndingView | None = Field(default=None, description="How it ended; absent while it runs.")
 
     @classmethod
-    def of(cls, record: Exec) -> ExecView:
-        """Return the view of a record."""
+    def of(cls, record: Exec, *, argv_max: int | None = None) -> ExecView:
+        """Return the view of a record, with no more of its arguments than so many characters."""
         return cls(
             id=record.id,
             container_id=record.container_id,
-            argv=list(record.argv),
+            argv=list(record.argv) if argv_max is None else _cut(record.argv, argv_max),
             cwd=record.cwd,
             state=record.state.value,
             created_at=record.created_at,
             started_at=record.started_at,
             ending=None if record.ending is None else ExecEndingView.of(record.ending),
         )
+
+
+def _cut(words: Sequence[str], most: int) -> list[str]:
+    shown: list[str] = []
+    for word in words:
+        if len(word) + 1 > most:
+            return [*shown, word[: max(most - 1, 0)] + "…"]
+        shown.append(word)
+        most -= len(word) + 1
+    return shown
 
 
 class FileView(View):
