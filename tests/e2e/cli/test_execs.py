@@ -9,7 +9,11 @@ from typing import Any
 from harness.processes import running
 from harness.terminal import DEADLINE_S, terminal
 
-COUNT = "i=0; while [ $i -lt 30 ]; do echo line $i; i=$((i+1)); sleep 0.05; done; echo last >&2; exit 4"
+COUNT = """
+while [ ! -e go ]; do sleep 0.05; done
+i=0; while [ $i -lt 30 ]; do echo line $i; i=$((i+1)); sleep 0.05; done
+echo last >&2; exit 4
+"""
 
 
 def test_a_detached_command_outlives_the_command_line_and_is_read_to_its_end(each_cli: Any):
@@ -17,6 +21,7 @@ def test_a_detached_command_outlives_the_command_line_and_is_read_to_its_end(eac
     exec_id = each_cli.ok("exec", "--detach", container, "--", "sh", "-c", COUNT).strip()
     listed = each_cli.json("execs", "--running", container)["execs"]
     assert [each["id"] for each in listed] == [exec_id]
+    each_cli.ok("cp", "-", f"{container}:go", stdin=b"x")
     done = each_cli.run("logs", "--follow", exec_id)
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().splitlines() == [f"line {i}" for i in range(30)]

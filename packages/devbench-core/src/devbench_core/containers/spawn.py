@@ -233,7 +233,14 @@ class Spawner:
         if isinstance(error, Exception):
             await undo
         else:
-            self._context.tasks.create_task(undo, name=f"undo {container.id}")
+            self._context.tasks.create_task(self._logged(undo, container.id), name=f"undo {container.id}")
+
+    async def _logged(self, undo: Awaitable[None], container_id: str) -> None:
+        """Undo where nobody waits: a fault of a plugin must not end the host, and the next sweep tries again."""
+        try:
+            await undo
+        except Exception:
+            log.exception("container.undo_failed", container=container_id)
 
     async def _unmake(self, container: Container, message: str, made: Sequence[str]) -> None:
         """Record the ending and remove what was made, also when somebody killed it before it was all there."""

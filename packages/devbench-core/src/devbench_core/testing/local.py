@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,7 +87,7 @@ class LocalRuntime:
             raise Conflict(f"container {request.container_id!r} exists already") from error
         (folder / "workspace").mkdir()
         spec = {"labels": request.labels, "env": request.env, "agent": str(request.agent.path)}
-        (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+        _write(folder / "spec.json", spec)
         return str(folder)
 
     async def start(self, ref: str) -> None:
@@ -112,8 +112,12 @@ class LocalRuntime:
             )
         finally:
             log.close()
-        pid = {"pid": process.pid, "started": start_time(process.pid), "at": datetime.now(UTC).isoformat()}
-        await asyncio.to_thread((folder / "pid.json").write_text, json.dumps(pid), "utf-8")
+        pid: dict[str, object] = {
+            "pid": process.pid,
+            "started": start_time(process.pid),
+            "at": datetime.now(UTC).isoformat(),
+        }
+        await asyncio.to_thread(_write, folder / "pid.json", pid)
         async with asyncio.timeout(READY_S):
             while not (folder / "agent.sock").exists():  # blocks: one look at a local folder
                 if not is_running(process.pid, str(pid["started"])):
@@ -186,6 +190,13 @@ def _load(ref: str) -> tuple[Path, dict[str, object]]:
         return folder, json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ContainerNotFound(f"no container at {ref!r}") from error
+
+
+def _write(path: Path, data: Mapping[str, object]) -> None:
+    """Write a file that others may read at any moment: they see all of it or none."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(data), encoding="utf-8")
+    fresh.rename(path)
 
 
 def _strings(value: object) -> dict[str, str]:
