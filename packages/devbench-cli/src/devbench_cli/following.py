@@ -29,7 +29,7 @@ from devbench_core.tools.views import ExecEndingView
 
 POLL_WAIT_S = 20.0
 """How long one poll waits for output; a longer silence is only another poll."""
-SETTLE_S = 0.5
+SETTLE_S = 2.0
 """How long output may be on its way: a host that has just opened still fetches what it missed."""
 SHOW_MAX_S = 10.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

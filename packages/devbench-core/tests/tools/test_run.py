@@ -53,11 +53,12 @@ async def test_of_much_output_the_beginning_and_the_end_come_and_the_rest_can_be
 async def test_a_command_that_takes_longer_goes_on_and_is_continued_with_its_cursor(
     call: Call, container: str
 ):
-    argv = ["sh", "-c", "echo one; sleep 1; echo two"]
+    argv = ["sh", "-c", "echo one; while [ ! -e go ]; do sleep 0.02; done; echo two"]
     first = await call("run", container=container, argv=argv, wait_s=0.3)
-    assert (first["ended"], text_of(first)) == (False, "one\n")
+    assert first["ended"] is False
+    await call("fs_write", container=container, path="go", text="x")
     rest = await call("exec_poll", exec_id=first["exec"]["id"], after=first["cursor"], until="end", wait_s=20)
-    assert (text_of(rest), rest["ended"]) == ("two\n", True)
+    assert (text_of(first) + text_of(rest), rest["ended"]) == ("one\ntwo\n", True)
 
 
 @pytest.mark.parametrize("end_with_call", [True, False])
@@ -77,13 +78,18 @@ async def test_a_cancelled_call_ends_its_command_unless_it_shall_not(
     await call("exec_cancel", exec_id=found[0]["id"])
 
 
-async def test_progress_tells_the_last_line(bench: devbench_core.Bench, container: str):
+async def test_progress_tells_the_last_line(
+    bench: devbench_core.Bench, call: Call, container: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("devbench_core.tools.run.REPORT_EVERY_S", 0.0)
     told: list[str] = []
 
     async def progress(_done: float, _total: float | None, message: str) -> None:
         told.append(message)
+        if message == "building":
+            await call("fs_write", container=container, path="go", text="x")
 
-    argv = ["sh", "-c", "echo first; echo building; sleep 0.2"]
+    argv = ["sh", "-c", "echo first; echo building; while [ ! -e go ]; do sleep 0.02; done"]
     await call_tool(bench, "run", {"container": container, "argv": argv}, progress=progress)
     assert "building" in told
 
