@@ -100,6 +100,8 @@ class Spawner:
             holder = await self._context.keys.holder(key)
             container = await self._context.repository.by_id(holder) if holder else None
             if container is None or (container.ending and container.ending.reason is EndReason.SPAWN_FAILED):
+                if holder:
+                    await self._context.keys.free(holder)  # whoever failed is about to do it
                 return None
             if container.status is not Status.CREATING:
                 return container
