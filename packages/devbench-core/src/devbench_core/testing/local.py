@@ -117,7 +117,11 @@ class LocalRuntime:
             "started": start_time(process.pid),
             "at": datetime.now(UTC).isoformat(),
         }
-        await asyncio.to_thread(_write, folder / "pid.json", pid)
+        try:
+            await asyncio.to_thread(_write, folder / "pid.json", pid)
+        except BaseException:
+            process.kill()  # nobody would find it
+            raise
         async with asyncio.timeout(READY_S):
             while not (folder / "agent.sock").exists():  # blocks: one look at a local folder
                 if not is_running(process.pid, str(pid["started"])):
