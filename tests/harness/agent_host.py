@@ -225,7 +225,7 @@ async def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> N
 
 
 def descendants(pid: int) -> list[int]:
-    """Return all processes beneath one."""
+    """Return all processes beneath one, but not keepers that wait for a command."""
     found: list[int] = []
     children = Path(f"/proc/{pid}/task/{pid}/children")
     try:
@@ -233,8 +233,17 @@ def descendants(pid: int) -> list[int]:
     except OSError:
         return []
     for child in pids:
-        found += [child, *descendants(child)]
+        beneath = descendants(child)
+        if beneath or not _is_keeper(child):
+            found += [child, *beneath]
     return found
+
+
+def _is_keeper(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "devbench-keeper"
+    except OSError:
+        return False
 
 
 def python(code: str) -> tuple[str, ...]:

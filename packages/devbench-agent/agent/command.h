@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "channel.h"
+#include "keeper.h"
 #include "limits.h"
 #include "loop.h"
 #include "spool.h"
@@ -23,7 +24,8 @@ struct command {
     pid_t keeper, leader;
     bool leader_ended, status_known, empty, keeper_lost;
     int status; /* the leader's, as wait gives it */
-    uint64_t began_ns, ended_ns, user_us, system_us, rss_bytes;
+    uint64_t began_ns, ended_ns;
+    struct usage usage;
 
     /* being ended */
     enum kill_phase phase;

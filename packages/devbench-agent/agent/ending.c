@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 
 #include "keeper.h"
+#include "keepers.h"
 #include "output.h"
+#include "process.h"
 #include "stdin.h"
 #include "tree.h"
 #include "util.h"
@@ -72,11 +74,17 @@ static void leader_ended(struct command *x, const struct report *r) {
     x->leader_ended = x->status_known = true;
     x->status = r->status;
     x->ended_ns = r->at_ns;
-    x->user_us = r->user_us;
-    x->system_us = r->system_us;
-    x->rss_bytes = r->rss_bytes;
+    x->usage = r->usage;
     /* It was faster than its timeout, although this was noticed later. */
     if (x->reason == N_TIMED_OUT && r->at_ns < x->timeout_at) x->reason = 0;
+}
+
+static void release_keeper(struct command *x) {
+    int control = x->control.fd;
+    (void)watch_want(&x->control, 0);
+    x->control.fd = -1;
+    keepers_rest(x->keeper, control);
+    x->keeper = 0;
 }
 
 static void on_report(struct command *x, const struct report *r) {
@@ -86,11 +94,8 @@ static void on_report(struct command *x, const struct report *r) {
     if (!r->empty) return;
     x->empty = true;
     x->phase = KILL_NONE;
-    if (!x->finished && r->user_us + r->system_us > x->user_us + x->system_us) {
-        x->user_us = r->user_us;
-        x->system_us = r->system_us;
-    }
-    if (r->rss_bytes > x->rss_bytes && !x->finished) x->rss_bytes = r->rss_bytes;
+    if (!x->finished && r->kind == K_EMPTY) x->usage = r->usage; /* with what outlived the leader */
+    release_keeper(x);
 }
 
 static void lost(struct command *x) {
@@ -122,6 +127,7 @@ static void on_control(struct watch *w, uint32_t events) {
 
 void commands_reaped(pid_t pid) {
     struct command *x = command_by_keeper(pid);
+    keepers_reaped(pid);
     if (x == NULL) return;
     read_reports(x);
     /* Killed between its fork and the program's exec, the child still holds the socket: no end of file yet. */
@@ -251,6 +257,16 @@ static const char *message_of(const struct command *x) {
     return "";
 }
 
+/* What the kernel did not tell is not made up: a killed keeper took the counts with it. */
+static void put_usage(struct channel *c, const struct command *x) {
+    const struct usage *u = &x->usage;
+    const uint64_t counts[] = {u->user_us, u->system_us, u->rss_bytes, u->voluntary, u->involuntary};
+    const uint64_t blocks[] = {u->read_bytes, u->written_bytes};
+    for (size_t i = 0; i < COUNT(counts); i++) put_u64(c, x->status_known ? counts[i] : UINT64_MAX);
+    bool told = x->status_known && process_counts_blocks();
+    for (size_t i = 0; i < COUNT(blocks); i++) put_u64(c, told ? blocks[i] : UINT64_MAX);
+}
+
 static void send_ended(struct channel *c, const struct command *x) {
     bool exited = x->status_known && WIFEXITED(x->status);
     bool signaled = x->status_known && WIFSIGNALED(x->status);
@@ -260,9 +276,7 @@ static void send_ended(struct channel *c, const struct command *x) {
     put_u32(c, signaled ? (uint32_t)WTERMSIG(x->status) : 0);
     put_u8(c, signaled && WCOREDUMP(x->status) ? 1 : 0);
     put_u64(c, (x->ended_ns - x->began_ns) / 1000u);
-    put_u64(c, x->user_us);
-    put_u64(c, x->system_us);
-    put_u64(c, x->rss_bytes);
+    put_usage(c, x);
     put_u64(c, x->spool.next);
     put_u32(c, x->leftovers);
     put_str(c, message_of(x));

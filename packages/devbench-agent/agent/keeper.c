@@ -10,7 +10,12 @@
 #include <unistd.h>
 
 #include "launch.h"
+#include "limits.h"
+#include "order.h"
+#include "process.h"
 #include "util.h"
+
+#define BLOCK_BYTES 512u /* what getrusage counts in */
 
 enum { FD_CONTROL = 3, FD_WORKSPACE = 4, FD_FIRST_FREE = 5, FD_ABOVE = 16 };
 
@@ -37,18 +42,21 @@ static void send_report(int fd, const struct report *r) {
 
 static uint64_t micros(const struct timeval *t) { return (uint64_t)t->tv_sec * 1000000u + (uint64_t)t->tv_usec; }
 
-static void add_usage(struct report *r) {
-    struct rusage u;
-    if (getrusage(RUSAGE_CHILDREN, &u) != 0) return;
-    r->user_us = micros(&u.ru_utime);
-    r->system_us = micros(&u.ru_stime);
-    r->rss_bytes = (uint64_t)u.ru_maxrss * 1024u;
+/* What wait4 says of a child holds what that child had waited for itself, so the sum is the whole tree's. */
+static void add_usage(struct usage *u, const struct rusage *r) {
+    uint64_t rss = (uint64_t)r->ru_maxrss * 1024u;
+    u->user_us += micros(&r->ru_utime);
+    u->system_us += micros(&r->ru_stime);
+    if (rss > u->rss_bytes) u->rss_bytes = rss;
+    u->voluntary += (uint64_t)r->ru_nvcsw;
+    u->involuntary += (uint64_t)r->ru_nivcsw;
+    u->read_bytes += (uint64_t)r->ru_inblock * BLOCK_BYTES;
+    u->written_bytes += (uint64_t)r->ru_oublock * BLOCK_BYTES;
 }
 
-_Noreturn static void give_up(int control, enum launch_stage stage, int error) {
+static void report_failure(enum launch_stage stage, int error) {
     struct report r = {.kind = K_FAILED, .stage = stage, .error = error, .empty = 1, .at_ns = now_ns()};
-    send_report(control, &r);
-    _exit(0);
+    send_report(FD_CONTROL, &r);
 }
 
 static pid_t start(const struct launch *order) {
@@ -61,46 +69,106 @@ static pid_t start(const struct launch *order) {
         launch_exec(&moved, &fault);
         _exit(127);
     }
-    if (pid < 0) give_up(FD_CONTROL, STAGE_FORK, errno);
+    int error = errno;
     for (int fd = 0; fd < FD_CONTROL; fd++) (void)close(fd);
-    (void)close(FD_WORKSPACE);
-    if (fault.stage != STAGE_NONE) {
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
-        give_up(FD_CONTROL, fault.stage, fault.error);
-    }
-    return pid;
+    if (pid > 0 && fault.stage == STAGE_NONE) return pid;
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+    if (pid < 0) report_failure(STAGE_FORK, error);
+    else report_failure(fault.stage, fault.error);
+    return 0;
 }
 
 /* Wait for every descendant; an empty answer is the kernel's proof that none is left. */
-_Noreturn static void keep(pid_t leader) {
+static void keep(pid_t leader) {
+    struct report r = {.kind = K_EMPTY, .empty = 1};
     for (;;) {
         int status;
-        pid_t pid = waitpid(-1, &status, 0);
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, 0, &usage);
         if (pid < 0 && errno == EINTR) continue;
         if (pid < 0) break;
+        add_usage(&r.usage, &usage);
         if (pid != leader) continue;
-        struct report r = {.kind = K_ENDED, .pid = pid, .status = status, .at_ns = now_ns()};
-        add_usage(&r);
-        r.empty = waitpid(-1, NULL, WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
-        send_report(FD_CONTROL, &r);
-        if (r.empty) _exit(0);
+        struct report end = {.kind = K_ENDED, .pid = pid, .status = status, .at_ns = now_ns(), .usage = r.usage};
+        end.empty = waitpid(-1, NULL, WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+        send_report(FD_CONTROL, &end);
+        if (end.empty) return;
     }
-    struct report r = {.kind = K_EMPTY, .empty = 1, .at_ns = now_ns()};
-    add_usage(&r);
+    r.at_ns = now_ns();
     send_report(FD_CONTROL, &r);
+}
+
+static void serve(const struct launch *l) {
+    struct report r = {.kind = K_STARTED, .at_ns = now_ns()};
+    r.pid = start(l);
+    if (r.pid == 0) return;
+    send_report(FD_CONTROL, &r);
+    keep(r.pid);
+}
+
+bool keeper_hand_over(int control, const uint8_t *payload, uint32_t n, const int fds[3]) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(3 * sizeof(int))];
+    } extra = {0};
+    struct iovec part = {.iov_base = (void *)(uintptr_t)payload, .iov_len = n};
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = extra.room, .msg_controllen = sizeof extra.room};
+    if (n > HANDED_OVER_MAX) return false;
+    extra.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    extra.header.cmsg_len = CMSG_LEN(3 * sizeof(int));
+    memcpy(CMSG_DATA(&extra.header), fds, 3 * sizeof(int));
+    return sendmsg(control, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
+}
+
+/* The next START; its descriptors take the free numbers, which are the command's own: 0, 1 and 2. */
+static ssize_t next_order(uint8_t *into, size_t room) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(3 * sizeof(int))];
+    } extra = {0};
+    struct iovec part = {.iov_base = into, .iov_len = room};
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = extra.room, .msg_controllen = sizeof extra.room};
+    static const int wanted[3] = {0, 1, 2};
+    ssize_t n;
+    do n = recvmsg(FD_CONTROL, &m, 0);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0 || (m.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) || extra.header.cmsg_len != CMSG_LEN(sizeof wanted)) return 0;
+    return memcmp(CMSG_DATA(&extra.header), wanted, sizeof wanted) == 0 ? n : 0;
+}
+
+_Noreturn static void serve_more(int workspace) {
+    static uint8_t payload[HANDED_OVER_MAX];
+    ssize_t n;
+    while ((n = next_order(payload, sizeof payload)) > 0) {
+        struct frame f = {.payload = payload, .n = (uint32_t)n};
+        struct order o = {.map = NULL};
+        enum parsed answer = order_parse(&o, &f);
+        wipe(payload, (size_t)n);
+        o.launch.workspace = workspace;
+        o.launch.nofile_before = process_nofile_before();
+        if (answer == PARSED) serve(&o.launch);
+        else report_failure(STAGE_FORK, ENOMEM); /* the agent has parsed it: only memory can be missing */
+        order_drop(&o);
+    }
     _exit(0);
 }
 
-_Noreturn void keeper_main(const struct launch *l) {
-    if (!arrange(l)) give_up(l->control, STAGE_FORK, EMFILE);
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) give_up(FD_CONTROL, STAGE_FORK, errno);
+_Noreturn void keeper_main(struct order *first) {
+    int workspace = first->launch.workspace < 0 ? -1 : FD_WORKSPACE;
+    if (!arrange(&first->launch)) {
+        struct report r = {.kind = K_FAILED, .stage = STAGE_FORK, .error = EMFILE, .empty = 1, .at_ns = now_ns()};
+        send_report(first->launch.control, &r);
+        _exit(0);
+    }
     /* Without the agent nobody would ask for what is kept. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "devbench-keeper", 0, 0, 0);
     (void)setpgid(0, 0);
-    struct report r = {.kind = K_STARTED, .at_ns = now_ns()};
-    pid_t leader = start(l);
-    r.pid = leader;
-    send_report(FD_CONTROL, &r);
-    keep(leader);
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+        report_failure(STAGE_FORK, errno);
+        _exit(0);
+    }
+    serve(&first->launch);
+    order_drop(first);
+    serve_more(workspace);
 }

@@ -1,11 +1,19 @@
-/* The keeper: a fork of the agent that starts one command and stays the ancestor of whatever comes of it. */
+/* The keeper: a fork of the agent that starts a command and stays the ancestor of whatever comes of it. Once the
+ * kernel has proved that nothing is left of it, the keeper waits for another. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
-#include <sys/resource.h>
 #include <sys/types.h>
 
+#include "order.h"
+
 enum report_kind { K_STARTED = 1, K_FAILED, K_ENDED, K_EMPTY };
-enum launch_stage { STAGE_NONE, STAGE_DIRECTORY, STAGE_LIMITS, STAGE_FORK, STAGE_EXEC };
+
+struct usage {
+    uint64_t user_us, system_us, rss_bytes; /* the last: the largest of any one process */
+    uint64_t voluntary, involuntary;        /* changes of context */
+    uint64_t read_bytes, written_bytes;     /* of block devices */
+};
 
 struct report {
     uint32_t kind;
@@ -14,18 +22,12 @@ struct report {
     int32_t error;
     uint32_t stage;
     uint32_t empty; /* no child is left */
-    uint64_t at_ns, user_us, system_us, rss_bytes;
+    uint64_t at_ns;
+    struct usage usage; /* of all that were waited for */
 };
 
-struct launch {
-    char **argv, **envp;
-    const char *cwd;  /* "": stay */
-    const char *path; /* PATH of the command */
-    int workspace;    /* relative working directories begin here, -1: none */
-    int input, output, errors, control;
-    uint64_t nofile, core;
-    int nice;
-    struct rlimit nofile_before;
-};
-
-_Noreturn void keeper_main(const struct launch *l);
+/* Serves the first command and then those that come on its control socket, each as the frame of its START with the
+ * descriptors 0-2, until that is closed. */
+_Noreturn void keeper_main(struct order *first);
+/* For the agent: hand a START over; false when this keeper cannot take it. */
+bool keeper_hand_over(int control, const uint8_t *payload, uint32_t n, const int fds[3]);

@@ -1,6 +1,20 @@
 /* The last steps before a program runs, between vfork and exec. */
 #pragma once
-#include "keeper.h"
+#include <stdint.h>
+#include <sys/resource.h>
+
+enum launch_stage { STAGE_NONE, STAGE_DIRECTORY, STAGE_LIMITS, STAGE_FORK, STAGE_EXEC };
+
+struct launch {
+    char **argv, **envp;
+    const char *cwd;  /* "": stay */
+    const char *path; /* PATH of the command */
+    int workspace;    /* relative working directories begin here, -1: none */
+    int input, output, errors, control;
+    uint64_t nofile, core;
+    int nice;
+    struct rlimit nofile_before;
+};
 
 struct launch_fault {
     enum launch_stage stage;

@@ -14,6 +14,7 @@
 
 #include "command.h"
 #include "job.h"
+#include "keepers.h"
 #include "limits.h"
 #include "loop.h"
 #include "tree.h"
@@ -23,10 +24,12 @@ static int oom_fd = -1;
 static char oom_own[24];
 static char oom_raised[24];
 static bool stopping;
+static bool counts_blocks;
 static struct watch signals = {.fd = -1};
 
 struct rlimit process_nofile_before(void) { return nofile_before; }
 bool process_stopping(void) { return stopping; }
+bool process_counts_blocks(void) { return counts_blocks; }
 
 static void oom_write(const char *value) {
     if (oom_fd >= 0 && pwrite(oom_fd, value, strlen(value), 0) < 0) {
@@ -74,6 +77,8 @@ bool process_init(void) {
     /* Where the agent is not PID 1 (tests), what a killed keeper leaves still comes to it. Emulators that do not know
      * the call refuse it to keepers too, which then refuse to start anything. */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    /* The file is there when the kernel keeps these counts; without them getrusage says 0. */
+    counts_blocks = access("/proc/self/io", F_OK) == 0;
     default_signals();
     if (getrlimit(RLIMIT_NOFILE, &nofile_before) != 0) return false;
     struct rlimit raised = {nofile_before.rlim_max, nofile_before.rlim_max};
@@ -89,7 +94,8 @@ static void reap(void) {
         if (pid <= 0) return;
         if (WIFSTOPPED(status)) {
             /* A keeper that hostile code stopped would hide how its command ended. */
-            if (command_by_keeper(pid) != NULL || jobs_own_helper(pid)) (void)kill(pid, SIGCONT);
+            if (command_by_keeper(pid) != NULL || keepers_own(pid) || jobs_own_helper(pid))
+                (void)kill(pid, SIGCONT);
             continue;
         }
         commands_reaped(pid);

@@ -7,6 +7,8 @@
 bool process_init(void);
 bool process_watch_signals(void);
 struct rlimit process_nofile_before(void);
+/* Whether the kernel counts what processes read from and write to block devices. */
+bool process_counts_blocks(void);
 /* Around a fork, so that the child and not the agent is the one to go when memory is short. */
 void process_oom_raise(void);
 void process_oom_restore(void);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "job.h"
+#include "keepers.h"
 #include "listing.h"
 #include "util.h"
 
@@ -126,6 +127,7 @@ static void mark_all(const struct table *t, const struct command *x) {
         root = getpid();
         for (size_t i = 0; i < commands_top; i++)
             if (commands[i].state != 0 && !commands[i].keeper_lost) mark_root(t, commands[i].keeper, OUTSIDE);
+        for (size_t i = 0; i < KEEPERS_SPARE; i++) mark_root(t, keepers_at(i), OUTSIDE);
         for (size_t i = 0; i < JOBS_MAX; i++) mark_root(t, job_helper(i), OUTSIDE);
     }
     if (root <= 0) return;

@@ -128,6 +128,10 @@ class Ending:
     user_us: int
     system_us: int
     max_rss_bytes: int
+    voluntary_switches: int
+    involuntary_switches: int
+    read_bytes: int
+    written_bytes: int
     output_end: int
     leftovers: int
     message: str
@@ -184,7 +188,11 @@ def _ended(run: Run, got: Frame) -> None:
     assert run.ending is None
     f = got.fields
     reason, code = f.u8(), f.u32()
-    numbers = (f.u32(), f.u8(), f.u64(), f.u64(), f.u64(), f.u64(), f.u64(), f.u32())
+    signal, usage = (
+        (f.u32(), f.u8()),
+        (f.u64(), f.u64(), f.u64(), f.u64(), f.u64(), f.u64(), f.u64(), f.u64()),
+    )
+    numbers = (*signal, *usage, f.u64(), f.u32())
     run.ending = Ending(reason, None if code == 2**32 - 1 else code, *numbers, f.string().decode())
     f.end()
     assert run.ending.output_end == run.next

@@ -18,6 +18,7 @@
 #include "../exchange.h"
 #include "../job.h"
 #include "../keeper.h"
+#include "../keepers.h"
 #include "../loop.h"
 #include "../process.h"
 #include "../resolve.h"
@@ -35,12 +36,18 @@ static char workspace[] = "/tmp/devbench-fuzz-XXXXXX";
 
 /* ---- stand-ins ---- */
 
-_Noreturn void keeper_main(const struct launch *l) {
-    (void)l;
+_Noreturn void keeper_main(struct order *first) {
+    (void)first;
     abort(); /* never forked here */
 }
 
+/* None ever rests, so that each START comes to `fuzz_keep`. */
+pid_t keepers_use(const struct frame *f, const int fds[3], int *control) { return f == NULL || fds == NULL ? *control : 0; }
+void keepers_rest(pid_t pid, int control) { (void)(pid > 0 ? close_fd(control) : control); }
+void keepers_reaped(pid_t pid) { (void)pid; }
+
 bool process_stopping(void) { return false; }
+bool process_counts_blocks(void) { return false; }
 void process_oom_raise(void) {}
 void process_oom_restore(void) {}
 struct rlimit process_nofile_before(void) { return (struct rlimit){1024, 1024}; }

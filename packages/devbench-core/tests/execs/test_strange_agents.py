@@ -30,7 +30,7 @@ from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentUnavailable, TimedOut
 from devbench_core.execs import records
 from devbench_core.execs.settings import ExecLimits
-from devbench_core.model.execution import Exec, ExecReason, ExecRequest
+from devbench_core.model.execution import Exec, ExecReason, ExecRequest, Usage
 from harness.agent_host import CONTAINER_ID, Host, open_host
 from harness.scripted_agent import TOKEN, ScriptedAgent, duplex
 
@@ -49,6 +49,10 @@ ENDED = Ended(
     user_us=1,
     system_us=1,
     max_rss_bytes=1,
+    voluntary_switches=1,
+    involuntary_switches=0,
+    read_bytes=0,
+    written_bytes=0,
     output_end=0,
     leftovers=0,
     message="",
@@ -144,6 +148,20 @@ async def test_each_ending_is_told_as_it_was(ended: Ended, reason: ExecReason, e
         assert (ending.reason, ending.exit_code, ending.signal) == (reason, exit_code, signal)
         assert ending.usage is not None
         assert ending.usage.wall_s == 1.5
+
+
+async def test_usage_that_the_kernel_does_not_tell_is_absent():
+    nothing = 2**64 - 1
+    ended = attrs.evolve(
+        ENDED, user_us=nothing, max_rss_bytes=nothing, read_bytes=nothing, written_bytes=nothing
+    )
+    async with host_against(answering(Started(pid=1), ended)) as host:
+        started = await host.execs.start(CONTAINER_ID, REQUEST)
+        ending = (await ending_of(host, started.id)).ending
+        assert ending is not None
+        assert ending.usage == Usage(
+            wall_s=1.5, system_s=0.000001, voluntary_switches=1, involuntary_switches=0
+        )
 
 
 async def test_left_processes_are_mentioned():

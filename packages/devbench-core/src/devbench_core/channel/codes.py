@@ -6,6 +6,7 @@ from enum import Enum, IntEnum, IntFlag
 
 NO_EXIT_CODE = 2**32 - 1
 LEAVE_CORE = 2**64 - 1
+NOT_TOLD = 2**64 - 1
 
 
 class Way(Enum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from devbench_core.channel.codes import NO_EXIT_CODE, EndedBy, Failure, Refusal
+from devbench_core.channel.codes import NO_EXIT_CODE, NOT_TOLD, EndedBy, Failure, Refusal
 from devbench_core.channel.exec_messages import Ended, Failed
 from devbench_core.channel.faults import quote
 from devbench_core.channel.messages import Refused
@@ -43,14 +43,30 @@ def of_end(message: Ended, at: datetime, note: str = "") -> ExecEnding:
         signal=message.signal or None if reason is not ExecReason.EXITED else None,
         message=note or text,
         at=at,
-        usage=Usage(
-            wall_s=message.wall_us / MICRO,
-            user_s=message.user_us / MICRO,
-            system_s=message.system_us / MICRO,
-            max_rss_bytes=message.max_rss_bytes,
-        ),
+        usage=_usage(message),
         output_bytes=message.output_end,
     )
+
+
+def _usage(message: Ended) -> Usage:
+    return Usage(
+        wall_s=message.wall_us / MICRO,
+        user_s=_seconds(message.user_us),
+        system_s=_seconds(message.system_us),
+        max_rss_bytes=_told(message.max_rss_bytes),
+        voluntary_switches=_told(message.voluntary_switches),
+        involuntary_switches=_told(message.involuntary_switches),
+        read_bytes=_told(message.read_bytes),
+        written_bytes=_told(message.written_bytes),
+    )
+
+
+def _told(value: int) -> int | None:
+    return None if value == NOT_TOLD else value
+
+
+def _seconds(value_us: int) -> float | None:
+    return None if value_us == NOT_TOLD else value_us / MICRO
 
 
 def of_failure(message: Failed, program: str, at: datetime) -> ExecEnding:

@@ -68,12 +68,27 @@ class ResourceLimits:
 
 @attrs.frozen(kw_only=True)
 class Usage:
-    """What the whole process tree used, as the kernel counted; None where it did not tell."""
+    """What the whole process tree used, as the kernel counted; None where it did not tell.
+
+    Attributes:
+        wall_s: From the start to the leader's end.
+        user_s: Processor time in programs, of all processes that ended before the ending was told.
+        system_s: Processor time in the kernel, of the same.
+        max_rss_bytes: The largest resident memory that any one of them had.
+        voluntary_switches: How often they waited for something.
+        involuntary_switches: How often they were interrupted for others.
+        read_bytes: What they read from block devices (what was in memory already does not count).
+        written_bytes: What they made to be written to block devices.
+    """
 
     wall_s: float
     user_s: float | None = None
     system_s: float | None = None
     max_rss_bytes: int | None = None
+    voluntary_switches: int | None = None
+    involuntary_switches: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+import attrs
 from pydantic import BaseModel, ConfigDict, Field
 
 from devbench_core.model.container import WORKSPACE, Container, ContainerEnding, Observed
@@ -132,19 +133,29 @@ class ExecEndingView(View):
     message: str = Field(default="", description="One sentence about it.")
     at: datetime = Field(description="When it ended, UTC.")
     wall_s: float | None = Field(default=None, description="How long it ran, in seconds.")
-    cpu_s: float | None = Field(
-        default=None, description="Processor time of the whole process tree, in seconds."
+    user_s: float | None = Field(
+        default=None, description="Processor time of the whole process tree in programs, in seconds."
+    )
+    system_s: float | None = Field(
+        default=None, description="Processor time of the whole process tree in the kernel, in seconds."
     )
     max_rss_bytes: int | None = Field(
         default=None, description="Largest resident memory of one of its processes."
+    )
+    voluntary_switches: int | None = Field(default=None, description="How often its processes waited.")
+    involuntary_switches: int | None = Field(
+        default=None, description="How often its processes were interrupted for others."
+    )
+    read_bytes: int | None = Field(default=None, description="What its processes read from block devices.")
+    written_bytes: int | None = Field(
+        default=None, description="What its processes made to be written to block devices."
     )
     output_bytes: int = Field(default=0, description="Size of all its output.")
 
     @classmethod
     def of(cls, ending: ExecEnding) -> ExecEndingView:
         """Return the view of an ending."""
-        usage = ending.usage
-        known = usage is not None and usage.user_s is not None and usage.system_s is not None
+        used = {} if ending.usage is None else attrs.asdict(ending.usage)
         return cls(
             reason=ending.reason,
             exit_code=ending.exit_code,
@@ -152,10 +163,8 @@ class ExecEndingView(View):
             failure=ending.failure,
             message=ending.message,
             at=ending.at,
-            wall_s=usage.wall_s if usage else None,
-            cpu_s=(usage.user_s or 0.0) + (usage.system_s or 0.0) if usage and known else None,
-            max_rss_bytes=usage.max_rss_bytes if usage else None,
             output_bytes=ending.output_bytes,
+            **used,
         )
 
 
