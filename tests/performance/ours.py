@@ -88,10 +88,11 @@ class Mcp:
             self.container = ""
 
     async def true(self) -> None:
-        """Run a trivial command: start, then wait."""
-        started = await self.call("exec_start", container=self.container, argv=["true"])
-        run: Any = started.get("exec", started)
-        await self.call("exec_wait", exec_id=str(run["id"]), wait_s=30)
+        """Run a trivial command by one call, as an agent does."""
+        done = await self.call("run", container=self.container, argv=["true"])
+        ending: Any = done["exec"]["ending"]
+        if ending["reason"] != "exited":
+            raise AssertionError(done)
 
     async def read(self, name: str, size: int) -> None:
         """Read a file."""

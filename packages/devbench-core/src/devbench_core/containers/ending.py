@@ -32,12 +32,14 @@ class Ender:
         self._context = context
         self._end_execs = end_execs
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._behind: set[asyncio.Task[None]] = set()
 
     async def end(self, container: Container, ending: ContainerEnding, caller: Caller | None) -> Container:
         """Give a container its ending, then remove it from the engine. Safe to repeat and to race.
 
         The ending is recorded first: a crash in between leaves a record that says what was wanted, and a
-        leftover that the next start removes.
+        leftover that the next start removes. That nothing is left is written behind: this host answers with it
+        at once, and a host that dies before it is written leaves a leftover of which nothing is found.
 
         Raises:
             EngineUnreachable: The engine did not answer; the ending is recorded, the removal is tried again
@@ -61,7 +63,17 @@ class Ender:
             for failure in await asyncio.gather(*both, return_exceptions=True):
                 if failure is not None:  # neither is left running alone when the other fails
                     raise failure
-        return await self._record_gone(current, caller)
+        gone = attrs.evolve(current, status=Status.GONE)
+        self._context.repository.promise(gone)
+        task = self._context.tasks.create_task(self._record_gone(gone, caller), name=f"gone {gone.id}")
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+        return gone
+
+    async def settle(self) -> None:
+        """Wait until what was confirmed is written, at most ``containers.kill_timeout_s``."""
+        if self._behind:
+            await asyncio.wait(self._behind, timeout=self._context.settings.containers.kill_timeout_s)
 
     async def discard(self, container: Container, message: str) -> Container:
         """End a spawn that failed: nothing of it stays but the ending; alias and key are free again."""
@@ -112,13 +124,17 @@ class Ender:
         if container.ending is not None:
             await self._end_execs(container, container.ending)
 
-    async def _record_gone(self, container: Container, caller: Caller | None) -> Container:
-        ending = container.ending
+    async def _record_gone(self, gone: Container, caller: Caller | None) -> None:
+        """Write that nothing is left of it; whoever writes it first tells the observers."""
         try:
-            gone = await self._context.repository.save(attrs.evolve(container, status=Status.GONE))
+            await self._context.repository.save(gone)
         except Conflict:
-            return await self._context.repository.by_id(container.id) or container
-        reason = str(ending.reason) if ending else ""
+            return  # another host found the same
+        except Exception:
+            log.exception("container.gone_postponed", container=gone.id)
+            return  # a leftover as before: the next sweep finds nothing of it and writes that
+        finally:
+            self._context.repository.settle(gone.id)
+        reason = str(gone.ending.reason) if gone.ending else ""
         metrics.CONTAINERS_ENDED.labels(reason=reason).inc()
-        self._context.emit("container.ended", caller, container.id, {"reason": reason})
-        return gone
+        self._context.emit("container.ended", caller, gone.id, {"reason": reason})

@@ -75,11 +75,26 @@ class Repository:
     def __init__(self, store: Store, clock: Clock, binding_s: float = 0.0) -> None:
         self.store = store
         self._bindings = Bindings(clock, binding_s)
+        self._promised: dict[str, Container] = {}
+
+    def promise(self, container: Container) -> None:
+        """Answer with this record, which is being written, until `settle`: nobody here reads what is older."""
+        self._promised[container.id] = container
+
+    def settle(self, container_id: str) -> None:
+        """Answer with the store's record again."""
+        self._promised.pop(container_id, None)
 
     async def by_id(self, container_id: str) -> Container | None:
         """Return a container whoever owns it, or None."""
+        promised = self._promised.get(container_id)
+        if promised is not None:
+            return promised
         record = await self.store.get(KIND, container_id)
-        return None if record is None else read(record)
+        return None if record is None else self._newest(read(record))
+
+    def _newest(self, container: Container) -> Container:
+        return self._promised.get(container.id, container)
 
     async def bound(self, name: str, tenant: str) -> Container:
         """Return what `find` returns, from a short memory when it was asked a moment ago.
@@ -156,7 +171,7 @@ class Repository:
         while True:
             page = await self.store.list(KIND, terms=frozenset(terms), after=cursor, limit=PAGE)
             for record in page.records:
-                yield read(record)
+                yield self._newest(read(record))
             cursor = page.cursor
             if not cursor:
                 return
@@ -169,7 +184,7 @@ class Repository:
         if not include_ended:
             terms.add(LIVING)
         page = await self.store.list(KIND, terms=frozenset(terms), after=after, limit=limit)
-        return tuple(read(record) for record in page.records), page.cursor
+        return tuple(self._newest(read(record)) for record in page.records), page.cursor
 
 
 def _fits(alias: str) -> bool:

@@ -229,6 +229,7 @@ class Containers:
             ]
             at_once = asyncio.Semaphore(KILLS_AT_ONCE)
             await asyncio.gather(*(self._leave_one(container, at_once) for container in living))
+        await self._ender.settle()
         await self._context.instances.leave(self._context.instance)
 
     async def _leave_one(self, container: Container, at_once: asyncio.Semaphore) -> None:
@@ -241,6 +242,11 @@ class Containers:
             except DevbenchError as error:
                 log.warning("container.end_postponed", container=container.id, error=str(error))
 
+    async def settle(self) -> None:
+        """Wait until what was confirmed of killed containers is written (bounded); their events follow that."""
+        await self._ender.settle()
+
     async def close(self) -> None:
-        """Close the channels to all agents."""
+        """Write down what is known, and close the channels to all agents."""
+        await self._ender.settle()
         await self._context.links.close_all()
