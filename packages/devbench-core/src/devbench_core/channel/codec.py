@@ -10,7 +10,8 @@ from devbench_core.channel.codes import Way
 from devbench_core.channel.exec_messages import EXEC_MESSAGES, Start
 from devbench_core.channel.file_messages import FILE_MESSAGES
 from devbench_core.channel.messages import CONNECTION_MESSAGES, Message
-from devbench_core.channel.wire import Cursor, Kind, Malformed, plan_of
+from devbench_core.channel.plan import Plan
+from devbench_core.channel.wire import Cursor, Malformed
 
 HEADER = struct.Struct(">IBBI")
 PAYLOAD_MAX = 262_144
@@ -21,8 +22,8 @@ ID_MAX = 2**32 - 1
 MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
     {message.TYPE: message for message in (*CONNECTION_MESSAGES, *EXEC_MESSAGES, *FILE_MESSAGES)}
 )
-_PLANS: Mapping[type[Message], tuple[tuple[str, Kind], ...]] = MappingProxyType(
-    {message: plan_of(message) for message in MESSAGES.values()}
+_PLANS: Mapping[type[Message], Plan] = MappingProxyType(
+    {message: Plan(message) for message in MESSAGES.values()}
 )
 
 
@@ -49,8 +50,7 @@ def encode(message: Message) -> bytes:
     """
     out = bytearray(HEADER.size)
     try:
-        for name, kind in _PLANS[type(message)]:
-            kind.write(out, getattr(message, name))
+        _PLANS[type(message)].write(out, message)
         length = len(out) - HEADER.size
         if length > payload_max(message.TYPE, early=False):
             raise TooLarge(f"{type(message).__name__} of {length} bytes")
@@ -71,7 +71,7 @@ def decode(type_: int, number: int, payload: bytes) -> Message:
     if message is None:
         raise Unexpected(f"a frame of the unknown type {type_:#04x}")
     cursor = Cursor(payload)
-    values = {name: kind.read(cursor) for name, kind in _PLANS[message]}
+    values = _PLANS[message].read(cursor)
     cursor.finish()
     return message(id=number, **values)
 

@@ -16,6 +16,7 @@ from devbench_core.channel.codes import (
     Way,
 )
 from devbench_core.channel.messages import Message
+from devbench_core.channel.plan import nested
 from devbench_core.channel.wire import (
     BOOL,
     DATA_MAX,
@@ -28,7 +29,6 @@ from devbench_core.channel.wire import (
     U64,
     enum,
     many,
-    nested,
     rest,
 )
 

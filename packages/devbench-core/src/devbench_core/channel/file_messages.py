@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from devbench_core.channel.codes import Way
 from devbench_core.channel.messages import Message
+from devbench_core.channel.plan import nested
 from devbench_core.channel.wire import (
     BOOL,
     DATA_MAX,
@@ -21,7 +22,6 @@ from devbench_core.channel.wire import (
     U64,
     enum,
     many,
-    nested,
     rest,
 )
 

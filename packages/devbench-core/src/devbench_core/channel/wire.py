@@ -52,6 +52,17 @@ class Cursor:
         self.position = end
         return int(value)
 
+    def numbers(self, form: struct.Struct) -> tuple[int, ...]:
+        """Return the next numbers.
+
+        Raises:
+            Malformed: The payload is too short.
+        """
+        start, self.position = self.position, self.position + form.size
+        if self.position > len(self.data):
+            raise Malformed("a payload is too short")
+        return form.unpack_from(self.data, start)
+
     def finish(self) -> None:
         """Check that all was read.
 
@@ -64,13 +75,21 @@ class Cursor:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Kind:
-    """How one field is read from a payload and added to one."""
+    """How one field is read from a payload and added to one.
+
+    Attributes:
+        code: Of a number, as `struct` knows it: neighbours are read and written at once. "" for anything else.
+        convert: What makes the field's value of that number.
+    """
 
     read: Callable[[Cursor], Any]
     write: Callable[[bytearray, Any], None]
+    code: str = ""
+    convert: Callable[[int], Any] | None = None
 
 
-def _field(kind: Kind) -> Mapping[str, Kind]:
+def field_of(kind: Kind) -> Mapping[str, Kind]:
+    """Return the metadata of a field that travels so."""
     return {WIRE: kind}
 
 
@@ -83,36 +102,41 @@ def _number(code: str) -> Kind:
     def write(out: bytearray, value: int) -> None:
         out += form.pack(value)
 
-    return Kind(read=read, write=write)
+    return Kind(read=read, write=write, code=code)
 
 
 _U8, _U16, _U32, _U64 = _number("B"), _number("H"), _number("I"), _number("Q")
-U8, U16, U32, U64 = _field(_U8), _field(_U16), _field(_U32), _field(_U64)
-I32, I64 = _field(_number("i")), _field(_number("q"))
+U8, U16, U32, U64 = field_of(_U8), field_of(_U16), field_of(_U32), field_of(_U64)
+I32, I64 = field_of(_number("i")), field_of(_number("q"))
 
 
-def _read_flag(cursor: Cursor) -> bool:
-    value = cursor.take(1)[0]
+def _flag(value: int) -> bool:
     if value > 1:
         raise Malformed(f"{value} is neither yes nor no")
     return value == 1
 
 
-BOOL = _field(Kind(read=_read_flag, write=_U8.write))
+def _converted(base: Kind, convert: Callable[[int], Any]) -> Kind:
+    def read(cursor: Cursor) -> Any:
+        return convert(base.read(cursor))
+
+    return attrs.evolve(base, read=read, convert=convert)
+
+
+BOOL = field_of(_converted(_U8, _flag))
 
 
 def enum(base: Mapping[str, Kind], type_: type[IntEnum]) -> Mapping[str, Kind]:
     """Return a number that must be one of an enum's values."""
-    kind = base[WIRE]
+    members = {int(member): member for member in type_}
 
-    def read(cursor: Cursor) -> IntEnum:
-        value = kind.read(cursor)
+    def convert(value: int) -> IntEnum:
         try:
-            return type_(value)
-        except ValueError as error:
+            return members[value]
+        except KeyError as error:
             raise Malformed(f"{value} is no {type_.__name__}") from error
 
-    return _field(Kind(read=read, write=kind.write))
+    return field_of(_converted(base[WIRE], convert))
 
 
 def raw(count: int) -> Mapping[str, Kind]:
@@ -126,7 +150,7 @@ def raw(count: int) -> Mapping[str, Kind]:
             raise Malformed(f"{count} bytes are needed, not {len(value)}")
         out += value
 
-    return _field(Kind(read=read, write=write))
+    return field_of(Kind(read=read, write=write))
 
 
 def rest(least: int, most: int) -> Mapping[str, Kind]:
@@ -143,7 +167,7 @@ def rest(least: int, most: int) -> Mapping[str, Kind]:
     def write(out: bytearray, value: bytes) -> None:
         out += check(value)
 
-    return _field(Kind(read=read, write=write))
+    return field_of(Kind(read=read, write=write))
 
 
 def _read_string(cursor: Cursor) -> bytes:
@@ -165,8 +189,8 @@ _TEXT = Kind(
     read=lambda cursor: _read_string(cursor).decode("utf-8", "replace"),
     write=lambda out, value: _write_string(out, value.encode("utf-8", "replace")),
 )
-STRING = _field(_STRING)  # arbitrary bytes: paths, arguments, names
-TEXT = _field(_TEXT)  # for people: messages, keys, features
+STRING = field_of(_STRING)  # arbitrary bytes: paths, arguments, names
+TEXT = field_of(_TEXT)  # for people: messages, keys, features
 
 
 def many(count: Mapping[str, Kind], item: Mapping[str, Kind], most: int) -> Mapping[str, Kind]:
@@ -186,25 +210,4 @@ def many(count: Mapping[str, Kind], item: Mapping[str, Kind], most: int) -> Mapp
         for element in value:
             one.write(out, element)
 
-    return _field(Kind(read=read, write=write))
-
-
-def nested(type_: type[Any]) -> Mapping[str, Kind]:
-    """Return a field that is itself a value with fields."""
-    plan = plan_of(type_)
-
-    def read(cursor: Cursor) -> Any:
-        return type_(**{name: kind.read(cursor) for name, kind in plan})
-
-    def write(out: bytearray, value: Any) -> None:
-        for name, kind in plan:
-            kind.write(out, getattr(value, name))
-
-    return _field(Kind(read=read, write=write))
-
-
-def plan_of(type_: type[Any]) -> tuple[tuple[str, Kind], ...]:
-    """Return the fields of a value that travel, in their order."""
-    return tuple(
-        (field.name, field.metadata[WIRE]) for field in attrs.fields(type_) if WIRE in field.metadata
-    )
+    return field_of(Kind(read=read, write=write))
