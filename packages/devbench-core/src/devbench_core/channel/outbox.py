@@ -102,6 +102,9 @@ class Outbox:
 
     def _batch(self) -> bytes:
         parts, self._small, self._small_bytes = self._small, [], 0
+        if self._patience is not None:  # what waited for company has it
+            self._patience.cancel()
+            self._patience = None
         if self._bulk:
             frame = self._bulk.popleft()
             self._bulk_bytes -= len(frame)

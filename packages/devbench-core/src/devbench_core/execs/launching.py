@@ -62,30 +62,36 @@ async def launch(run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | N
     stream = run.stream = ExecStream(start, run, window_bytes=link.window_bytes, stdin=stdin)
     seconds = link.request_timeout_s
     try:
-        async with asyncio.timeout(seconds):
-            await link.start(stream)
-            await run.begun
-    except TimeoutError as error:
-        _withdraw(run, stream, "the agent took nothing in time, so it was never started")
-        run.write_record()
-        raise TimedOut(
-            f"the agent did not say within {seconds:g} s whether command {run.record.id!r} started",
-            hint="it is being ended; ask for it by its id",
-            details={"exec_id": run.record.id, "limit": seconds, "setting": "channel.request_timeout_s"},
-        ) from error
+        try:
+            async with asyncio.timeout(seconds):
+                await _send(run, link, stream)
+                await run.accepted()
+        except TimeoutError as error:
+            if not run.begun.done():
+                raise _unanswered(run, stream, seconds) from error
+        await run.accepted()  # the agent's time is not the store's
+    except asyncio.CancelledError:
+        _withdraw(run, stream, CALLER_GONE)
+        raise
+
+
+async def _send(run: Run, link: AgentLink, stream: ExecStream) -> None:
+    try:
+        await link.start(stream)
     except DevbenchError as error:
         _refuse(run, ExecReason.LOST, f"nothing was started: {error.message}")
         raise
-    except asyncio.CancelledError:
-        _withdraw(run, stream, CALLER_GONE)
-        raise
-    try:
-        if not run.recorded.done():
-            await asyncio.shield(run.recorded)
-        run.recorded.result()
-    except asyncio.CancelledError:
-        _withdraw(run, stream, CALLER_GONE)
-        raise
+
+
+def _unanswered(run: Run, stream: ExecStream, seconds: float) -> TimedOut:
+    """End what the agent says nothing of."""
+    _withdraw(run, stream, "the agent took nothing in time, so it was never started")
+    run.write_record()
+    return TimedOut(
+        f"the agent did not say within {seconds:g} s whether command {run.record.id!r} started",
+        hint="it is being ended; ask for it by its id",
+        details={"exec_id": run.record.id, "limit": seconds, "setting": "channel.request_timeout_s"},
+    )
 
 
 def _withdraw(run: Run, stream: ExecStream, why: str) -> None:

@@ -67,6 +67,7 @@ class Run:
         self.recorded: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[Exec | None] = loop.create_future()
         self._bell = Bell()
+        self._acceptance: asyncio.Future[None] | None = None
         self._caller = caller
         self._stdin_bytes = stdin_bytes
         self._over = over
@@ -78,6 +79,18 @@ class Run:
         self._state_dirty = False
         if record.revision:
             self.recorded.set_result(None)
+
+    async def accepted(self) -> None:
+        """Wait until it was told whether it began, and the store has that; for whoever starts it.
+
+        Raises:
+            DevbenchError: The store refused it, or another host took it over.
+        """
+        if not self.recorded.done():
+            # Not the future itself, which a waiter that is cancelled would cancel for all.
+            self._acceptance = asyncio.get_running_loop().create_future()
+            await self._acceptance
+        self.recorded.result()
 
     def write_record(self) -> None:
         """Begin to write a new command's record; `recorded` tells how that went."""
@@ -247,15 +260,21 @@ class Run:
         self.record = saved if saved.ending else attrs.evolve(self.record, revision=saved.revision)
         if first:
             self.recorded.set_result(None)
+            self._accept()
             if self.record.started_at is not None:
                 self._tell("exec.started")
         if saved.ending is not None and not self.done.done():
             self._ended()
 
+    def _accept(self) -> None:
+        if self._acceptance is not None and not self._acceptance.done():
+            self._acceptance.set_result(None)
+
     def _resolve_recorded(self, error: DevbenchError) -> None:
         if not self.recorded.done():
             self.recorded.set_exception(error)
             self.recorded.exception()  # nobody may be left
+            self._accept()
 
     async def _gather(self) -> None:
         """Let output gather into a batch, unless one is full or the ending is there."""
