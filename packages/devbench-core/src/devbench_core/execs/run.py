@@ -86,8 +86,8 @@ class Run:
         Raises:
             DevbenchError: The store refused it, or another host took it over.
         """
-        if not self.recorded.done():
-            # Not the future itself, which a waiter that is cancelled would cancel for all.
+        if not self._is_accepted:
+            # Not one of the futures themselves, which a waiter that is cancelled would cancel for all.
             self._acceptance = asyncio.get_running_loop().create_future()
             await self._acceptance
         self.recorded.result()
@@ -170,6 +170,7 @@ class Run:
     def _begin(self) -> None:
         if not self.begun.done():
             self.begun.set_result(None)
+            self._accept()
 
     def _record_state(self) -> None:
         self._state_dirty = True
@@ -266,8 +267,12 @@ class Run:
         if saved.ending is not None and not self.done.done():
             self._ended()
 
+    @property
+    def _is_accepted(self) -> bool:
+        return self.recorded.done() and (self.begun.done() or self.recorded.exception() is not None)
+
     def _accept(self) -> None:
-        if self._acceptance is not None and not self._acceptance.done():
+        if self._acceptance is not None and self._is_accepted and not self._acceptance.done():
             self._acceptance.set_result(None)
 
     def _resolve_recorded(self, error: DevbenchError) -> None:
