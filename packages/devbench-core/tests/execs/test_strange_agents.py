@@ -85,7 +85,7 @@ async def host_against(*parts: Part) -> AsyncGenerator[Host]:
 async def ending_of(host: Host, exec_id: str) -> Exec:
     record = await host.execs.wait(exec_id, wait_s=20)
     assert record.ending is not None
-    assert not host.execs.is_busy(CONTAINER_ID)
+    assert not host.execs.running_here
     assert len([e for e in host.told("exec.ended") if e.exec_id == exec_id]) == 1
     return record
 
@@ -109,7 +109,7 @@ async def test_a_refused_start_is_a_command_that_failed_to_start(code: Refusal, 
         assert started.ending is not None
         assert (started.ending.reason, started.ending.failure) == (ExecReason.FAILED_TO_START, failure)
         assert "sorry" in started.ending.message
-        assert not host.execs.is_busy(CONTAINER_ID)
+        assert not host.execs.running_here
 
 
 @pytest.mark.parametrize("failure", list(Failure))
@@ -284,7 +284,7 @@ async def test_an_ending_after_a_resumption_is_the_true_one():
 async def test_a_command_that_another_host_took_over_is_followed_in_the_store():
     async with host_against(answering(Started(pid=1), Detached())) as host:
         started = await host.execs.start(CONTAINER_ID, REQUEST)
-        while host.execs.is_busy(CONTAINER_ID):
+        while host.execs.running_here:
             await asyncio.sleep(0)
         found = await host.store.get(records.KIND, started.id)
         assert found is not None

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections import OrderedDict
-from datetime import datetime
 
 from devbench_core.channel.codes import Scope
-from devbench_core.channel.link import Fate
 from devbench_core.contracts.store import Record, Remove
 from devbench_core.errors import (
     AgentUnavailable,
@@ -18,13 +14,15 @@ from devbench_core.errors import (
     TimedOut,
     ValidationFailed,
 )
-from devbench_core.execs import endings, foreign, records
+from devbench_core.execs import endings, foreign, listing, own, records
 from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
-from devbench_core.execs.keys import agent_key, exec_of, starter_of
+from devbench_core.execs.keys import agent_key
 from devbench_core.execs.launching import launch, new_record, stdin_length, stdin_of
 from devbench_core.execs.process import ExecProcess
 from devbench_core.execs.run import Run
+from devbench_core.execs.runs import Runs
+from devbench_core.execs.settling import Settler
 from devbench_core.execs.slots import Slots
 from devbench_core.execs.validate import milliseconds, signal_number, start_of
 from devbench_core.ids import EXEC, new_id
@@ -37,7 +35,6 @@ from devbench_core.model.event import Request
 from devbench_core.model.execution import Exec, ExecEnding, ExecRequest, Page, SignalScope
 
 log = get_logger(__name__)
-LIST_MAX = 1000
 CLOSE_WAIT_S = 5.0
 
 
@@ -51,10 +48,8 @@ class Execs:
     def __init__(self, context: ExecContext) -> None:
         self._context = context
         self._slots = Slots(context.limits)
-        self._runs: dict[str, Run] = {}
-        self._settled: set[str] = set()
-        self._recent: OrderedDict[str, Run] = OrderedDict()
-        self._recent_bytes = 0
+        self._runs = Runs(context.limits)
+        self._settler = Settler(context)
         self._adopter = Adopter(context, self._adopted)
         self._closed = False
 
@@ -96,7 +91,7 @@ class Execs:
                 found = await self._context.resolve(found.id, caller)
             link = await self._context.link(found)
             await link.channel()
-            self._settle_once(found)
+            self._settler.settle_once(found)
         except BaseException:
             self._slots.free(found.id)
             raise
@@ -139,7 +134,7 @@ class Execs:
             run = await self._find(exec_id, caller)
             rest_s = deadline - self._context.clock.monotonic_s()
             if isinstance(run, Run):
-                page = await own_page(run, after, size, rest_s)
+                page = await own.page(run, after, size, rest_s)
             else:
                 page = await foreign.page(self._context.store, run, after, size)
                 if not foreign.says_something(page):
@@ -196,7 +191,7 @@ class Execs:
 
     def end_soon(self, exec_id: str) -> None:
         """Begin to end a command that this host follows, without waiting: its caller went away."""
-        run = self._runs.get(exec_id)
+        run = self._runs.followed(exec_id)
         if run is not None and run.stream is not None:
             run.stream.cancel(milliseconds(self._context.limits.grace_s))
 
@@ -250,7 +245,7 @@ class Execs:
             ContainerNotFound: The caller's tenant has no such container.
         """
         found = await self._context.find(container, caller)
-        return await self.running(found) if running else await self._listed(found)
+        return await self.running(found) if running else await self._newest(found)
 
     async def get(self, exec_id: str, *, caller: Caller = LOCAL) -> Exec:
         """Return the record of a command, running or ended.
@@ -272,11 +267,7 @@ class Execs:
 
     async def running(self, container: Container) -> tuple[Exec, ...]:
         """Return the living commands of a container, the oldest first."""
-        return await self._listed(container, records.LIVE)
-
-    def is_busy(self, container_id: str) -> bool:
-        """Tell whether this host follows a command in a container."""
-        return self._slots.taken(container_id) > 0
+        return await self._newest(container, records.LIVE)
 
     @property
     def running_here(self) -> int:
@@ -296,13 +287,14 @@ class Execs:
             except DevbenchError as error:
                 log.warning("exec.adoption_failed", exec=found.key, error=error.message)
         if container.instance == self._context.instance:
-            await self._settle(container)  # each time: a short-lived host may have died beside us since
+            # each time: a short-lived host may have died beside us since
+            await self._settler.settle(container)
 
     async def end_all(self, container: Container, ending: ContainerEnding) -> None:
         """Give each living command of an ended container its ending, after the output that did arrive."""
         now = self._context.clock.now
         self._slots.dismiss(container.id, ContainerExited(f"container {container.id!r} ended meanwhile"))
-        runs = [run for run in self._runs.values() if run.record.container_id == container.id]
+        runs = self._runs.of_container(container.id)
         for run in runs:
             run.finish(endings.of_container(ending, now(), run.journal.durable_offset))
         if runs:
@@ -312,9 +304,9 @@ class Execs:
 
     async def forget(self, container_id: str) -> None:
         """Remove the records and journals of a container's commands. Safe to repeat."""
-        self._settled.discard(container_id)
+        self._settler.forget(container_id)
         async for found in records.of_container(self._context.store, container_id):
-            self._drop_recent(found.key)
+            self._runs.drop(found.key)
             await self._context.store.drop(log_name(found.key))
             await self._context.store.apply(Remove(kind=records.KIND, key=found.key))
 
@@ -322,8 +314,7 @@ class Execs:
         """Follow no command any longer. They run on; the next host adopts them and goes on where this one was."""
         self._closed = True
         self._slots.close()
-        runs = list(self._runs.values())
-        await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in runs))
+        await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in self._runs.all()))
 
     def _adopted(self, record: Exec, journal: Journal, stdin_bytes: int | None) -> Run:
         self._slots.adopt(record.container_id)
@@ -331,31 +322,17 @@ class Execs:
 
     def _follow(self, record: Exec, journal: Journal, stdin_bytes: int | None, caller: Caller | None) -> Run:
         run = Run(self._context, record, journal, caller=caller, stdin_bytes=stdin_bytes, over=self._over)
-        self._runs[record.id] = run
+        self._runs.add(run)
         return run
 
     def _over(self, run: Run) -> None:
         """A command is followed no longer: free its slot, keep it for quick answers if it ended."""
-        self._runs.pop(run.record.id, None)
+        self._runs.over(run)
         self._slots.free(run.record.container_id)
-        if run.record.ending is None:
-            return
-        self._recent[run.record.id] = run
-        self._recent_bytes += run.journal.memory_bytes
-        limits = self._context.limits
-        while self._recent and (
-            len(self._recent) > limits.ended_memory or self._recent_bytes > limits.ended_memory_bytes
-        ):
-            self._drop_recent(next(iter(self._recent)))
-
-    def _drop_recent(self, exec_id: str) -> None:
-        run = self._recent.pop(exec_id, None)
-        if run is not None:
-            self._recent_bytes -= run.journal.memory_bytes
 
     async def _find(self, exec_id: str, caller: Caller) -> Run | Record:
         """Return what this host knows, else the record; a command that nobody follows is adopted."""
-        run = self._runs.get(exec_id) or self._recent.get(exec_id)
+        run = self._runs.known(exec_id)
         if run is not None:
             if run.record.tenant != caller.tenant:
                 raise records.not_found(exec_id)
@@ -367,39 +344,12 @@ class Execs:
         return await self._rescue(record, found, caller)
 
     async def _is_orphan(self, record: Exec) -> bool:
-        if record.id in self._runs:
+        if self._runs.followed(record.id) is not None:
             return False
         return await self._adopter.is_orphan(record)
 
-    def _settle_once(self, container: Container) -> None:
-        """Settle in the background a container that this host uses for the first time, whoever it belongs to."""
-        if container.id not in self._settled:
-            self._settled.add(container.id)
-            self._context.tasks.create_task(self._settle(container), name=f"settle {container.id}")
-
-    async def _settle(self, container: Container) -> None:
-        """Do away with what killed hosts left at a container's agent."""
-        try:
-            await (await self._context.link(container)).settle(self._fate)
-        except (AgentUnavailable, ContainerExited) as error:
-            log.debug("exec.settling_postponed", container=container.id, error=error.message)
-        except DevbenchError as error:
-            log.warning("exec.settling_failed", container=container.id, error=error.message)
-
-    async def _fate(self, key: str) -> Fate:
-        """Judge a command at the agent: its record is written beside its START, so it may have none.
-
-        The starter is asked for first: once it is dead, no record can come any more.
-        """
-        starter = starter_of(key)
-        may_be_recorded = not starter or await self._context.alive(starter)
-        found = await self._context.store.get(records.KIND, exec_of(key))
-        if found is not None:
-            return Fate.ACKNOWLEDGE if records.read(found).ending is not None else Fate.KEEP
-        return Fate.KEEP if may_be_recorded else Fate.END
-
     async def _rescue(self, record: Exec, found: Record, caller: Caller) -> Run | Record:
-        run = self._runs.get(record.id)
+        run = self._runs.followed(record.id)
         if run is not None:
             return run
         container = await self._context.find(record.container_id, caller)
@@ -414,7 +364,7 @@ class Execs:
     async def _close_record(self, found: Record, ending: ExecEnding) -> None:
         record = records.read(found)
         try:
-            if record.ending is None and record.id not in self._runs:
+            if record.ending is None and self._runs.followed(record.id) is None:
                 await records.save(
                     self._context.store, records.ended(record, ending), records.stdin_bytes(found)
                 )
@@ -436,21 +386,5 @@ class Execs:
             if record.ending is not None or self._context.clock.monotonic_s() >= deadline:
                 return record
 
-    async def _listed(self, container: Container, *terms: str) -> tuple[Exec, ...]:
-        newest: list[tuple[datetime, str, Exec]] = []
-        async for record in records.of_container(self._context.store, container.id, *terms):
-            run = self._runs.get(record.key)
-            found = run.record if run is not None else records.read(record)
-            heapq.heappush(newest, (found.created_at, found.id, found))
-            if len(newest) > LIST_MAX:
-                heapq.heappop(newest)
-        return tuple(found for _, _, found in sorted(newest, key=lambda each: each[:2]))
-
-
-async def own_page(run: Run, after: int, max_bytes: int, wait_s: float) -> Page:
-    """Return a page of a command that this host follows or followed."""
-    await run.journal.wait(after, wait_s)
-    chunks = await run.journal.read(after, max_bytes)
-    cursor = chunks[-1].seq if chunks else after
-    ending = run.record.ending if run.done.done() and cursor >= run.journal.last_seq else None
-    return Page(chunks=chunks, cursor=cursor, ending=ending)
+    async def _newest(self, container: Container, *terms: str) -> tuple[Exec, ...]:
+        return await listing.newest(self._context.store, self._runs, container.id, *terms)
