@@ -72,6 +72,17 @@ def of_loss(reason: str, at: datetime, output_bytes: int) -> ExecEnding:
     return ExecEnding(reason=ExecReason.LOST, message=reason, at=at, output_bytes=output_bytes)
 
 
+def of_unsent(why: str, at: datetime) -> ExecEnding:
+    """Return the ending of a command that never reached the agent."""
+    return ExecEnding(reason=ExecReason.FAILED_TO_START, failure="other", message=why, at=at)
+
+
+def never_ran(ending: ExecEnding) -> bool:
+    """Tell whether a command certainly did nothing: it could not be executed, or was given up before it was sent."""
+    withdrawn = ending.reason is ExecReason.CANCELLED and ending.usage is None
+    return withdrawn or ending.reason is ExecReason.FAILED_TO_START
+
+
 def of_container(ending: ContainerEnding, at: datetime, output_bytes: int = 0) -> ExecEnding:
     """Return the ending of a command that ended with its container."""
     text = f"its container ended: {ending.reason} by {ending.by}"

@@ -26,6 +26,7 @@ def put(record: Exec, stdin_bytes: int | None = NO_STDIN) -> Put:
     """Return the change that writes a command, expecting the revision it was read at."""
     data = to_json(record)
     data["revision"] = 0  # the store's own number counts
+    del data["replayed"]  # belongs to an answer
     if stdin_bytes is not None:
         data[STDIN] = stdin_bytes
     return Put(kind=KIND, key=record.id, data=data, terms=terms_of(record), expect=record.revision)

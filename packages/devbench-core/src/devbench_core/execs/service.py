@@ -17,15 +17,14 @@ from devbench_core.errors import (
 from devbench_core.execs import endings, foreign, listing, own, records
 from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
-from devbench_core.execs.keys import agent_key
-from devbench_core.execs.launching import launch, new_record, stdin_length, stdin_of
+from devbench_core.execs.keyed import KeyedStarts
 from devbench_core.execs.process import ExecProcess
 from devbench_core.execs.run import Run
 from devbench_core.execs.runs import Runs
 from devbench_core.execs.settling import Settler
 from devbench_core.execs.slots import Slots
-from devbench_core.execs.validate import milliseconds, signal_number, start_of
-from devbench_core.ids import EXEC, new_id
+from devbench_core.execs.starting import Starter
+from devbench_core.execs.validate import milliseconds, signal_number
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import log_name
 from devbench_core.logs import get_logger
@@ -51,24 +50,39 @@ class Execs:
         self._runs = Runs(context.limits)
         self._settler = Settler(context)
         self._adopter = Adopter(context, self._adopted)
+        self._starter = Starter(context, self._slots, self._settler, self._follow)
+        self._keyed = KeyedStarts(context, self._starter, self._find)
         self._closed = False
 
     async def start(
-        self, container: str, request: ExecRequest, *, open_stdin: bool = False, caller: Caller = LOCAL
+        self,
+        container: str,
+        request: ExecRequest,
+        *,
+        open_stdin: bool = False,
+        idempotency_key: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Exec:
         """Start a command and return when its program was executed, or could not be.
 
         A command that could not be executed has its ending already (``failed_to_start``). A caller that is
         cancelled while it waits here ends the command.
 
+        With an idempotency key, the same request under the same key by the same caller in the same container
+        returns the same command with ``replayed`` set, whatever became of it, for ``execs.idempotency_ttl_s``. A
+        command that certainly never ran (it failed to start, or was not sent) leaves its key free. A caller that is
+        cancelled does not end such a command once it is claimed: a repeat finds it.
+
         Args:
             container: Where.
             request: What.
             open_stdin: Keep its input open after ``request.stdin``, for `Process.write`.
+            idempotency_key: 1-200 printable characters.
             caller: Who asks.
 
         Raises:
             ValidationFailed: A field is wrong; nothing was done.
+            Conflict: The key stands for a different request.
             ContainerNotFound: The caller's tenant has no such container.
             ContainerExited: It has ended.
             Vetoed: A reviewer refuses.
@@ -78,29 +92,11 @@ class Execs:
             TimedOut: The agent did not say in time whether it started; it is being ended, and
                 ``details["exec_id"]`` names it.
         """
-        context = self._context
-        exec_id = new_id(EXEC)
-        start = start_of(request, agent_key(exec_id, context.instance), context.limits)
-        found = await self._context.resolve(container, caller)
-        self._context.check(
-            Request(operation="exec.start", caller=caller, container_id=found.id, subject=request)
+        if idempotency_key is None:
+            return await self._starter.start(container, request, open_stdin=open_stdin, caller=caller)
+        return await self._keyed.start(
+            container, request, idempotency_key, open_stdin=open_stdin, caller=caller
         )
-        await self._slots.take(found.id, request.queue_s)
-        try:
-            if request.queue_s:  # it may have ended while this one waited
-                found = await self._context.resolve(found.id, caller)
-            link = await self._context.link(found)
-            await link.channel()
-            self._settler.settle_once(found)
-        except BaseException:
-            self._slots.free(found.id)
-            raise
-        record = new_record(exec_id, found, request, caller, context)
-        run = self._follow(
-            record, context.journal(exec_id), stdin_length(request, open_ended=open_stdin), caller
-        )
-        await launch(run, link, start, stdin_of(request, open_ended=open_stdin))
-        return run.record
 
     async def poll(
         self,
@@ -314,6 +310,7 @@ class Execs:
         """Follow no command any longer. They run on; the next host adopts them and goes on where this one was."""
         self._closed = True
         self._slots.close()
+        self._keyed.close()
         await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in self._runs.all()))
 
     def _adopted(self, record: Exec, journal: Journal, stdin_bytes: int | None) -> Run:

@@ -34,6 +34,9 @@ class ExecLimits(BaseModel):
         le=86400,
         description="The longest time that a program may let a command wait; tools take at most a minute.",
     )
+    idempotency_ttl_s: float = Field(
+        default=86400.0, gt=0, description="How long an idempotency key of a command is remembered."
+    )
     default_timeout_s: float | None = Field(
         default=600.0, gt=0, description="Time limit of a command that names none; null for no limit."
     )

@@ -148,6 +148,7 @@ class Exec:
         instance: The host that runs it.
         ending: None until it ended.
         revision: The store's revision of this record.
+        replayed: Whether this answers a start whose idempotency key had started it before; not stored.
     """
 
     id: str
@@ -163,6 +164,7 @@ class Exec:
     instance: str = ""
     ending: ExecEnding | None = None
     revision: int = 0
+    replayed: bool = False
 
 
 @attrs.frozen(kw_only=True)
