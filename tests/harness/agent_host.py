@@ -160,6 +160,57 @@ def a_container() -> Container:
     )
 
 
+def host_in(
+    tasks: asyncio.TaskGroup,
+    connect: Connect,
+    token: bytes,
+    *,
+    claim: bool = True,
+    store: Store | None = None,
+    instance: str = "i_first",
+    exec_limits: ExecLimits | None = None,
+    file_limits: FileLimits | None = None,
+    channel_limits: ChannelLimits | None = None,
+) -> Host:
+    """Return the use cases of one host on a container, whose background work is in these tasks."""
+    clock = SystemClock()
+    link = AgentLink(
+        connect=connect,
+        token=token,
+        claim=claim,
+        instance=instance,
+        limits=channel_limits or ChannelLimits(),
+        tasks=tasks,
+    )
+    host = Host(link=link, store=store or MemoryStore(), container=a_container(), instance=instance)
+    host.execs = Execs(
+        ExecContext(
+            store=host.store,
+            clock=clock,
+            instance=instance,
+            limits=exec_limits or ExecLimits(),
+            tasks=tasks,
+            resolve=host.resolve,
+            find=host.resolve,
+            link=host.link_of,
+            review=host.review,
+            emit=host.events.append,
+            alive=host.alive,
+        )
+    )
+    host.files = Files(
+        FileContext(
+            clock=clock,
+            limits=file_limits or FileLimits(),
+            resolve=host.resolve,
+            link=host.link_of,
+            review=host.review,
+            emit=host.events.append,
+        )
+    )
+    return host
+
+
 @asynccontextmanager
 async def open_host(
     connect: Connect,
@@ -172,47 +223,23 @@ async def open_host(
     file_limits: FileLimits | None = None,
     channel_limits: ChannelLimits | None = None,
 ) -> AsyncGenerator[Host]:
-    """Open the use cases of one host on a container."""
-    clock = SystemClock()
+    """Open the use cases of one host on a container, and close them after the block."""
     async with asyncio.TaskGroup() as tasks:
-        link = AgentLink(
-            connect=connect,
-            token=token,
+        host = host_in(
+            tasks,
+            connect,
+            token,
             claim=claim,
+            store=store,
             instance=instance,
-            limits=channel_limits or ChannelLimits(),
-            tasks=tasks,
-        )
-        host = Host(link=link, store=store or MemoryStore(), container=a_container(), instance=instance)
-        host.execs = Execs(
-            ExecContext(
-                store=host.store,
-                clock=clock,
-                instance=instance,
-                limits=exec_limits or ExecLimits(),
-                tasks=tasks,
-                resolve=host.resolve,
-                find=host.resolve,
-                link=host.link_of,
-                review=host.review,
-                emit=host.events.append,
-                alive=host.alive,
-            )
-        )
-        host.files = Files(
-            FileContext(
-                clock=clock,
-                limits=file_limits or FileLimits(),
-                resolve=host.resolve,
-                link=host.link_of,
-                review=host.review,
-                emit=host.events.append,
-            )
+            exec_limits=exec_limits,
+            file_limits=file_limits,
+            channel_limits=channel_limits,
         )
         try:
             yield host
         finally:
-            await link.aclose()
+            await host.link.aclose()
             await host.execs.aclose()
 
 
