@@ -10,7 +10,7 @@ import pytest
 
 import devbench_core
 from devbench_core.containers import SpawnRequest
-from devbench_core.errors import ContainerExited, FileConflict, ImageNotFound, PathOutside
+from devbench_core.errors import Conflict, ContainerExited, FileConflict, ImageNotFound, PathOutside
 from devbench_core.model.container import EndReason, Status
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, StreamName
 
@@ -146,6 +146,28 @@ async def test_a_restart_of_the_host_keeps_persistent_work(config: dict[str, Any
         await bench.containers.kill("keep")
         with pytest.raises(ContainerExited):
             await bench.files.read(spawned.container.id, "note")
+
+
+async def test_a_command_with_a_key_runs_once_for_many_callers_on_several_hosts(config: dict[str, Any]):
+    request = ExecRequest(argv=("sh", "-c", "echo ran >> count; cat count"))
+
+    async def start(bench: Bench) -> Exec:
+        return await bench.execs.start("once", request, idempotency_key="k")
+
+    async with devbench_core.open(config) as one:
+        await one.containers.spawn(SpawnRequest(alias="once", persistent=True))
+        async with devbench_core.open(config) as two:
+            started = await asyncio.gather(*(start(bench) for bench in (one, two) * 10))
+    assert len({each.id for each in started}) == 1
+    assert sum(not each.replayed for each in started) == 1
+    async with devbench_core.open(config) as three:
+        again = await start(three)
+        assert (again.replayed, again.id) == (True, started[0].id)
+        assert reason(await three.execs.wait(again.id, wait_s=20)) is ExecReason.EXITED
+        assert (await three.files.read("once", "count")).data == b"ran\n"
+        with pytest.raises(Conflict, match="'k' was used for a different request"):
+            await three.execs.start("once", ExecRequest(argv=("true",)), idempotency_key="k")
+        await three.containers.kill("once")
 
 
 async def test_twenty_callers_get_twenty_answers(bench: Bench, lab: str):

@@ -105,12 +105,25 @@ class ExecStartInput(Input):
     limits: LimitsInput | None = Field(
         default=None, description="Limits of its processes; absent: the container's."
     )
+    idempotency_key: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description=(
+            "Any unique text. A repeat with the same key and arguments within a day gives the same command and "
+            "`replayed: true` instead of running it again, so a call whose answer was lost can be repeated safely. "
+            "A command that could not be started may be tried again with its key."
+        ),
+    )
 
 
 class ExecStartOutput(ToolOutput):
     """Result of `exec_start`."""
 
     exec: ExecView = Field(description="The command's run; it goes on whatever happens to your connection.")
+    replayed: bool = Field(
+        default=False, description="Whether an earlier call with the same key had started it."
+    )
 
 
 class ExecPollInput(Input):
@@ -245,8 +258,10 @@ def request_of(given: ExecStartInput) -> ExecRequest:
 
 async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOutput:
     """Start a command."""
-    record = await context.bench.execs.start(given.container, request_of(given), caller=context.caller)
-    return ExecStartOutput(exec=ExecView.of(record))
+    record = await context.bench.execs.start(
+        given.container, request_of(given), idempotency_key=given.idempotency_key, caller=context.caller
+    )
+    return ExecStartOutput(exec=ExecView.of(record), replayed=record.replayed)
 
 
 async def exec_poll(context: ToolContext, given: ExecPollInput) -> ExecPollOutput:
