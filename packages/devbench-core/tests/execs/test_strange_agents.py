@@ -30,7 +30,7 @@ from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentUnavailable, TimedOut
 from devbench_core.execs import records
 from devbench_core.execs.settings import ExecLimits
-from devbench_core.model.execution import Exec, ExecReason, ExecRequest
+from devbench_core.model.execution import Exec, ExecReason, ExecRequest, ExecState
 from harness.agent_host import CONTAINER_ID, Host, open_host
 from harness.scripted_agent import TOKEN, ScriptedAgent, duplex
 
@@ -291,6 +291,32 @@ async def test_a_command_that_another_host_took_over_is_followed_in_the_store():
         await records.save(host.store, attrs.evolve(records.read(found), instance="i_other"))
         assert (await host.execs.wait(started.id, wait_s=0.05)).ending is None
         assert host.told("exec.ended") == []
+
+
+async def test_an_agent_that_does_not_answer_for_a_command_leaves_it_to_the_next_who_asks():
+    async def silent(agent: ScriptedAgent) -> None:
+        await agent.receive_a(List)
+        await agent.receive_a(EndedAck)  # which never comes
+
+    async with host_against(silent) as host:
+        record = Exec(
+            id="x_" + "1" * 20,
+            container_id=CONTAINER_ID,
+            tenant="default",
+            created_by="local",
+            argv=("x",),
+            state=ExecState.RUNNING,
+            created_at=host.container.created_at,
+            instance="i_dead",
+        )
+        await records.save(host.store, record)
+        host.dead.add("i_dead")
+        with pytest.raises(TimedOut):
+            await host.execs.get(record.id)
+        assert host.execs.running_here == 0
+        found = await host.store.get(records.KIND, record.id)
+        assert found is not None
+        assert records.read(found).ending is None
 
 
 async def test_a_start_that_is_never_answered_times_out_and_is_cancelled_when_it_comes():

@@ -12,7 +12,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.contracts.store import Record
-from devbench_core.errors import AgentUnavailable, Conflict, ContainerExited
+from devbench_core.errors import Conflict, ContainerExited, DevbenchError
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
@@ -46,6 +46,7 @@ class Adopter:
 
         Raises:
             AgentUnavailable: The agent cannot be reached now; it stays an orphan.
+            TimedOut: The agent did not answer; it stays an orphan.
         """
         lock = self._locks.setdefault(found.key, asyncio.Lock())
         try:
@@ -94,8 +95,8 @@ class Adopter:
                 run.finish(endings.of_container(container.ending, now(), offset))
             else:
                 run.finish(endings.of_loss("its container ended", now(), offset))
-        except AgentUnavailable:
-            await run.stop(0)
+        except DevbenchError:
+            await run.stop(0)  # it stays an orphan
             raise
 
     async def _held(self, link: AgentLink, record: Exec) -> Entry | None:
