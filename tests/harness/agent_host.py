@@ -196,6 +196,7 @@ def host_in(
             review=host.review,
             emit=host.events.append,
             alive=host.alive,
+            file_limits=file_limits or FileLimits(),
         )
     )
     host.files = Files(

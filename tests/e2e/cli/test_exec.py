@@ -76,6 +76,14 @@ def test_a_repeat_with_the_same_key_shows_the_one_run_and_exits_as_it_did(cli: A
     assert b"error[conflict]: idempotency key 'once' was used for a different request" in other.stderr
 
 
+def test_a_directory_is_made_only_when_that_is_asked_for(cli: Any, web: str):
+    missing = cli.run("exec", "--cwd", "new/deep", web, "pwd")
+    assert missing.returncode == 125
+    assert b"'new/deep'" in missing.stderr
+    assert cli.ok("exec", "--cwd", "new/deep", "--create-cwd", web, "pwd") == "/workspace/new/deep\n"
+    assert cli.ok("exec", "--cwd", "new/deep", web, "pwd") == "/workspace/new/deep\n"
+
+
 def test_input_that_is_too_large_is_refused_before_anything_starts(cli: Any, web: str):
     done = cli.run(
         "exec", web, "wc", "-c", stdin=b"x" * 2048, env={"DEVBENCH_EXECS__STDIN_MAX_BYTES": "1024"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -79,6 +80,21 @@ async def test_a_timeout_ends_the_whole_tree_and_a_bystander_survives(bench: Ben
     assert b"while :" not in listing.replace(b"cat /proc", b"")
     cancelled = await bench.execs.cancel(bystander.id)
     assert reason(cancelled) is ExecReason.CANCELLED
+
+
+async def test_a_directory_is_made_for_the_commands_user_when_that_is_asked_for(bench: Bench, lab: str):
+    cwd = PurePosixPath("new/deep")
+    done, _, _ = await run(bench, lab, "true", cwd=cwd)
+    assert done.ending is not None
+    assert done.ending.failure == "bad_directory"
+    done, out, _ = await run(bench, lab, "sh", "-c", "pwd; echo x > file; id -u", cwd=cwd, create_cwd=True)
+    assert done.ending is not None
+    assert done.ending.exit_code == 0
+    path, uid = out.decode().split()
+    assert path == "/workspace/new/deep"
+    assert (await bench.files.stat(lab, "new")).uid == int(uid)
+    with pytest.raises(PathOutside, match="/opt/new"):
+        await run(bench, lab, "true", cwd=PurePosixPath("/opt/new"), create_cwd=True)
 
 
 async def test_endings_are_exact(bench: Bench, lab: str):

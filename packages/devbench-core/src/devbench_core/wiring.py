@@ -116,6 +116,7 @@ def wire(parts: Parts) -> Services:
             review=parts.registry.review,
             emit=parts.emit,
             alive=instances.alive,
+            file_limits=settings.files,
         )
     )
     files = Files(

@@ -37,6 +37,12 @@ def exec_(
     cwd: Annotated[
         str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
     ] = None,
+    create_cwd: Annotated[
+        bool,
+        typer.Option(
+            "--create-cwd", help="Make the directory of --cwd, with its parents, when it is missing."
+        ),
+    ] = False,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", "-t", metavar="DURATION", help="End it and all it started after this."),
@@ -106,7 +112,7 @@ def exec_(
     given: dict[str, Any] = {
         "argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin,
         "leftovers": "end" if end_leftovers else "leave", "limits": {"nofile": nofile, "nice": nice}, "queue": queue,
-        "idempotency_key": key,
+        "idempotency_key": key, "create_cwd": create_cwd,
     }  # fmt: skip
     raise typer.Exit(_exit_code(ctx, container, given, detach=detach))
 
@@ -171,6 +177,7 @@ async def _arguments(
         "argv": given["argv"],
         "env": pairs("--env", given["env"], inherit=True),
         "cwd": given["cwd"],
+        "create_cwd": given["create_cwd"],
         "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
         "queue_s": 0.0 if given["queue"] is None else _queue_s(given["queue"]),
         "leftovers": given["leftovers"],

@@ -53,10 +53,11 @@ def of_end(message: Ended, at: datetime, note: str = "") -> ExecEnding:
     )
 
 
-def of_failure(message: Failed, program: str, at: datetime) -> ExecEnding:
-    """Return the ending of a command that could not be executed."""
+def of_failure(message: Failed, program: str, cwd: str, at: datetime) -> ExecEnding:
+    """Return the ending of a command that could not be executed, naming the program or the directory."""
     failure = FAILURES[message.code]
-    text = f"{program[:200]!r}: {quote(message.message) or failure.replace('_', ' ')}"
+    named = cwd if message.code is Failure.BAD_DIRECTORY and cwd else program
+    text = f"{named[:200]!r}: {quote(message.message) or failure.replace('_', ' ')}"
     return ExecEnding(reason=ExecReason.FAILED_TO_START, failure=failure, message=text, at=at)
 
 

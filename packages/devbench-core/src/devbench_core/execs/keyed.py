@@ -12,6 +12,7 @@ from devbench_core.contracts.store import Change, Record
 from devbench_core.errors import Conflict, ContainerExited
 from devbench_core.execs import endings, foreign, records
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.directory import directory_of
 from devbench_core.execs.flights import Flight, Flights
 from devbench_core.execs.run import Run
 from devbench_core.execs.starting import Starter
@@ -64,6 +65,7 @@ class KeyedStarts:
         """
         check_text(text)
         start_of(request, "", self._context.limits)
+        directory_of(request, self._context.file_limits)
         try:
             found = await self._context.resolve(container, caller)
         except ContainerExited:  # what was started in it can still be told

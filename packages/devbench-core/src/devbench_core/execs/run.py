@@ -119,7 +119,8 @@ class Run:
 
     def failed(self, ending: Failed) -> None:
         """It could not be executed."""
-        self.finish(endings.of_failure(ending, self.record.argv[0], self.context.clock.now()))
+        record = self.record
+        self.finish(endings.of_failure(ending, record.argv[0], record.cwd, self.context.clock.now()))
 
     def refused(self, reply: Refused) -> None:
         """The agent would not take it."""

@@ -86,6 +86,8 @@ class Execs:
             ContainerNotFound: The caller's tenant has no such container.
             ContainerExited: It has ended.
             Vetoed: A reviewer refuses.
+            PathOutside: ``request.cwd`` shall be made and lies outside of the workspace; nothing was started.
+            FileFailed: It cannot be made; likewise.
             ConcurrencyLimit: As many commands as are allowed run, and none ended within ``request.queue_s``.
             AgentUnavailable: The agent cannot be reached; nothing was started.
             StoreFailed: It could not be recorded, so it was ended again, if it had begun, without a trace.

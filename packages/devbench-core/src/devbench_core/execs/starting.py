@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from devbench_core.contracts.store import Change
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.directory import directory_of, made
 from devbench_core.execs.keys import agent_key
 from devbench_core.execs.launching import launch, new_record, stdin_length, stdin_of
 from devbench_core.execs.run import Run
@@ -56,6 +57,7 @@ class Starter:
         context = self._context
         exec_id = new_id(EXEC)
         start = start_of(request, agent_key(exec_id, context.instance), context.limits)
+        directory = directory_of(request, context.file_limits)
         found = await context.resolve(container, caller)
         context.check(Request(operation="exec.start", caller=caller, container_id=found.id, subject=request))
         await self._slots.take(found.id, request.queue_s)
@@ -65,6 +67,8 @@ class Starter:
             link = await context.link(found)
             await link.channel()
             self._settler.settle_once(found)
+            if directory is not None:
+                start = await made(link, start, directory)
         except BaseException:
             self._slots.free(found.id)
             raise

@@ -110,6 +110,8 @@ class ExecRequest:
         argv: Program and arguments; never passed to a shell. The program is looked up in the PATH of the
             command's environment.
         cwd: Working directory; relative ones are beneath the workspace, None is the image's, else the workspace.
+            It must exist, or the command fails to start (``bad_directory``).
+        create_cwd: Make it first, with those above it, when it is missing; beneath the workspace only.
         env: Merged over the container's environment.
         stdin: Bytes given at the start, followed by end of file; None gives an empty stdin.
         timeout_s: The whole tree is ended after this; None is the configured default.
@@ -121,6 +123,7 @@ class ExecRequest:
 
     argv: tuple[str, ...]
     cwd: PurePosixPath | None = None
+    create_cwd: bool = False
     env: dict[str, str] = attrs.field(factory=dict[str, str])
     stdin: bytes | None = None
     timeout_s: float | None = None

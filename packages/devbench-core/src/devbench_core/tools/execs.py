@@ -73,6 +73,13 @@ class ExecStartInput(Input):
         max_length=4095,
         description="Directory to run in, relative to the workspace or absolute; absent: the image's or workspace.",
     )
+    create_cwd: bool = Field(
+        default=False,
+        description=(
+            "Make `cwd` with its parents first when it is missing; beneath the workspace only. Otherwise a missing one "
+            "is `failed_to_start` with `bad_directory`."
+        ),
+    )
     env: dict[str, str] = Field(
         default_factory=dict[str, str], description="Variables added to the container's for this command."
     )
@@ -246,6 +253,7 @@ def request_of(given: ExecStartInput) -> ExecRequest:
     return ExecRequest(
         argv=tuple(given.argv),
         cwd=None if given.cwd is None else PurePosixPath(given.cwd),
+        create_cwd=given.create_cwd,
         env=given.env,
         stdin=one_content("stdin", given.stdin, "stdin_base64", given.stdin_base64),
         timeout_s=given.timeout_s,
