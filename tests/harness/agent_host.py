@@ -19,7 +19,7 @@ import devbench_agent
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.channel.unix import open_unix
-from devbench_core.clock import SystemClock
+from devbench_core.clock import Clock, SystemClock
 from devbench_core.contracts.store import Store
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.execs import Execs
@@ -171,9 +171,10 @@ def host_in(
     exec_limits: ExecLimits | None = None,
     file_limits: FileLimits | None = None,
     channel_limits: ChannelLimits | None = None,
+    clock: Clock | None = None,
 ) -> Host:
     """Return the use cases of one host on a container, whose background work is in these tasks."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     link = AgentLink(
         connect=connect,
         token=token,
@@ -223,6 +224,7 @@ async def open_host(
     exec_limits: ExecLimits | None = None,
     file_limits: FileLimits | None = None,
     channel_limits: ChannelLimits | None = None,
+    clock: Clock | None = None,
 ) -> AsyncGenerator[Host]:
     """Open the use cases of one host on a container, and close them after the block."""
     async with asyncio.TaskGroup() as tasks:
@@ -236,6 +238,7 @@ async def open_host(
             exec_limits=exec_limits,
             file_limits=file_limits,
             channel_limits=channel_limits,
+            clock=clock,
         )
         try:
             yield host

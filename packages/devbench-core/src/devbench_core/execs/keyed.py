@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from devbench_core.contracts.store import Change, Record
-from devbench_core.errors import Conflict, ContainerExited
+from devbench_core.errors import Conflict, ContainerExited, ExecNotFound, ExecPurged
 from devbench_core.execs import endings, foreign, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.directory import directory_of
@@ -112,7 +112,7 @@ class KeyedStarts:
         for _ in range(ATTEMPTS):
             claim = await self._keys.look(key)
             if claim.holder:
-                known = await self._outcome(claim.holder, caller)
+                known = await self._known(key, claim.holder, caller)
                 if known is not None:
                     return attrs.evolve(known, replayed=True)
             try:
@@ -124,6 +124,16 @@ class KeyedStarts:
             f"idempotency key {key.text!r} is claimed again and again by starts that fail",
             hint="look at their endings with exec_list",
         )
+
+    async def _known(self, key: Key, exec_id: str, caller: Caller) -> Exec | None:
+        try:
+            return await self._outcome(exec_id, caller)
+        except (ExecPurged, ExecNotFound) as error:  # a claim has a record, until that is purged
+            raise ExecPurged(
+                f"command {exec_id!r}, which idempotency key {key.text!r} stands for, was purged",
+                hint="use a new key to run it again",
+                details={"exec_id": exec_id, **error.details},
+            ) from error
 
     async def _outcome(self, exec_id: str, caller: Caller) -> Exec | None:
         """Return a command that was claimed before, once it is known whether it started; None if it never ran."""

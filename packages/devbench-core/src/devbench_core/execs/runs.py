@@ -37,6 +37,10 @@ class Runs:
         """Return those of a container that are followed."""
         return [run for run in self._followed.values() if run.record.container_id == container_id]
 
+    def remembered(self) -> list[str]:
+        """Return the ids of the ended ones."""
+        return list(self._ended)
+
     def over(self, run: Run) -> None:
         """A command is followed no longer: remember it if it has ended."""
         self._followed.pop(run.record.id, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from devbench_core.channel.codes import Scope
-from devbench_core.contracts.store import Record, Remove
+from devbench_core.contracts.store import Record
 from devbench_core.errors import (
     AgentUnavailable,
     Conflict,
@@ -19,6 +19,7 @@ from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keyed import KeyedStarts
 from devbench_core.execs.process import ExecProcess
+from devbench_core.execs.retention import Retention
 from devbench_core.execs.run import Run
 from devbench_core.execs.runs import Runs
 from devbench_core.execs.settling import Settler
@@ -26,7 +27,6 @@ from devbench_core.execs.slots import Slots
 from devbench_core.execs.starting import Starter
 from devbench_core.execs.validate import milliseconds, signal_number
 from devbench_core.journal.journal import Journal
-from devbench_core.journal.log import log_name
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
@@ -41,13 +41,15 @@ class Execs:
     """Run commands and follow them. ``container`` is an id or a living container's alias.
 
     Every accepted command has exactly one ending, which any host of the installation can be asked for. Output
-    is kept in the store, numbered from 1; what was shown once is never shown differently.
+    is kept in the store, numbered from 1; what was shown once is never shown differently. Ended commands are kept
+    as long, and as many, as is configured.
     """
 
     def __init__(self, context: ExecContext) -> None:
         self._context = context
         self._slots = Slots(context.limits)
         self._runs = Runs(context.limits)
+        self._retention = Retention(context, self._runs)
         self._settler = Settler(context)
         self._adopter = Adopter(context, self._adopted)
         self._starter = Starter(context, self._slots, self._settler, self._follow)
@@ -122,6 +124,7 @@ class Execs:
         Raises:
             ValidationFailed: A number is negative, or this is no id of a command.
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
         """
         limits = self._context.limits
         if after < 0 or wait_s < 0 or (max_bytes is not None and max_bytes < 1):
@@ -129,12 +132,12 @@ class Execs:
         size = limits.poll_max_bytes if max_bytes is None else min(max_bytes, limits.poll_max_bytes)
         deadline = self._context.clock.monotonic_s() + min(wait_s, limits.poll_max_wait_s)
         while True:
-            run = await self._find(exec_id, caller)
+            found = await self._find(exec_id, caller)
             rest_s = deadline - self._context.clock.monotonic_s()
-            if isinstance(run, Run):
-                page = await own.page(run, after, size, rest_s)
-            else:
-                page = await foreign.page(self._context.store, run, after, size)
+            page = await own.page(found, after, size, rest_s) if isinstance(found, Run) else None
+            if page is None:
+                record = await self._stored(exec_id, found, caller)
+                page = await foreign.page(self._context.store, record, after, size, caller)
                 if not foreign.says_something(page):
                     await foreign.pause(rest_s)
             if foreign.says_something(page) or self._context.clock.monotonic_s() >= deadline:
@@ -150,6 +153,7 @@ class Execs:
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
         """
         if wait_s < 0:
             raise ValidationFailed("wait_s", "must not be negative")
@@ -160,6 +164,7 @@ class Execs:
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
             Vetoed: A reviewer refuses.
             TimedOut: It did not end within the grace and ``execs.cancel_timeout_s``; the agent goes on killing.
             AgentUnavailable: The agent cannot be reached.
@@ -214,6 +219,7 @@ class Execs:
         Raises:
             ValidationFailed: There is no such signal.
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
             Vetoed: A reviewer refuses.
             AgentUnavailable: The agent cannot be reached.
         """
@@ -250,6 +256,7 @@ class Execs:
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
         """
         found = await self._find(exec_id, caller)
         return found.record if isinstance(found, Run) else records.read(found)
@@ -259,6 +266,7 @@ class Execs:
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
         """
         found = await self._find(exec_id, caller)
         return ExecProcess(self, exec_id, caller, found if isinstance(found, Run) else None)
@@ -301,12 +309,13 @@ class Execs:
             await self._close_record(found, endings.of_container(ending, now()))
 
     async def forget(self, container_id: str) -> None:
-        """Remove the records and journals of a container's commands. Safe to repeat."""
+        """Remove all that is known of a container's commands: then they are not found. Safe to repeat."""
         self._settler.forget(container_id)
-        async for found in records.of_container(self._context.store, container_id):
-            self._runs.drop(found.key)
-            await self._context.store.drop(log_name(found.key))
-            await self._context.store.apply(Remove(kind=records.KIND, key=found.key))
+        await self._retention.forget(container_id)
+
+    async def sweep(self) -> None:
+        """Purge what is beyond its retention; one round of bounded length."""
+        await self._retention.sweep()
 
     async def aclose(self) -> None:
         """Follow no command any longer. They run on; the next host adopts them and goes on where this one was."""
@@ -328,6 +337,8 @@ class Execs:
         """A command is followed no longer: free its slot, keep it for quick answers if it ended."""
         self._runs.over(run)
         self._slots.free(run.record.container_id)
+        if run.record.ending is not None:
+            self._retention.ended(run.record.container_id)
 
     async def _find(self, exec_id: str, caller: Caller) -> Run | Record:
         """Return what this host knows, else the record; a command that nobody follows is adopted."""
@@ -384,6 +395,13 @@ class Execs:
                     await foreign.pause(rest_s)
             if record.ending is not None or self._context.clock.monotonic_s() >= deadline:
                 return record
+
+    async def _stored(self, exec_id: str, found: Run | Record, caller: Caller) -> Record:
+        """Return the record of a command, also of one whose output this host remembers in vain."""
+        if not isinstance(found, Run):
+            return found
+        self._runs.drop(exec_id)
+        return await records.load(self._context.store, exec_id, caller)
 
     async def _newest(self, container: Container, *terms: str) -> tuple[Exec, ...]:
         return await listing.newest(self._context.store, self._runs, container.id, *terms)
