@@ -137,7 +137,8 @@ EXEC_TOOLS = (
             "page reaches it. Begin with `after` 0, then give the returned `cursor`; polling an old cursor again "
             "returns the same output. Go on until `ended` is true, then look at `ending.exit_code`. Set `wait_s` "
             "instead of polling in a loop. `lost_bytes` says how much of a flood of output was dropped. Works "
-            "for ended commands too. Giving up this call does not end the command."
+            "for ended commands too, until they are purged (`exec_purged`). Giving up this call does not end the "
+            "command."
         ),
         input=execs.ExecPollInput,
         output=execs.ExecPollOutput,
