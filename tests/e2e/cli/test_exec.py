@@ -84,6 +84,15 @@ def test_a_directory_is_made_only_when_that_is_asked_for(cli: Any, web: str):
     assert cli.ok("exec", "--cwd", "new/deep", web, "pwd") == "/workspace/new/deep\n"
 
 
+def test_a_command_for_another_user_is_refused_by_name(cli: Any, web: str):
+    own = cli.ok("exec", web, "id", "-u").strip()
+    assert cli.ok("exec", "--user", own, web, "id", "-u").strip() == own
+    refused = cli.run("exec", "--user", "0", web, "true")
+    assert refused.returncode == 125
+    assert b"error[validation]: user: " in refused.stderr
+    assert b"none can run as 0" in refused.stderr
+
+
 def test_input_that_is_too_large_is_refused_before_anything_starts(cli: Any, web: str):
     done = cli.run(
         "exec", web, "wc", "-c", stdin=b"x" * 2048, env={"DEVBENCH_EXECS__STDIN_MAX_BYTES": "1024"}

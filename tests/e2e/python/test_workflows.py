@@ -11,7 +11,14 @@ import pytest
 
 import devbench_core
 from devbench_core.containers import SpawnRequest
-from devbench_core.errors import Conflict, ContainerExited, FileConflict, ImageNotFound, PathOutside
+from devbench_core.errors import (
+    Conflict,
+    ContainerExited,
+    FileConflict,
+    ImageNotFound,
+    PathOutside,
+    ValidationFailed,
+)
 from devbench_core.model.container import EndReason, Status
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, StreamName
 
@@ -95,6 +102,15 @@ async def test_a_directory_is_made_for_the_commands_user_when_that_is_asked_for(
     assert (await bench.files.stat(lab, "new")).uid == int(uid)
     with pytest.raises(PathOutside, match="/opt/new"):
         await run(bench, lab, "true", cwd=PurePosixPath("/opt/new"), create_cwd=True)
+
+
+async def test_a_command_runs_as_its_containers_user_and_as_nobody_else(bench: Bench, lab: str):
+    _, out, _ = await run(bench, lab, "id", "-u")
+    own = out.decode().strip()
+    done, _, _ = await run(bench, lab, "true", user=own)
+    assert reason(done) is ExecReason.EXITED
+    with pytest.raises(ValidationFailed, match=f"run as {own}:.*; none can run as 0"):
+        await run(bench, lab, "true", user="0")
 
 
 async def test_endings_are_exact(bench: Bench, lab: str):

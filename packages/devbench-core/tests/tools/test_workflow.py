@@ -330,3 +330,9 @@ async def test_a_directory_is_made_for_a_command_only_when_that_is_asked_for(cal
     assert (await call("fs_read", container=container, path="new/deep/file"))["text"] == "x\n"
     with pytest.raises(PathOutside, match="/opt/new"):
         await call("exec_start", container=container, argv=["true"], cwd="/opt/new", create_cwd=True)
+
+
+async def test_a_command_for_another_user_is_refused_by_name(call: Call, container: str):
+    for tool in ("run", "exec_start"):
+        with pytest.raises(ValidationFailed, match="none can run as 4242:4242"):
+            await call(tool, container=container, argv=["true"], user="4242:4242")

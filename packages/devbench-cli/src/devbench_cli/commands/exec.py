@@ -43,6 +43,15 @@ def exec_(
             "--create-cwd", help="Make the directory of --cwd, with its parents, when it is missing."
         ),
     ] = False,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user",
+            "-u",
+            metavar="UID[:GID]",
+            help="Refuse to run it as anybody else; who that is `spawn --user` says.",
+        ),
+    ] = None,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", "-t", metavar="DURATION", help="End it and all it started after this."),
@@ -112,7 +121,7 @@ def exec_(
     given: dict[str, Any] = {
         "argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin,
         "leftovers": "end" if end_leftovers else "leave", "limits": {"nofile": nofile, "nice": nice}, "queue": queue,
-        "idempotency_key": key, "create_cwd": create_cwd,
+        "idempotency_key": key, "create_cwd": create_cwd, "user": user,
     }  # fmt: skip
     raise typer.Exit(_exit_code(ctx, container, given, detach=detach))
 
@@ -178,6 +187,7 @@ async def _arguments(
         "env": pairs("--env", given["env"], inherit=True),
         "cwd": given["cwd"],
         "create_cwd": given["create_cwd"],
+        "user": given["user"],
         "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
         "queue_s": 0.0 if given["queue"] is None else _queue_s(given["queue"]),
         "leftovers": given["leftovers"],

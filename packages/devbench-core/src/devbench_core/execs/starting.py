@@ -12,6 +12,7 @@ from devbench_core.execs.launching import launch, new_record, stdin_length, stdi
 from devbench_core.execs.run import Run
 from devbench_core.execs.settling import Settler
 from devbench_core.execs.slots import Slots
+from devbench_core.execs.user import check_user
 from devbench_core.execs.validate import start_of
 from devbench_core.ids import EXEC, new_id
 from devbench_core.journal.journal import Journal
@@ -65,7 +66,8 @@ class Starter:
             if request.queue_s:  # it may have ended while this one waited
                 found = await context.resolve(found.id, caller)
             link = await context.link(found)
-            await link.channel()
+            channel = await link.channel()
+            check_user(request.user, channel.agent, found.id)
             self._settler.settle_once(found)
             if directory is not None:
                 start = await made(link, start, directory)

@@ -112,6 +112,7 @@ class ExecRequest:
         cwd: Working directory; relative ones are beneath the workspace, None is the image's, else the workspace.
             It must exist, or the command fails to start (``bad_directory``).
         create_cwd: Make it first, with those above it, when it is missing; beneath the workspace only.
+        user: ``uid`` or ``uid:gid``; None is the container's user (``policy.user``), and any other one is refused.
         env: Merged over the container's environment.
         stdin: Bytes given at the start, followed by end of file; None gives an empty stdin.
         timeout_s: The whole tree is ended after this; None is the configured default.
@@ -124,6 +125,7 @@ class ExecRequest:
     argv: tuple[str, ...]
     cwd: PurePosixPath | None = None
     create_cwd: bool = False
+    user: str | None = None
     env: dict[str, str] = attrs.field(factory=dict[str, str])
     stdin: bytes | None = None
     timeout_s: float | None = None

@@ -80,6 +80,15 @@ class ExecStartInput(Input):
             "is `failed_to_start` with `bad_directory`."
         ),
     )
+    user: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=21,
+        description=(
+            "Who it must run as, uid or uid:gid. Commands run as their container's user; any other one is refused: "
+            "spawn a container with that `policy.user`."
+        ),
+    )
     env: dict[str, str] = Field(
         default_factory=dict[str, str], description="Variables added to the container's for this command."
     )
@@ -254,6 +263,7 @@ def request_of(given: ExecStartInput) -> ExecRequest:
         argv=tuple(given.argv),
         cwd=None if given.cwd is None else PurePosixPath(given.cwd),
         create_cwd=given.create_cwd,
+        user=given.user,
         env=given.env,
         stdin=one_content("stdin", given.stdin, "stdin_base64", given.stdin_base64),
         timeout_s=given.timeout_s,
