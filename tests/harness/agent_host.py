@@ -19,7 +19,7 @@ import devbench_agent
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.channel.unix import open_unix
-from devbench_core.clock import SystemClock
+from devbench_core.clock import Clock, SystemClock
 from devbench_core.contracts.store import Store
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.execs import Execs
@@ -160,6 +160,59 @@ def a_container() -> Container:
     )
 
 
+def host_in(
+    tasks: asyncio.TaskGroup,
+    connect: Connect,
+    token: bytes,
+    *,
+    claim: bool = True,
+    store: Store | None = None,
+    instance: str = "i_first",
+    exec_limits: ExecLimits | None = None,
+    file_limits: FileLimits | None = None,
+    channel_limits: ChannelLimits | None = None,
+    clock: Clock | None = None,
+) -> Host:
+    """Return the use cases of one host on a container, whose background work is in these tasks."""
+    clock = clock or SystemClock()
+    link = AgentLink(
+        connect=connect,
+        token=token,
+        claim=claim,
+        instance=instance,
+        limits=channel_limits or ChannelLimits(),
+        tasks=tasks,
+    )
+    host = Host(link=link, store=store or MemoryStore(), container=a_container(), instance=instance)
+    host.execs = Execs(
+        ExecContext(
+            store=host.store,
+            clock=clock,
+            instance=instance,
+            limits=exec_limits or ExecLimits(),
+            tasks=tasks,
+            resolve=host.resolve,
+            find=host.resolve,
+            link=host.link_of,
+            review=host.review,
+            emit=host.events.append,
+            alive=host.alive,
+            file_limits=file_limits or FileLimits(),
+        )
+    )
+    host.files = Files(
+        FileContext(
+            clock=clock,
+            limits=file_limits or FileLimits(),
+            resolve=host.resolve,
+            link=host.link_of,
+            review=host.review,
+            emit=host.events.append,
+        )
+    )
+    return host
+
+
 @asynccontextmanager
 async def open_host(
     connect: Connect,
@@ -171,48 +224,26 @@ async def open_host(
     exec_limits: ExecLimits | None = None,
     file_limits: FileLimits | None = None,
     channel_limits: ChannelLimits | None = None,
+    clock: Clock | None = None,
 ) -> AsyncGenerator[Host]:
-    """Open the use cases of one host on a container."""
-    clock = SystemClock()
+    """Open the use cases of one host on a container, and close them after the block."""
     async with asyncio.TaskGroup() as tasks:
-        link = AgentLink(
-            connect=connect,
-            token=token,
+        host = host_in(
+            tasks,
+            connect,
+            token,
             claim=claim,
+            store=store,
             instance=instance,
-            limits=channel_limits or ChannelLimits(),
-            tasks=tasks,
-        )
-        host = Host(link=link, store=store or MemoryStore(), container=a_container(), instance=instance)
-        host.execs = Execs(
-            ExecContext(
-                store=host.store,
-                clock=clock,
-                instance=instance,
-                limits=exec_limits or ExecLimits(),
-                tasks=tasks,
-                resolve=host.resolve,
-                find=host.resolve,
-                link=host.link_of,
-                review=host.review,
-                emit=host.events.append,
-                alive=host.alive,
-            )
-        )
-        host.files = Files(
-            FileContext(
-                clock=clock,
-                limits=file_limits or FileLimits(),
-                resolve=host.resolve,
-                link=host.link_of,
-                review=host.review,
-                emit=host.events.append,
-            )
+            exec_limits=exec_limits,
+            file_limits=file_limits,
+            channel_limits=channel_limits,
+            clock=clock,
         )
         try:
             yield host
         finally:
-            await link.aclose()
+            await host.link.aclose()
             await host.execs.aclose()
 
 

@@ -123,7 +123,15 @@ def test_every_name_in_backticks_exists(tool: Tool):
         assert set(word.split(".")) <= known, f"{tool.name} speaks of {word!r}"
 
 
-ENDURING = {"container_exited", "concurrency_limit", "file_conflict", "file_not_found", "unknown", "end"} | {
+ENDURING = {
+    "container_exited",
+    "concurrency_limit",
+    "exec_purged",
+    "file_conflict",
+    "file_not_found",
+    "unknown",
+    "end",
+} | {
     "argv",
     "find",
     "host",

@@ -65,6 +65,34 @@ def test_machines_get_pieces_and_the_ending(cli: Any, web: str):
     assert documents[-1]["ending"]["exit_code"] == 3
 
 
+def test_a_repeat_with_the_same_key_shows_the_one_run_and_exits_as_it_did(cli: Any, web: str):
+    words = ("exec", "--idempotency-key", "once", web, "sh", "-c", "echo ran >> count; cat count; exit 3")
+    first, again = cli.run(*words), cli.run(*words)
+    assert [(done.returncode, done.stdout) for done in (first, again)] == [(3, b"ran\n")] * 2
+    told = cli.run(words[0], "--json", *words[1:]).stdout.splitlines()
+    assert json.loads(told[-1])["replayed"] is True
+    other = cli.run("exec", "--idempotency-key", "once", web, "true")
+    assert other.returncode == 125
+    assert b"error[conflict]: idempotency key 'once' was used for a different request" in other.stderr
+
+
+def test_a_directory_is_made_only_when_that_is_asked_for(cli: Any, web: str):
+    missing = cli.run("exec", "--cwd", "new/deep", web, "pwd")
+    assert missing.returncode == 125
+    assert b"'new/deep'" in missing.stderr
+    assert cli.ok("exec", "--cwd", "new/deep", "--create-cwd", web, "pwd") == "/workspace/new/deep\n"
+    assert cli.ok("exec", "--cwd", "new/deep", web, "pwd") == "/workspace/new/deep\n"
+
+
+def test_a_command_for_another_user_is_refused_by_name(cli: Any, web: str):
+    own = cli.ok("exec", web, "id", "-u").strip()
+    assert cli.ok("exec", "--user", own, web, "id", "-u").strip() == own
+    refused = cli.run("exec", "--user", "0", web, "true")
+    assert refused.returncode == 125
+    assert b"error[validation]: user: " in refused.stderr
+    assert b"none can run as 0" in refused.stderr
+
+
 def test_input_that_is_too_large_is_refused_before_anything_starts(cli: Any, web: str):
     done = cli.run(
         "exec", web, "wc", "-c", stdin=b"x" * 2048, env={"DEVBENCH_EXECS__STDIN_MAX_BYTES": "1024"}

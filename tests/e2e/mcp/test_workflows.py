@@ -71,6 +71,19 @@ async def test_a_command_outlives_the_client_that_started_it(program: Address):
     assert rest["ending"]["exit_code"] == 0
 
 
+async def test_a_call_whose_answer_was_lost_is_repeated_with_its_key(program: Address):
+    async with over_http(program.url, "legacy") as first:
+        container = await spawned(first)
+        argv = ["sh", "-c", "echo ran >> count; cat count"]
+        started = await first("exec_start", container=container, argv=argv, idempotency_key="k")
+    async with over_http(program.url, "2026-07-28") as second:
+        again = await second("run", container=container, argv=argv, idempotency_key="k")
+        assert (started["replayed"], again["replayed"]) == (False, True)
+        assert (again["exec"]["id"], text_of(again)) == (started["exec"]["id"], "ran\n")
+        error = await second.error("run", container=container, argv=["true"], idempotency_key="k")
+        assert error["code"] == "conflict"
+
+
 async def test_giving_up_a_wait_leaves_the_command_running(program: Address, era: str):
     async with over_http(program.url, era) as tools:
         container = await spawned(tools)

@@ -19,6 +19,7 @@ from devbench_core.hookspecs import hookimpl
 from devbench_core.model.caller import Caller
 from devbench_core.model.event import Request, Veto
 from devbench_core.model.execution import ExecRequest
+from devbench_core.testing.moody import MovableClock
 from devbench_core.tools.call import call_tool
 
 ABSTRACT = {"not_found"}
@@ -73,6 +74,16 @@ async def exited(world: World) -> None:
 async def crowded(world: World) -> None:
     for _ in range(5):
         await world.bench.execs.start(world.lab, ExecRequest(argv=("sleep", "60")))
+
+
+async def purged(world: World) -> None:
+    started = await world.bench.execs.start(world.lab, ExecRequest(argv=("true",)))
+    await world.bench.execs.wait(started.id, wait_s=20)
+    later = MovableClock()
+    later.pass_s(8 * 86400)
+    async with devbench_core.open(world.config, clock=later, serving=False) as bench:
+        await bench.execs.sweep()
+        await bench.execs.get(started.id)
 
 
 async def stale(world: World) -> None:
@@ -134,6 +145,7 @@ TABLE: dict[str, Provoke] = {
     "validation": lambda w: w.bench.containers.spawn(SpawnRequest(alias="")),
     "container_not_found": lambda w: w.bench.containers.get("nobody"),
     "exec_not_found": lambda w: w.bench.execs.get("x_" + "0" * 20),
+    "exec_purged": purged,
     "image_not_found": lambda w: w.bench.containers.spawn(SpawnRequest(image="no-such-image")),
     "file_not_found": lambda w: w.bench.files.read(w.lab, "nothing"),
     "plugin_not_found": lambda w: call_tool(w.bench, "no_such_tool", {}),

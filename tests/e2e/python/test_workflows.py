@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
 import devbench_core
 from devbench_core.containers import SpawnRequest
-from devbench_core.errors import ContainerExited, FileConflict, ImageNotFound, PathOutside
+from devbench_core.errors import (
+    Conflict,
+    ContainerExited,
+    FileConflict,
+    ImageNotFound,
+    PathOutside,
+    ValidationFailed,
+)
 from devbench_core.model.container import EndReason, Status
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, StreamName
 
@@ -81,6 +89,30 @@ async def test_a_timeout_ends_the_whole_tree_and_a_bystander_survives(bench: Ben
     assert reason(cancelled) is ExecReason.CANCELLED
 
 
+async def test_a_directory_is_made_for_the_commands_user_when_that_is_asked_for(bench: Bench, lab: str):
+    cwd = PurePosixPath("new/deep")
+    done, _, _ = await run(bench, lab, "true", cwd=cwd)
+    assert done.ending is not None
+    assert done.ending.failure == "bad_directory"
+    done, out, _ = await run(bench, lab, "sh", "-c", "pwd; echo x > file; id -u", cwd=cwd, create_cwd=True)
+    assert done.ending is not None
+    assert done.ending.exit_code == 0
+    path, uid = out.decode().split()
+    assert path == "/workspace/new/deep"
+    assert (await bench.files.stat(lab, "new")).uid == int(uid)
+    with pytest.raises(PathOutside, match="/opt/new"):
+        await run(bench, lab, "true", cwd=PurePosixPath("/opt/new"), create_cwd=True)
+
+
+async def test_a_command_runs_as_its_containers_user_and_as_nobody_else(bench: Bench, lab: str):
+    _, out, _ = await run(bench, lab, "id", "-u")
+    own = out.decode().strip()
+    done, _, _ = await run(bench, lab, "true", user=own)
+    assert reason(done) is ExecReason.EXITED
+    with pytest.raises(ValidationFailed, match=f"run as {own}:.*; none can run as 0"):
+        await run(bench, lab, "true", user="0")
+
+
 async def test_endings_are_exact(bench: Bench, lab: str):
     done, _, _ = await run(bench, lab, "sh", "-c", "exit 200")
     assert done.ending is not None
@@ -146,6 +178,28 @@ async def test_a_restart_of_the_host_keeps_persistent_work(config: dict[str, Any
         await bench.containers.kill("keep")
         with pytest.raises(ContainerExited):
             await bench.files.read(spawned.container.id, "note")
+
+
+async def test_a_command_with_a_key_runs_once_for_many_callers_on_several_hosts(config: dict[str, Any]):
+    request = ExecRequest(argv=("sh", "-c", "echo ran >> count; cat count"))
+
+    async def start(bench: Bench) -> Exec:
+        return await bench.execs.start("once", request, idempotency_key="k")
+
+    async with devbench_core.open(config) as one:
+        await one.containers.spawn(SpawnRequest(alias="once", persistent=True))
+        async with devbench_core.open(config) as two:
+            started = await asyncio.gather(*(start(bench) for bench in (one, two) * 10))
+    assert len({each.id for each in started}) == 1
+    assert sum(not each.replayed for each in started) == 1
+    async with devbench_core.open(config) as three:
+        again = await start(three)
+        assert (again.replayed, again.id) == (True, started[0].id)
+        assert reason(await three.execs.wait(again.id, wait_s=20)) is ExecReason.EXITED
+        assert (await three.files.read("once", "count")).data == b"ran\n"
+        with pytest.raises(Conflict, match="'k' was used for a different request"):
+            await three.execs.start("once", ExecRequest(argv=("true",)), idempotency_key="k")
+        await three.containers.kill("once")
 
 
 async def test_twenty_callers_get_twenty_answers(bench: Bench, lab: str):

@@ -31,6 +31,7 @@ EXIT_CODES = {
     "not_found": EXIT_NOT_FOUND,
     "container_not_found": EXIT_NOT_FOUND,
     "exec_not_found": EXIT_NOT_FOUND,
+    "exec_purged": EXIT_NOT_FOUND,
     "image_not_found": EXIT_NOT_FOUND,
     "file_not_found": EXIT_NOT_FOUND,
     "plugin_not_found": EXIT_NOT_FOUND,

@@ -65,6 +65,12 @@ class ExecNotFound(NotFound):
     code = "exec_not_found"
 
 
+class ExecPurged(DevbenchError):
+    """The exec ended, and its record and output are kept no longer; ``details`` name when, and the setting."""
+
+    code = "exec_purged"
+
+
 class ImageNotFound(NotFound):
     """The engine has no such image and may not or could not pull it."""
 

@@ -11,7 +11,6 @@ from devbench_core.clock import Clock
 from devbench_core.compose.registry import Registry
 from devbench_core.config.settings import Settings
 from devbench_core.containers.context import Context
-from devbench_core.containers.idempotency import Keys
 from devbench_core.containers.instances import Instances
 from devbench_core.containers.links import Links
 from devbench_core.containers.repository import Repository
@@ -22,6 +21,7 @@ from devbench_core.execs import Execs
 from devbench_core.execs.context import ExecContext
 from devbench_core.files import Files
 from devbench_core.files.service import FileContext
+from devbench_core.idempotency import Keys
 from devbench_core.images import Images
 from devbench_core.images.pulls import Progress
 from devbench_core.model.caller import Caller
@@ -116,6 +116,7 @@ def wire(parts: Parts) -> Services:
             review=parts.registry.review,
             emit=parts.emit,
             alive=instances.alive,
+            file_limits=settings.files,
         )
     )
     files = Files(
@@ -151,7 +152,7 @@ def _containers(parts: Parts, images: Images, instances: Instances, links: Links
         serving=parts.serving,
         runtime=parts.runtime,
         repository=Repository(parts.store, parts.clock, settings.containers.binding_s),
-        keys=Keys(parts.store, parts.clock, settings.containers.idempotency_ttl_s),
+        keys=Keys(parts.store, parts.clock, settings.containers.idempotency_ttl_s, "container"),
         instances=instances,
         links=links,
         tasks=parts.tasks,

@@ -119,7 +119,7 @@ async def test_a_command_is_lost_with_the_reason_when_its_agent_stays_away(local
         assert ended.ending is not None
         assert ended.ending.reason is ExecReason.LOST
         assert "agent" in ended.ending.message
-        assert not host.execs.is_busy(CONTAINER_ID)
+        assert not host.execs.running_here
 
 
 async def test_somebody_looks_at_the_container_when_its_channel_cannot_be_opened_again(

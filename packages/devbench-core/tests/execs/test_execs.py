@@ -162,7 +162,7 @@ async def test_a_command_that_cannot_start_says_exactly_why(
     started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=argv, cwd=cwd))
     assert started.ending is not None
     assert (started.ending.reason, started.ending.failure) == (ExecReason.FAILED_TO_START, failure)
-    assert not host.execs.is_busy(CONTAINER_ID)
+    assert not host.execs.running_here
     assert len(host.told("exec.ended")) == 1
     assert host.told("exec.started") == []
 
@@ -198,7 +198,7 @@ async def test_a_caller_that_is_cancelled_at_any_moment_leaves_nothing_running(
         try:
             await host.execs.cancel((await starting).id)
         except asyncio.CancelledError:
-            await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+            await eventually(lambda: not host.execs.running_here)
     await eventually(lambda: descendants(local_agent.process.pid) == [])
     assert all(found.ending is not None for found in await host.execs.list(CONTAINER_ID))
     assert await (await host.link.channel()).list_execs() == ()
@@ -216,7 +216,7 @@ async def test_the_limit_of_commands_is_exact_under_concurrency(host: Host):
         (e.id for e in running), key=lambda i: next((e.created_at, e.id) for e in running if e.id == i)
     )
     await asyncio.gather(*(host.execs.cancel(exec_.id) for exec_ in running))
-    assert not host.execs.is_busy(CONTAINER_ID)
+    assert not host.execs.running_here
 
 
 async def test_the_ending_is_recorded_once_however_many_things_end_it(host: Host):
@@ -279,7 +279,7 @@ async def test_a_wrong_request_is_refused_by_naming_the_field(host: Host, reques
     with pytest.raises(ValidationFailed) as caught:
         await host.execs.start(CONTAINER_ID, request_)
     assert caught.value.details["field"] == field
-    assert not host.execs.is_busy(CONTAINER_ID)
+    assert not host.execs.running_here
 
 
 async def test_a_veto_refuses_before_anything_happens(host: Host):
@@ -328,7 +328,7 @@ async def test_the_end_of_a_container_ends_its_commands(host: Host, local_agent:
     assert ended.ending.reason is ExecReason.CONTAINER_EXITED
     assert "killed by someone" in ended.ending.message
     assert await output(host, started.id) == b"before\n"
-    assert not host.execs.is_busy(CONTAINER_ID)
+    assert not host.execs.running_here
 
 
 async def test_forgetting_a_container_removes_records_and_output(host: Host):
@@ -344,7 +344,7 @@ async def test_an_unreachable_agent_leaves_no_slot_taken(host: Host, local_agent
     for _ in range(6):
         with pytest.raises(Exception, match="agent"):
             await host.execs.start(CONTAINER_ID, ExecRequest(argv=("true",)))
-    assert not host.execs.is_busy(CONTAINER_ID)
+    assert not host.execs.running_here
     assert await host.execs.list(CONTAINER_ID) == ()
 
 
@@ -355,4 +355,4 @@ async def test_a_container_that_has_ended_is_said_to_have(host: Host, monkeypatc
     monkeypatch.setattr(Host, "look_up", ended)
     with pytest.raises(ContainerExited):
         await host.execs.start(CONTAINER_ID, ExecRequest(argv=("true",)))
-    assert not host.execs.is_busy(CONTAINER_ID)
+    assert not host.execs.running_here

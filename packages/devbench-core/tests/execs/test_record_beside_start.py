@@ -89,7 +89,7 @@ async def test_a_command_whose_record_the_store_refuses_is_ended_without_a_trace
         await eventually(lambda: descendants(local_agent.process.pid) == [])
         await until_agent_is_empty(host)
         assert host.events == []
-        assert not host.execs.is_busy(CONTAINER_ID)
+        assert not host.execs.running_here
         assert await host.execs.list(CONTAINER_ID) == ()
         store.refusal = None
         again = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("true",)))
@@ -171,7 +171,7 @@ async def test_a_store_with_a_fault_refuses_the_command_instead_of_hanging_it(lo
         with pytest.raises(StoreFailed, match="a fault of the plugin"):
             await asyncio.wait_for(host.execs.start(CONTAINER_ID, LONG), 10)
         await eventually(lambda: descendants(local_agent.process.pid) == [])
-        assert not host.execs.is_busy(CONTAINER_ID)
+        assert not host.execs.running_here
 
 
 async def test_a_container_that_is_being_removed_takes_no_command(local_agent: LocalAgent):
@@ -180,7 +180,7 @@ async def test_a_container_that_is_being_removed_takes_no_command(local_agent: L
         host.link.retire()
         with pytest.raises(AgentUnavailable):
             await host.execs.start(CONTAINER_ID, LONG)
-        await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+        await eventually(lambda: not host.execs.running_here)
         assert all(each.ending for each in await host.execs.list(CONTAINER_ID))
         assert descendants(local_agent.process.pid) == []
 
@@ -195,7 +195,7 @@ async def test_a_command_that_found_no_room_in_time_was_never_started_and_says_s
         ended = await host.execs.wait(str(late.value.details["exec_id"]), wait_s=10)
         assert ended.ending is not None
         assert ended.ending.reason is ExecReason.CANCELLED
-        assert not host.execs.is_busy(CONTAINER_ID)
+        assert not host.execs.running_here
 
 
 async def test_a_host_that_leaves_at_once_has_said_that_the_endings_are_safe(local_agent: LocalAgent):
@@ -214,7 +214,7 @@ async def test_a_caller_that_goes_away_while_the_record_is_written_leaves_a_canc
         async with starting(host, local_agent.workspace / "mark"):
             pass
         store.go.set()
-        await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+        await eventually(lambda: not host.execs.running_here)
         (found,) = await host.execs.list(CONTAINER_ID)
         assert found.ending is not None
         assert found.ending.reason is ExecReason.CANCELLED
@@ -245,7 +245,7 @@ async def test_output_that_became_safe_before_the_program_was_known_to_run_is_ac
         await agent.shake_hands()
         start = await agent.receive_a(Start)
         await agent.send(Output(id=start.id, offset=0, stream=Source.STDOUT, data=b"x" * 1000))
-        await eventually(lambda: any(run.journal.durable_offset for run in host.execs._runs.values()))  # pyright: ignore[reportPrivateUsage]
+        await eventually(lambda: any(run.journal.durable_offset for run in host.execs._runs.all()))  # pyright: ignore[reportPrivateUsage]
         await agent.send(Started(id=start.id, pid=1))
         ack = await agent.receive_a(Ack)
         return ack.offset, (await agent.receive_a(Window)).limit

@@ -60,7 +60,7 @@ async def test_a_host_that_left_cleanly_is_followed_without_losing_a_byte(local_
         second.dead.add("i_first")
         await second.execs.recover(second.container)
         await second.execs.recover(second.container)
-        assert second.execs.is_busy(CONTAINER_ID)
+        assert second.execs.running_here
         assert await all_output(second, started.id) == LINES
         ended = await second.execs.get(started.id)
         assert ended.ending is not None
@@ -125,7 +125,7 @@ async def test_a_command_that_the_agent_does_not_know_is_lost(local_agent: Local
         ended = await host.execs.wait(record.id, wait_s=10)
         assert ended.ending is not None
         assert ended.ending.reason is ExecReason.LOST
-        assert not host.execs.is_busy(CONTAINER_ID)
+        assert not host.execs.running_here
 
 
 async def test_a_command_of_a_dead_host_in_an_ended_container_ended_with_it(local_agent: LocalAgent):
@@ -275,7 +275,7 @@ async def test_an_ending_that_somebody_else_recorded_first_holds(host: Host):
     other = ExecEnding(reason=ExecReason.LOST, message="said another host", at=started.created_at)
     await change_behind_its_back(host, started.id, state=ExecState.ENDED, ending=other)
     await (await host.execs.process(started.id)).close_stdin()
-    await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+    await eventually(lambda: not host.execs.running_here)
     assert (await host.execs.get(started.id)).ending == other
 
 
@@ -295,6 +295,6 @@ async def test_a_command_that_another_host_adopted_is_left_to_it(host: Host):
     started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("cat",)), open_stdin=True)
     await change_behind_its_back(host, started.id, instance="i_other")
     await (await host.execs.process(started.id)).close_stdin()
-    await eventually(lambda: not host.execs.is_busy(CONTAINER_ID))
+    await eventually(lambda: not host.execs.running_here)
     assert (await host.execs.get(started.id)).ending is None
     assert host.told("exec.ended") == []

@@ -166,7 +166,7 @@ async def test_a_signal_finds_its_way_while_the_channel_is_opened_anew(local_age
 
 
 async def test_the_newest_commands_are_listed_and_all_that_run(host: Host, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("devbench_core.execs.service.LIST_MAX", 3)
+    monkeypatch.setattr("devbench_core.execs.listing.LIST_MAX", 3)
     running = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "300")))
     later: list[str] = []
     for _ in range(5):

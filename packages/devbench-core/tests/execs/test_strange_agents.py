@@ -30,7 +30,7 @@ from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentUnavailable, TimedOut
 from devbench_core.execs import records
 from devbench_core.execs.settings import ExecLimits
-from devbench_core.model.execution import Exec, ExecReason, ExecRequest, Usage
+from devbench_core.model.execution import Exec, ExecReason, ExecRequest, ExecState, Usage
 from harness.agent_host import CONTAINER_ID, Host, open_host
 from harness.scripted_agent import TOKEN, ScriptedAgent, duplex
 
@@ -89,7 +89,7 @@ async def host_against(*parts: Part) -> AsyncGenerator[Host]:
 async def ending_of(host: Host, exec_id: str) -> Exec:
     record = await host.execs.wait(exec_id, wait_s=20)
     assert record.ending is not None
-    assert not host.execs.is_busy(CONTAINER_ID)
+    assert not host.execs.running_here
     assert len([e for e in host.told("exec.ended") if e.exec_id == exec_id]) == 1
     return record
 
@@ -113,7 +113,7 @@ async def test_a_refused_start_is_a_command_that_failed_to_start(code: Refusal, 
         assert started.ending is not None
         assert (started.ending.reason, started.ending.failure) == (ExecReason.FAILED_TO_START, failure)
         assert "sorry" in started.ending.message
-        assert not host.execs.is_busy(CONTAINER_ID)
+        assert not host.execs.running_here
 
 
 @pytest.mark.parametrize("failure", list(Failure))
@@ -302,13 +302,39 @@ async def test_an_ending_after_a_resumption_is_the_true_one():
 async def test_a_command_that_another_host_took_over_is_followed_in_the_store():
     async with host_against(answering(Started(pid=1), Detached())) as host:
         started = await host.execs.start(CONTAINER_ID, REQUEST)
-        while host.execs.is_busy(CONTAINER_ID):
+        while host.execs.running_here:
             await asyncio.sleep(0)
         found = await host.store.get(records.KIND, started.id)
         assert found is not None
         await records.save(host.store, attrs.evolve(records.read(found), instance="i_other"))
         assert (await host.execs.wait(started.id, wait_s=0.05)).ending is None
         assert host.told("exec.ended") == []
+
+
+async def test_an_agent_that_does_not_answer_for_a_command_leaves_it_to_the_next_who_asks():
+    async def silent(agent: ScriptedAgent) -> None:
+        await agent.receive_a(List)
+        await agent.receive_a(EndedAck)  # which never comes
+
+    async with host_against(silent) as host:
+        record = Exec(
+            id="x_" + "1" * 20,
+            container_id=CONTAINER_ID,
+            tenant="default",
+            created_by="local",
+            argv=("x",),
+            state=ExecState.RUNNING,
+            created_at=host.container.created_at,
+            instance="i_dead",
+        )
+        await records.save(host.store, record)
+        host.dead.add("i_dead")
+        with pytest.raises(TimedOut):
+            await host.execs.get(record.id)
+        assert host.execs.running_here == 0
+        found = await host.store.get(records.KIND, record.id)
+        assert found is not None
+        assert records.read(found).ending is None
 
 
 async def test_a_start_that_is_never_answered_times_out_and_is_cancelled_when_it_comes():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import devbench_core
-from devbench_core.errors import ConcurrencyLimit
+from devbench_core.errors import ConcurrencyLimit, Conflict
 from devbench_core.model.execution import Chunk, StreamName
 from devbench_core.tools.call import call_tool
 from devbench_core.tools.run import HeadAndTail
@@ -76,6 +76,35 @@ async def test_a_cancelled_call_ends_its_command_unless_it_shall_not(
     waited = await call("exec_wait", exec_id=found[0]["id"], wait_s=10 if end_with_call else 0.2)
     assert waited["ended"] is end_with_call
     await call("exec_cancel", exec_id=found[0]["id"])
+
+
+async def test_a_run_with_a_key_runs_once_and_its_repeat_gives_the_same_output(call: Call, container: str):
+    arguments = {"container": container, "argv": ["sh", "-c", "echo ran >> count; cat count; exit 3"]}
+    first = await call("run", **arguments, idempotency_key="k")
+    again = await call("run", **arguments, idempotency_key="k", wait_s=20, max_output_bytes=4096)
+    assert (first["replayed"], again["replayed"]) == (False, True)
+    assert (again["exec"], text_of(again)) == (first["exec"], "ran\n")
+    started = await call("exec_start", **arguments, idempotency_key="k")
+    assert (started["replayed"], started["exec"]["id"]) == (True, first["exec"]["id"])
+    with pytest.raises(Conflict, match="'k'"):
+        await call("run", container=container, argv=["true"], idempotency_key="k")
+
+
+async def test_a_cancelled_run_with_a_key_goes_on_for_the_repeat(
+    bench: devbench_core.Bench, call: Call, container: str
+):
+    script = "echo ran >> count; while [ ! -e go ]; do sleep 0.02; done; cat count"
+    arguments = {"container": container, "argv": ["sh", "-c", script], "idempotency_key": "k"}
+    calling = asyncio.create_task(call_tool(bench, "run", arguments))
+    async with asyncio.timeout(20):
+        while not (await call("exec_list", container=container, running=True))["execs"]:
+            await asyncio.sleep(0.01)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    await call("fs_write", container=container, path="go", text="x")
+    done = await call("run", **arguments)
+    assert (done["replayed"], done["ended"], text_of(done)) == (True, True, "ran\n")
 
 
 async def test_progress_tells_the_last_line(

@@ -16,6 +16,7 @@ from devbench_core.errors import (
     EngineUnreachable,
     FileConflict,
     FileMissing,
+    PathOutside,
     ValidationFailed,
 )
 from devbench_core.model.execution import Chunk, ExecReason, Page, StreamName
@@ -318,3 +319,20 @@ def test_the_reasons_that_are_described_are_those_that_exist():
     described = ExecEndingView.model_fields["reason"].description or ""
     for reason in ExecReason:
         assert reason in described
+
+
+async def test_a_directory_is_made_for_a_command_only_when_that_is_asked_for(call: Call, container: str):
+    arguments = {"container": container, "argv": ["sh", "-c", "echo x > file"], "cwd": "new/deep"}
+    missing = await call("run", **arguments)
+    assert missing["exec"]["ending"]["failure"] == "bad_directory"
+    made = await call("run", **arguments, create_cwd=True)
+    assert made["exec"]["ending"]["exit_code"] == 0
+    assert (await call("fs_read", container=container, path="new/deep/file"))["text"] == "x\n"
+    with pytest.raises(PathOutside, match="/opt/new"):
+        await call("exec_start", container=container, argv=["true"], cwd="/opt/new", create_cwd=True)
+
+
+async def test_a_command_for_another_user_is_refused_by_name(call: Call, container: str):
+    for tool in ("run", "exec_start"):
+        with pytest.raises(ValidationFailed, match="none can run as 4242:4242"):
+            await call(tool, container=container, argv=["true"], user="4242:4242")

@@ -37,6 +37,21 @@ def exec_(
     cwd: Annotated[
         str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
     ] = None,
+    create_cwd: Annotated[
+        bool,
+        typer.Option(
+            "--create-cwd", help="Make the directory of --cwd, with its parents, when it is missing."
+        ),
+    ] = False,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user",
+            "-u",
+            metavar="UID[:GID]",
+            help="Refuse to run it as anybody else; who that is `spawn --user` says.",
+        ),
+    ] = None,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", "-t", metavar="DURATION", help="End it and all it started after this."),
@@ -65,6 +80,15 @@ def exec_(
     nice: Annotated[
         int, typer.Option("--nice", min=0, max=19, help="How much other commands go before it.")
     ] = 0,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--idempotency-key",
+            "--key",
+            metavar="TEXT",
+            help="A repeat with the same key within a day follows the same command, run once.",
+        ),
+    ] = None,
     no_stdin: Annotated[
         bool,
         typer.Option(
@@ -79,12 +103,14 @@ def exec_(
 
     Exit codes: the command's own; 128 + N when signal N ended it; 124 when it timed out; 130 after Ctrl-C;
     127 when there is no such program, 126 when it cannot be executed; 125 when devbench itself failed, with
-    the reason on stderr.
+    the reason on stderr. With --idempotency-key a repeat shows the output of the one run from its beginning and
+    exits as it did.
 
     Examples:
       devbench exec web -- python3 main.py
       devbench exec --timeout 5m --env CI=1 web -- sh -c 'make && ./run | tail'
       devbench exec --detach web -- python3 -m http.server
+      devbench exec --idempotency-key deploy-7 web -- ./deploy
       echo 'hello' | devbench exec web -- tee greeting.txt
     """
     words = command[1:] if command[0] == "--" else command
@@ -95,6 +121,7 @@ def exec_(
     given: dict[str, Any] = {
         "argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin,
         "leftovers": "end" if end_leftovers else "leave", "limits": {"nofile": nofile, "nice": nice}, "queue": queue,
+        "idempotency_key": key, "create_cwd": create_cwd, "user": user,
     }  # fmt: skip
     raise typer.Exit(_exit_code(ctx, container, given, detach=detach))
 
@@ -113,7 +140,7 @@ def _exit_code(ctx: typer.Context, container: str, given: dict[str, Any], *, det
 async def _exec(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.following import exit_code_of_ending, follow, interruptions, unless_interrupted
-    from devbench_cli.show.execs import sink, tell_ending
+    from devbench_cli.show.execs import sink, tell_ending, tell_replay
     from devbench_core.tools.execs import ExecStartOutput
 
     arguments = await _arguments(backend, given)
@@ -122,8 +149,10 @@ async def _exec(backend: Backend, options: Options, container: str, given: dict[
         started = await unless_interrupted(start, interruption)
         if started is None:
             return EXIT_SIGNAL_BASE + interruption.number
+        if started.replayed:
+            tell_replay(started.exec.id, options)
         ending = await follow(backend, started.exec.id, sink(options), interruption)
-    tell_ending(ending, options)
+    tell_ending(ending, options, replayed=started.replayed)
     return exit_code_of_ending(ending, interruption.number)
 
 
@@ -157,9 +186,12 @@ async def _arguments(
         "argv": given["argv"],
         "env": pairs("--env", given["env"], inherit=True),
         "cwd": given["cwd"],
+        "create_cwd": given["create_cwd"],
+        "user": given["user"],
         "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
         "queue_s": 0.0 if given["queue"] is None else _queue_s(given["queue"]),
         "leftovers": given["leftovers"],
+        "idempotency_key": given["idempotency_key"],
         "limits": given["limits"],
         "stdin_base64": None if not stdin else b64encode(stdin).decode("ascii"),
     }

@@ -71,7 +71,10 @@ def spawn(
     key: Annotated[
         str | None,
         typer.Option(
-            "--key", metavar="TEXT", help="A repeat with the same key within a day gives the same container."
+            "--key",
+            "--idempotency-key",
+            metavar="TEXT",
+            help="A repeat with the same key within a day gives the same container.",
         ),
     ] = None,
 ) -> None:

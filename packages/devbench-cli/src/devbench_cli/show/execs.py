@@ -30,10 +30,16 @@ async def _as_json(piece: OutputPiece) -> None:
     json_line({"output": piece.model_dump(mode="json", exclude_none=True)})
 
 
-def tell_ending(ending: ExecEndingView, options: Options) -> None:
+def tell_replay(exec_id: str, options: Options) -> None:
+    """Say to people that what follows is the output of a command that was started before."""
+    if not options.quiet and not options.as_json and sys.stderr.isatty():
+        sys.stderr.write(f"devbench: its key had started {exec_id} before; this is its output\n")
+
+
+def tell_ending(ending: ExecEndingView, options: Options, *, replayed: bool = False) -> None:
     """Say how a command ended when its exit code alone does not; machines are always told."""
     if options.as_json:
-        json_line({"ending": ending.model_dump(mode="json")})
+        json_line({"ending": ending.model_dump(mode="json"), "replayed": replayed})
     elif ending.reason not in {"exited", "signaled", "cancelled"}:
         what = ending.message or ending.failure or DEFAULTS.get(ending.reason, "no reason is known")
         sys.stderr.write(f"devbench: {ending.reason.replace('_', ' ')}: {what}\n")

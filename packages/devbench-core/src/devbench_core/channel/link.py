@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 
 from devbench_core.channel.channel import AgentChannel
@@ -124,9 +124,24 @@ class AgentLink:
             AgentUnavailable: No channel can be opened.
         """
         channel = await self.channel()
-        entries = await channel.list_execs()
-        found = next((entry for entry in entries if is_it(entry.key)), None)
-        return None if found is None or found.state is RunState.LEFTOVERS else found
+        return _held(await channel.list_execs(), is_it)
+
+    async def find_at_last(self, is_it: Callable[[str], bool]) -> Entry | None:
+        """As `find`, after every other channel of the agent was ended, this host's too.
+
+        So None means that the command will not come any more either: a START that a dead host had sent and that the
+        agent had not read went with its channel. Hosts that live open their channels again and lose nothing, but
+        file requests under way fail.
+        """
+        async with AgentChannel.open(
+            await self._dial(),
+            token=self._token,
+            claim=False,
+            instance=self._instance,
+            takeover=True,
+            limits=self._limits,
+        ) as channel:
+            return _held(await channel.list_execs(), is_it)
 
     async def adopt(self, stream: ExecStream, handle: int) -> None:
         """Go on with a command that another host started and the agent holds under this handle.
@@ -328,3 +343,8 @@ class AgentLink:
             await on_cut()
         except Exception:
             log.exception("link.look_failed")
+
+
+def _held(entries: Iterable[Entry], is_it: Callable[[str], bool]) -> Entry | None:
+    found = next((entry for entry in entries if is_it(entry.key)), None)
+    return None if found is None or found.state is RunState.LEFTOVERS else found

@@ -9,12 +9,12 @@ import attrs
 
 from devbench_core.clock import Clock
 from devbench_core.config.settings import Settings
-from devbench_core.containers.idempotency import Keys
 from devbench_core.containers.instances import Instances
 from devbench_core.containers.links import Links
 from devbench_core.containers.repository import Repository
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.errors import Vetoed
+from devbench_core.idempotency import Keys
 from devbench_core.model.caller import Caller
 from devbench_core.model.event import Event, Request, Veto
 

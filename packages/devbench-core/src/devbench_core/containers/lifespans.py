@@ -1,4 +1,4 @@
-"""Background work on containers: lifetimes, idleness, exits, heartbeats, and sweeping of old records."""
+"""Background work: lifetimes, idleness, exits, heartbeats, and sweeping of old records."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class LifespansPlugin:
 
     @hookimpl
     def devbench_lifespans(self) -> Sequence[Lifespan]:
-        """Offer the reaper and the heartbeat."""
-        return [reaper, heartbeat]
+        """Offer the reaper, the purger and the heartbeat."""
+        return [reaper, purger, heartbeat]
 
 
 plugin = LifespansPlugin()
@@ -34,6 +34,13 @@ plugin = LifespansPlugin()
 async def reaper(bench: Bench) -> AsyncGenerator[None, None]:
     """Enforce ``ttl_s`` and ``idle_timeout_s``, notice exits, remove old records."""
     async with _repeating(bench.settings.lifetimes.check_interval_s, bench.containers.sweep, "reaper"):
+        yield
+
+
+@asynccontextmanager
+async def purger(bench: Bench) -> AsyncGenerator[None, None]:
+    """Purge ended commands beyond ``execs.retain_s`` and ``execs.retain_per_container``."""
+    async with _repeating(bench.settings.lifetimes.check_interval_s, bench.execs.sweep, "purger"):
         yield
 
 

@@ -12,23 +12,22 @@ from devbench_core.bounds import bound
 from devbench_core.containers.context import Context
 from devbench_core.containers.create import create_request
 from devbench_core.containers.ending import Ender
-from devbench_core.containers.idempotency import KIND as KEY_KIND
-from devbench_core.containers.idempotency import Key
 from devbench_core.containers.links import keep_token, new_token
 from devbench_core.containers.policy import enforceable
+from devbench_core.containers.replay import Replay, Wanted, key_of
 from devbench_core.containers.repository import ALIAS_KIND, claim_alias
 from devbench_core.containers.requests import Spawned, SpawnRequest
 from devbench_core.containers.validate import spec_of
-from devbench_core.errors import Cancelled, Conflict, DevbenchError, ImageNotFound, TimedOut
+from devbench_core.errors import Cancelled, Conflict, DevbenchError, ImageNotFound
+from devbench_core.idempotency import KIND as KEY_KIND
 from devbench_core.ids import CONTAINER, new_id
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
-from devbench_core.model.container import Container, ContainerSpec, EndReason, Status
+from devbench_core.model.container import Container, ContainerSpec, Status
 from devbench_core.model.image import Image, PullProgress
 
 log = get_logger(__name__)
 
-REPLAY_CHECK_S = 0.05
 ATTEMPTS = 3
 Progress = Callable[[PullProgress], Awaitable[None]]
 Resolve = Callable[[str, Caller, "Progress | None"], Awaitable[Image]]
@@ -53,6 +52,7 @@ class Spawner:
         self._forget_image = forget_image
         self._run_entrypoint = run_entrypoint
         self._under_way: dict[str, asyncio.Future[Container]] = {}
+        self._replay = Replay(context, ender, self._under_way)
 
     async def spawn(self, request: SpawnRequest, caller: Caller, progress: Progress | None) -> Spawned:
         """Make a container, or return the one that the key already stands for."""
@@ -69,15 +69,16 @@ class Spawner:
 
     async def _spawn(self, request: SpawnRequest, caller: Caller, progress: Progress | None) -> Spawned:
         spec = spec_of(request, self._context.settings)
-        key = Key.of(request, caller)
+        key = key_of(request, caller)
         if key is None:
             return Spawned(container=await self._make(spec, caller, None, progress), replayed=False)
         for _ in range(ATTEMPTS):
-            replay = await self._replay(key)
-            if replay is not None:
-                return Spawned(container=replay, replayed=True)
+            found = await self._replay.find(key)
+            if isinstance(found, Container):
+                return Spawned(container=found, replayed=True)
             try:
-                return Spawned(container=await self._make(spec, caller, key, progress), replayed=False)
+                made = await self._make(spec, caller, Wanted(key=key, found=found), progress)
+                return Spawned(container=made, replayed=False)
             except Conflict as conflict:
                 if conflict.details.get("kind") != KEY_KIND:
                     raise
@@ -86,37 +87,8 @@ class Spawner:
             hint="look at their endings with list_containers(include_ended)",
         )
 
-    async def _replay(self, key: Key) -> Container | None:
-        """Wait for the container that holds a key; None when nobody holds it (any more)."""
-        mine = self._under_way.get(key.record_key)
-        if mine is not None:
-            await self._context.keys.holder(key)  # refuses a different request
-            try:
-                return await asyncio.shield(mine)
-            except Cancelled:
-                return None  # whoever began it went away: begin anew
-        deadline = self._context.clock.monotonic_s() + self._context.settings.containers.spawn_timeout_s
-        while True:
-            holder = await self._context.keys.holder(key)
-            container = await self._context.repository.by_id(holder) if holder else None
-            if container is None or (container.ending and container.ending.reason is EndReason.SPAWN_FAILED):
-                if holder:
-                    await self._context.keys.free(holder)  # whoever failed is about to do it
-                return None
-            if container.status is not Status.CREATING:
-                return container
-            if not await self._context.instances.alive(container.instance):
-                await self._ender.discard(container, "the host that was spawning it died")
-                return None
-            if self._context.clock.monotonic_s() > deadline:
-                raise TimedOut(
-                    f"the spawn with key {key.text!r} is still under way",
-                    hint="repeat the call with the same key",
-                )
-            await asyncio.sleep(REPLAY_CHECK_S)
-
     async def _make(
-        self, spec: ContainerSpec, caller: Caller, key: Key | None, progress: Progress | None
+        self, spec: ContainerSpec, caller: Caller, wanted: Wanted | None, progress: Progress | None
     ) -> Container:
         context = self._context
         context.review("container.spawn", caller, subject=spec)
@@ -127,18 +99,20 @@ class Spawner:
         spec = attrs.evolve(spec, policy=policy)
         image = await self._image(spec, caller, progress)
         try:
-            return await self._accept(spec, image, caller, key)
+            return await self._accept(spec, image, caller, wanted)
         except ImageNotFound:
             self._forget_image(spec.image)  # it vanished from the engine since it was resolved
         image = await self._image(spec, caller, progress)
-        return await self._accept(spec, image, caller, key)
+        return await self._accept(spec, image, caller, wanted)
 
     async def _image(self, spec: ContainerSpec, caller: Caller, progress: Progress | None) -> Image:
         seconds = self._context.settings.containers.pull_timeout_s
         async with bound(seconds, "containers.pull_timeout_s", "pulling"):
             return await self._resolve(spec.image, caller, progress)
 
-    async def _accept(self, spec: ContainerSpec, image: Image, caller: Caller, key: Key | None) -> Container:
+    async def _accept(
+        self, spec: ContainerSpec, image: Image, caller: Caller, wanted: Wanted | None
+    ) -> Container:
         context = self._context
         container = Container(
             id=new_id(CONTAINER),
@@ -152,12 +126,12 @@ class Spawner:
             created_at=context.clock.now(),
         )
         token = new_token()
-        container = await self._claim_whole(container, token, key)
-        return await self._finish(container, image, token, caller, key)
+        container = await self._claim_whole(container, token, wanted)
+        return await self._finish(container, image, token, caller, wanted)
 
-    async def _claim_whole(self, container: Container, token: bytes, key: Key | None) -> Container:
+    async def _claim_whole(self, container: Container, token: bytes, wanted: Wanted | None) -> Container:
         """Claim; when the caller goes away meanwhile, undo what the store may have written all the same."""
-        claim = asyncio.ensure_future(self._claim(container, token, key))
+        claim = asyncio.ensure_future(self._claim(container, token, wanted))
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:
@@ -171,11 +145,11 @@ class Spawner:
             return  # nothing was claimed
         await self._ender.discard(claimed, "its caller went away")
 
-    async def _claim(self, container: Container, token: bytes, key: Key | None) -> Container:
+    async def _claim(self, container: Container, token: bytes, wanted: Wanted | None) -> Container:
         """Record the intent with all its claims, before anything is made."""
         also = [*claim_alias(container), keep_token(container.id, token)]
-        if key is not None:
-            also.append(key.claim(container.id, self._context.keys.expiry()))
+        if wanted is not None:
+            also.append(self._context.keys.take(wanted.key, container.id, wanted.found))
         try:
             return await self._context.repository.save(container, *also)
         except Conflict as conflict:
@@ -187,27 +161,27 @@ class Spawner:
             raise
 
     async def _finish(
-        self, container: Container, image: Image, token: bytes, caller: Caller, key: Key | None
+        self, container: Container, image: Image, token: bytes, caller: Caller, wanted: Wanted | None
     ) -> Container:
         """Make what was claimed; on any failure leave nothing but the ending."""
         future: asyncio.Future[Container] = asyncio.get_running_loop().create_future()
         made: list[str] = []
-        if key is not None:
-            self._under_way[key.record_key] = future
+        if wanted is not None:
+            self._under_way[wanted.key.record_key] = future
         try:
             seconds = self._context.settings.containers.spawn_timeout_s
             async with bound(seconds, "containers.spawn_timeout_s", f"container {container.id!r}"):
                 container = await self._build(container, image, token, made)
         except BaseException as error:
             await self._give_up(container, error, made)
-            if key is not None:
+            if wanted is not None:
                 future.set_exception(error if isinstance(error, DevbenchError) else _interrupted(container))
                 future.exception()  # nobody may be waiting
             raise
         finally:
-            if key is not None:
-                self._under_way.pop(key.record_key, None)
-        if key is not None:
+            if wanted is not None:
+                self._under_way.pop(wanted.key.record_key, None)
+        if wanted is not None:
             future.set_result(container)
         fields: dict[str, object] = {"image": container.spec.image, "runtime": container.runtime}
         self._context.emit("container.spawned", caller, container.id, fields)

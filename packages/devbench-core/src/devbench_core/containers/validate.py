@@ -10,6 +10,7 @@ from devbench_core.config.settings import Settings
 from devbench_core.containers.policy import resolve_policy
 from devbench_core.containers.requests import SpawnRequest
 from devbench_core.errors import ValidationFailed
+from devbench_core.idempotency import check_text
 from devbench_core.ids import CONTAINER, is_id
 from devbench_core.model.container import ContainerSpec
 
@@ -17,7 +18,6 @@ ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 LABEL_KEY = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._/-]{0,61}[a-zA-Z0-9])?")
 LABEL_VALUE_MAX = 255
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-KEY_MAX = 200
 LONGEST_S = timedelta(days=3650).total_seconds()
 RESERVED_LABELS = "dev.devbench."
 
@@ -33,7 +33,7 @@ def spec_of(request: SpawnRequest, settings: Settings) -> ContainerSpec:
         _alias(request.alias)
     _labels(request.labels, limits.labels_max)
     _env(request.env, limits.env_max_bytes)
-    _key(request.idempotency_key)
+    check_text(request.idempotency_key)
     ttl_s = _seconds("ttl_s", request.ttl_s, lifetimes.max_ttl_s)
     if ttl_s is None:
         ttl_s = lifetimes.default_ttl_s if lifetimes.default_ttl_s is not None else lifetimes.max_ttl_s
@@ -83,11 +83,6 @@ def _env(env: Mapping[str, str], most_bytes: int) -> None:
     size = sum(len(name) + len(value.encode(errors="surrogateescape")) + 2 for name, value in env.items())
     if size > most_bytes:
         raise ValidationFailed("env", f"is {size} bytes, at most {most_bytes} are allowed", limit=most_bytes)
-
-
-def _key(key: str | None) -> None:
-    if key is not None and not (0 < len(key) <= KEY_MAX and key.isprintable()):
-        raise ValidationFailed("idempotency_key", f"must be 1-{KEY_MAX} printable characters", limit=KEY_MAX)
 
 
 def _seconds(field: str, value: float | None, most: float | None) -> float | None:

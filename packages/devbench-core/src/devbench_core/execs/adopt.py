@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import attrs
 
-from devbench_core.channel.exec_messages import Start
+from devbench_core.channel.exec_messages import Entry, Start
 from devbench_core.channel.execstream import ExecStream
+from devbench_core.channel.link import AgentLink
 from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.contracts.store import Record
-from devbench_core.errors import AgentUnavailable, Conflict, ContainerExited
+from devbench_core.errors import Conflict, ContainerExited, DevbenchError
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
@@ -20,7 +21,7 @@ from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name
 from devbench_core.logs import get_logger
 from devbench_core.model.container import Container
-from devbench_core.model.execution import Exec
+from devbench_core.model.execution import Exec, ExecState
 
 log = get_logger(__name__)
 MakeRun = Callable[[Exec, Journal, int | None], Run]
@@ -45,6 +46,7 @@ class Adopter:
 
         Raises:
             AgentUnavailable: The agent cannot be reached now; it stays an orphan.
+            TimedOut: The agent did not answer; it stays an orphan.
         """
         lock = self._locks.setdefault(found.key, asyncio.Lock())
         try:
@@ -71,9 +73,13 @@ class Adopter:
         now = self._context.clock.now
         try:
             run.link = await self._context.link(container)
-            found = await run.link.find(lambda key: exec_of(key) == run.record.id)
+            found = await self._held(run.link, run.record)
             if found is None:
-                run.finish(endings.of_loss("the agent does not know it any more", now(), offset))
+                run.finish(
+                    endings.of_unsent("it was given up before it was sent", now())
+                    if run.record.state is ExecState.STARTING
+                    else endings.of_loss("the agent does not know it any more", now(), offset)
+                )
                 return
             run.stdin = None if stdin is None else StdinBuffer.orphaned(None if stdin < 0 else stdin)
             run.stream = ExecStream(
@@ -89,6 +95,21 @@ class Adopter:
                 run.finish(endings.of_container(container.ending, now(), offset))
             else:
                 run.finish(endings.of_loss("its container ended", now(), offset))
-        except AgentUnavailable:
-            await run.stop(0)
+        except DevbenchError:
+            await run.stop(0)  # it stays an orphan
             raise
+
+    async def _held(self, link: AgentLink, record: Exec) -> Entry | None:
+        """Return what the agent holds of a command.
+
+        It holds one until the ending is acknowledged, which is recorded first. So one that is not known to have
+        started, and that it does not hold, never reached it; when it may still be on its way, it is kept from it.
+        """
+
+        def is_it(key: str) -> bool:
+            return exec_of(key) == record.id
+
+        found = await link.find(is_it)
+        if found is None and record.state is ExecState.STARTING:
+            return await link.find_at_last(is_it)
+        return found

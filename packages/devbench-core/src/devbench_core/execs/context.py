@@ -12,6 +12,7 @@ from devbench_core.clock import Clock
 from devbench_core.contracts.store import Store
 from devbench_core.errors import Vetoed
 from devbench_core.execs.settings import ExecLimits
+from devbench_core.files.settings import FileLimits
 from devbench_core.journal.journal import Journal
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container
@@ -41,6 +42,7 @@ class ExecContext:
         review: Asks the reviewers; the first veto, or None.
         emit: Tells the observers; never raises.
         alive: Tells whether the host with this instance id still lives.
+        file_limits: Bounds of the paths of directories that commands run in.
     """
 
     store: Store
@@ -54,6 +56,7 @@ class ExecContext:
     review: Review
     emit: Emit
     alive: Alive
+    file_limits: FileLimits
 
     def journal(self, exec_id: str, *, seq: int = 0, offset: int = 0) -> Journal:
         """Return the journal of a command; ``seq`` and ``offset`` are the ends of what the store has of it."""

@@ -69,10 +69,11 @@ def _seconds(value_us: int) -> float | None:
     return None if value_us == NOT_TOLD else value_us / MICRO
 
 
-def of_failure(message: Failed, program: str, at: datetime) -> ExecEnding:
-    """Return the ending of a command that could not be executed."""
+def of_failure(message: Failed, program: str, cwd: str, at: datetime) -> ExecEnding:
+    """Return the ending of a command that could not be executed, naming the program or the directory."""
     failure = FAILURES[message.code]
-    text = f"{program[:200]!r}: {quote(message.message) or failure.replace('_', ' ')}"
+    named = cwd if message.code is Failure.BAD_DIRECTORY and cwd else program
+    text = f"{named[:200]!r}: {quote(message.message) or failure.replace('_', ' ')}"
     return ExecEnding(reason=ExecReason.FAILED_TO_START, failure=failure, message=text, at=at)
 
 
@@ -86,6 +87,17 @@ def of_refusal(message: Refused, at: datetime) -> ExecEnding:
 def of_loss(reason: str, at: datetime, output_bytes: int) -> ExecEnding:
     """Return the ending of a command whose true ending is not known."""
     return ExecEnding(reason=ExecReason.LOST, message=reason, at=at, output_bytes=output_bytes)
+
+
+def of_unsent(why: str, at: datetime) -> ExecEnding:
+    """Return the ending of a command that never reached the agent."""
+    return ExecEnding(reason=ExecReason.FAILED_TO_START, failure="other", message=why, at=at)
+
+
+def never_ran(ending: ExecEnding) -> bool:
+    """Tell whether a command certainly did nothing: it could not be executed, or was given up before it was sent."""
+    withdrawn = ending.reason is ExecReason.CANCELLED and ending.usage is None
+    return withdrawn or ending.reason is ExecReason.FAILED_TO_START
 
 
 def of_container(ending: ContainerEnding, at: datetime, output_bytes: int = 0) -> ExecEnding:

@@ -13,18 +13,27 @@ from devbench_core.errors import AgentUnavailable
 from devbench_core.execs import records
 from devbench_core.execs.keys import exec_of
 from devbench_core.journal.log import log_name, read_chunks
+from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Page
 
 LOOK_EVERY_S = 0.1  # how often the store is asked for news of another host's command
 
 
-async def page(store: Store, record: Record, after: int, max_bytes: int) -> Page:
-    """Return a page from the store. The record was read first, so its ending means that all output is there."""
+async def page(store: Store, record: Record, after: int, max_bytes: int, caller: Caller) -> Page:
+    """Return a page from the store. The record was read first, so its ending means that all output is there.
+
+    It is there afterwards, too: output goes only after the record, so all that was read is whole.
+
+    Raises:
+        ExecPurged: It was purged meanwhile.
+    """
     chunks = await read_chunks(store, log_name(record.key), after, max_bytes)
     cursor = chunks[-1].seq if chunks else after
     ending = records.read(record).ending
     if ending is not None and chunks and await store.read(log_name(record.key), after=cursor, limit=1):
         ending = None
+    elif ending is not None:
+        await records.load(store, record.key, caller)
     return Page(chunks=chunks, cursor=cursor, ending=ending)
 
 

@@ -1,4 +1,7 @@
-"""Brings a command to life: its record goes to the store while its START goes to the agent."""
+"""Brings a command to life: its record goes to the store while its START goes to the agent.
+
+Or before it, where the command has an idempotency key.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.errors import DevbenchError, TimedOut
+from devbench_core.execs import endings
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.run import Run
 from devbench_core.model.caller import Caller
@@ -79,7 +83,7 @@ async def _send(run: Run, link: AgentLink, stream: ExecStream) -> None:
     try:
         await link.start(stream)
     except DevbenchError as error:
-        _refuse(run, ExecReason.LOST, f"nothing was started: {error.message}")
+        run.finish(endings.of_unsent(f"nothing was started: {error.message}", run.context.clock.now()))
         raise
 
 
@@ -99,8 +103,4 @@ def _withdraw(run: Run, stream: ExecStream, why: str) -> None:
     if stream.handle:
         stream.cancel(0)
     else:
-        _refuse(run, ExecReason.CANCELLED, why)
-
-
-def _refuse(run: Run, reason: ExecReason, message: str) -> None:
-    run.finish(ExecEnding(reason=reason, message=message, at=run.context.clock.now()))
+        run.finish(ExecEnding(reason=ExecReason.CANCELLED, message=why, at=run.context.clock.now()))

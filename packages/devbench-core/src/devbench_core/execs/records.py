@@ -8,6 +8,7 @@ import attrs
 
 from devbench_core.contracts.store import Change, Put, Record, Store
 from devbench_core.errors import ExecNotFound, StoreFailed
+from devbench_core.execs import tombstones
 from devbench_core.ids import EXEC, check_id
 from devbench_core.json_types import JsonValue
 from devbench_core.model.caller import Caller
@@ -26,6 +27,7 @@ def put(record: Exec, stdin_bytes: int | None = NO_STDIN) -> Put:
     """Return the change that writes a command, expecting the revision it was read at."""
     data = to_json(record)
     data["revision"] = 0  # the store's own number counts
+    del data["replayed"]  # belongs to an answer
     if stdin_bytes is not None:
         data[STDIN] = stdin_bytes
     return Put(kind=KIND, key=record.id, data=data, terms=terms_of(record), expect=record.revision)
@@ -64,11 +66,15 @@ async def load(store: Store, exec_id: str, caller: Caller) -> Record:
 
     Raises:
         ValidationFailed: This is no id of a command.
+        ExecPurged: The tenant had it; it is kept no longer.
         ExecNotFound: The tenant has no such command.
     """
     check_id(exec_id, EXEC, "exec_id")
     record = await store.get(KIND, exec_id)
-    if record is None or record.data.get("tenant") != caller.tenant:
+    if record is None:
+        tombstone = await tombstones.find(store, exec_id, caller.tenant)
+        raise not_found(exec_id) if tombstone is None else tombstones.error_of(tombstone)
+    if record.data.get("tenant") != caller.tenant:
         raise not_found(exec_id)
     return record
 

@@ -14,7 +14,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.messages import Refused
 from devbench_core.channel.stdin import StdinBuffer
-from devbench_core.contracts.store import Append
+from devbench_core.contracts.store import Append, Change
 from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError, StoreFailed
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
@@ -35,7 +35,8 @@ class Run:
 
     A new command's record is the first thing that is written, once it has started: with its output and its ending
     when they came together with the start, so that a short command costs one write. When the store refuses it, the
-    command is ended again and leaves no trace: nobody was promised anything.
+    command is ended again and leaves no trace: nobody was promised anything. One with an idempotency key is recorded
+    before it is sent.
 
     Args:
         context: The collaborators.
@@ -96,6 +97,21 @@ class Run:
         """Begin to write a new command's record; `recorded` tells how that went."""
         self._kick()
 
+    async def record_first(self, *also: Change) -> None:
+        """Write a new command's record, together with something else, before the command is sent.
+
+        Raises:
+            Conflict: Nothing was written, and the command is followed no longer.
+            StoreFailed: Likewise; whether it was written may be unknown.
+        """
+        try:
+            self.record = await records.save(self.context.store, self.record, self._stdin_bytes, *also)
+        except BaseException:
+            self._resolve_recorded(AgentUnavailable("the command was not begun"))
+            self._close()
+            raise
+        self.recorded.set_result(None)
+
     def started(self) -> None:
         """The program has been executed."""
         self._begin()
@@ -116,7 +132,8 @@ class Run:
 
     def failed(self, ending: Failed) -> None:
         """It could not be executed."""
-        self.finish(endings.of_failure(ending, self.record.argv[0], self.context.clock.now()))
+        record = self.record
+        self.finish(endings.of_failure(ending, record.argv[0], record.cwd, self.context.clock.now()))
 
     def refused(self, reply: Refused) -> None:
         """The agent would not take it."""

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections import OrderedDict
-from datetime import datetime
 
 from devbench_core.channel.codes import Scope
-from devbench_core.channel.link import Fate
-from devbench_core.contracts.store import Record, Remove
+from devbench_core.contracts.store import Record
 from devbench_core.errors import (
     AgentUnavailable,
     Conflict,
@@ -18,18 +14,19 @@ from devbench_core.errors import (
     TimedOut,
     ValidationFailed,
 )
-from devbench_core.execs import endings, foreign, records
+from devbench_core.execs import endings, foreign, listing, own, records
 from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
-from devbench_core.execs.keys import agent_key, exec_of, starter_of
-from devbench_core.execs.launching import launch, new_record, stdin_length, stdin_of
+from devbench_core.execs.keyed import KeyedStarts
 from devbench_core.execs.process import ExecProcess
+from devbench_core.execs.retention import Retention
 from devbench_core.execs.run import Run
+from devbench_core.execs.runs import Runs
+from devbench_core.execs.settling import Settler
 from devbench_core.execs.slots import Slots
-from devbench_core.execs.validate import milliseconds, signal_number, start_of
-from devbench_core.ids import EXEC, new_id
+from devbench_core.execs.starting import Starter
+from devbench_core.execs.validate import milliseconds, signal_number
 from devbench_core.journal.journal import Journal
-from devbench_core.journal.log import log_name
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
@@ -37,7 +34,6 @@ from devbench_core.model.event import Request
 from devbench_core.model.execution import Exec, ExecEnding, ExecRequest, Page, SignalScope
 
 log = get_logger(__name__)
-LIST_MAX = 1000
 CLOSE_WAIT_S = 5.0
 
 
@@ -45,67 +41,66 @@ class Execs:
     """Run commands and follow them. ``container`` is an id or a living container's alias.
 
     Every accepted command has exactly one ending, which any host of the installation can be asked for. Output
-    is kept in the store, numbered from 1; what was shown once is never shown differently.
+    is kept in the store, numbered from 1; what was shown once is never shown differently. Ended commands are kept
+    as long, and as many, as is configured.
     """
 
     def __init__(self, context: ExecContext) -> None:
         self._context = context
         self._slots = Slots(context.limits)
-        self._runs: dict[str, Run] = {}
-        self._settled: set[str] = set()
-        self._recent: OrderedDict[str, Run] = OrderedDict()
-        self._recent_bytes = 0
+        self._runs = Runs(context.limits)
+        self._retention = Retention(context, self._runs)
+        self._settler = Settler(context)
         self._adopter = Adopter(context, self._adopted)
+        self._starter = Starter(context, self._slots, self._settler, self._follow)
+        self._keyed = KeyedStarts(context, self._starter, self._find)
         self._closed = False
 
     async def start(
-        self, container: str, request: ExecRequest, *, open_stdin: bool = False, caller: Caller = LOCAL
+        self,
+        container: str,
+        request: ExecRequest,
+        *,
+        open_stdin: bool = False,
+        idempotency_key: str | None = None,
+        caller: Caller = LOCAL,
     ) -> Exec:
         """Start a command and return when its program was executed, or could not be.
 
         A command that could not be executed has its ending already (``failed_to_start``). A caller that is
         cancelled while it waits here ends the command.
 
+        With an idempotency key, the same request under the same key by the same caller in the same container
+        returns the same command with ``replayed`` set, whatever became of it, for ``execs.idempotency_ttl_s``. A
+        command that certainly never ran (it failed to start, or was not sent) leaves its key free. A caller that is
+        cancelled does not end such a command once it is claimed: a repeat finds it.
+
         Args:
             container: Where.
             request: What.
             open_stdin: Keep its input open after ``request.stdin``, for `Process.write`.
+            idempotency_key: 1-200 printable characters.
             caller: Who asks.
 
         Raises:
             ValidationFailed: A field is wrong; nothing was done.
+            Conflict: The key stands for a different request.
             ContainerNotFound: The caller's tenant has no such container.
             ContainerExited: It has ended.
             Vetoed: A reviewer refuses.
+            PathOutside: ``request.cwd`` shall be made and lies outside of the workspace; nothing was started.
+            FileFailed: It cannot be made; likewise.
             ConcurrencyLimit: As many commands as are allowed run, and none ended within ``request.queue_s``.
             AgentUnavailable: The agent cannot be reached; nothing was started.
             StoreFailed: It could not be recorded, so it was ended again, if it had begun, without a trace.
             TimedOut: The agent did not say in time whether it started; it is being ended, and
                 ``details["exec_id"]`` names it.
         """
-        context = self._context
-        exec_id = new_id(EXEC)
-        start = start_of(request, agent_key(exec_id, context.instance), context.limits)
-        found = await self._context.resolve(container, caller)
-        self._context.check(
-            Request(operation="exec.start", caller=caller, container_id=found.id, subject=request)
+        if idempotency_key is None:
+            return await self._starter.start(container, request, open_stdin=open_stdin, caller=caller)
+        return await self._keyed.start(
+            container, request, idempotency_key, open_stdin=open_stdin, caller=caller
         )
-        await self._slots.take(found.id, request.queue_s)
-        try:
-            if request.queue_s:  # it may have ended while this one waited
-                found = await self._context.resolve(found.id, caller)
-            link = await self._context.link(found)
-            await link.channel()
-            self._settle_once(found)
-        except BaseException:
-            self._slots.free(found.id)
-            raise
-        record = new_record(exec_id, found, request, caller, context)
-        run = self._follow(
-            record, context.journal(exec_id), stdin_length(request, open_ended=open_stdin), caller
-        )
-        await launch(run, link, start, stdin_of(request, open_ended=open_stdin))
-        return run.record
 
     async def poll(
         self,
@@ -129,6 +124,7 @@ class Execs:
         Raises:
             ValidationFailed: A number is negative, or this is no id of a command.
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
         """
         limits = self._context.limits
         if after < 0 or wait_s < 0 or (max_bytes is not None and max_bytes < 1):
@@ -136,12 +132,12 @@ class Execs:
         size = limits.poll_max_bytes if max_bytes is None else min(max_bytes, limits.poll_max_bytes)
         deadline = self._context.clock.monotonic_s() + min(wait_s, limits.poll_max_wait_s)
         while True:
-            run = await self._find(exec_id, caller)
+            found = await self._find(exec_id, caller)
             rest_s = deadline - self._context.clock.monotonic_s()
-            if isinstance(run, Run):
-                page = await own_page(run, after, size, rest_s)
-            else:
-                page = await foreign.page(self._context.store, run, after, size)
+            page = await own.page(found, after, size, rest_s) if isinstance(found, Run) else None
+            if page is None:
+                record = await self._stored(exec_id, found, caller)
+                page = await foreign.page(self._context.store, record, after, size, caller)
                 if not foreign.says_something(page):
                     await foreign.pause(rest_s)
             if foreign.says_something(page) or self._context.clock.monotonic_s() >= deadline:
@@ -157,6 +153,7 @@ class Execs:
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
         """
         if wait_s < 0:
             raise ValidationFailed("wait_s", "must not be negative")
@@ -167,6 +164,7 @@ class Execs:
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
             Vetoed: A reviewer refuses.
             TimedOut: It did not end within the grace and ``execs.cancel_timeout_s``; the agent goes on killing.
             AgentUnavailable: The agent cannot be reached.
@@ -196,7 +194,7 @@ class Execs:
 
     def end_soon(self, exec_id: str) -> None:
         """Begin to end a command that this host follows, without waiting: its caller went away."""
-        run = self._runs.get(exec_id)
+        run = self._runs.followed(exec_id)
         if run is not None and run.stream is not None:
             run.stream.cancel(milliseconds(self._context.limits.grace_s))
 
@@ -221,6 +219,7 @@ class Execs:
         Raises:
             ValidationFailed: There is no such signal.
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
             Vetoed: A reviewer refuses.
             AgentUnavailable: The agent cannot be reached.
         """
@@ -250,13 +249,14 @@ class Execs:
             ContainerNotFound: The caller's tenant has no such container.
         """
         found = await self._context.find(container, caller)
-        return await self.running(found) if running else await self._listed(found)
+        return await self.running(found) if running else await self._newest(found)
 
     async def get(self, exec_id: str, *, caller: Caller = LOCAL) -> Exec:
         """Return the record of a command, running or ended.
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
         """
         found = await self._find(exec_id, caller)
         return found.record if isinstance(found, Run) else records.read(found)
@@ -266,17 +266,14 @@ class Execs:
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
+            ExecPurged: It ended, and is kept no longer.
         """
         found = await self._find(exec_id, caller)
         return ExecProcess(self, exec_id, caller, found if isinstance(found, Run) else None)
 
     async def running(self, container: Container) -> tuple[Exec, ...]:
         """Return the living commands of a container, the oldest first."""
-        return await self._listed(container, records.LIVE)
-
-    def is_busy(self, container_id: str) -> bool:
-        """Tell whether this host follows a command in a container."""
-        return self._slots.taken(container_id) > 0
+        return await self._newest(container, records.LIVE)
 
     @property
     def running_here(self) -> int:
@@ -296,13 +293,14 @@ class Execs:
             except DevbenchError as error:
                 log.warning("exec.adoption_failed", exec=found.key, error=error.message)
         if container.instance == self._context.instance:
-            await self._settle(container)  # each time: a short-lived host may have died beside us since
+            # each time: a short-lived host may have died beside us since
+            await self._settler.settle(container)
 
     async def end_all(self, container: Container, ending: ContainerEnding) -> None:
         """Give each living command of an ended container its ending, after the output that did arrive."""
         now = self._context.clock.now
         self._slots.dismiss(container.id, ContainerExited(f"container {container.id!r} ended meanwhile"))
-        runs = [run for run in self._runs.values() if run.record.container_id == container.id]
+        runs = self._runs.of_container(container.id)
         for run in runs:
             run.finish(endings.of_container(ending, now(), run.journal.durable_offset))
         if runs:
@@ -311,19 +309,20 @@ class Execs:
             await self._close_record(found, endings.of_container(ending, now()))
 
     async def forget(self, container_id: str) -> None:
-        """Remove the records and journals of a container's commands. Safe to repeat."""
-        self._settled.discard(container_id)
-        async for found in records.of_container(self._context.store, container_id):
-            self._drop_recent(found.key)
-            await self._context.store.drop(log_name(found.key))
-            await self._context.store.apply(Remove(kind=records.KIND, key=found.key))
+        """Remove all that is known of a container's commands: then they are not found. Safe to repeat."""
+        self._settler.forget(container_id)
+        await self._retention.forget(container_id)
+
+    async def sweep(self) -> None:
+        """Purge what is beyond its retention; one round of bounded length."""
+        await self._retention.sweep()
 
     async def aclose(self) -> None:
         """Follow no command any longer. They run on; the next host adopts them and goes on where this one was."""
         self._closed = True
         self._slots.close()
-        runs = list(self._runs.values())
-        await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in runs))
+        self._keyed.close()
+        await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in self._runs.all()))
 
     def _adopted(self, record: Exec, journal: Journal, stdin_bytes: int | None) -> Run:
         self._slots.adopt(record.container_id)
@@ -331,31 +330,19 @@ class Execs:
 
     def _follow(self, record: Exec, journal: Journal, stdin_bytes: int | None, caller: Caller | None) -> Run:
         run = Run(self._context, record, journal, caller=caller, stdin_bytes=stdin_bytes, over=self._over)
-        self._runs[record.id] = run
+        self._runs.add(run)
         return run
 
     def _over(self, run: Run) -> None:
         """A command is followed no longer: free its slot, keep it for quick answers if it ended."""
-        self._runs.pop(run.record.id, None)
+        self._runs.over(run)
         self._slots.free(run.record.container_id)
-        if run.record.ending is None:
-            return
-        self._recent[run.record.id] = run
-        self._recent_bytes += run.journal.memory_bytes
-        limits = self._context.limits
-        while self._recent and (
-            len(self._recent) > limits.ended_memory or self._recent_bytes > limits.ended_memory_bytes
-        ):
-            self._drop_recent(next(iter(self._recent)))
-
-    def _drop_recent(self, exec_id: str) -> None:
-        run = self._recent.pop(exec_id, None)
-        if run is not None:
-            self._recent_bytes -= run.journal.memory_bytes
+        if run.record.ending is not None:
+            self._retention.ended(run.record.container_id)
 
     async def _find(self, exec_id: str, caller: Caller) -> Run | Record:
         """Return what this host knows, else the record; a command that nobody follows is adopted."""
-        run = self._runs.get(exec_id) or self._recent.get(exec_id)
+        run = self._runs.known(exec_id)
         if run is not None:
             if run.record.tenant != caller.tenant:
                 raise records.not_found(exec_id)
@@ -367,39 +354,12 @@ class Execs:
         return await self._rescue(record, found, caller)
 
     async def _is_orphan(self, record: Exec) -> bool:
-        if record.id in self._runs:
+        if self._runs.followed(record.id) is not None:
             return False
         return await self._adopter.is_orphan(record)
 
-    def _settle_once(self, container: Container) -> None:
-        """Settle in the background a container that this host uses for the first time, whoever it belongs to."""
-        if container.id not in self._settled:
-            self._settled.add(container.id)
-            self._context.tasks.create_task(self._settle(container), name=f"settle {container.id}")
-
-    async def _settle(self, container: Container) -> None:
-        """Do away with what killed hosts left at a container's agent."""
-        try:
-            await (await self._context.link(container)).settle(self._fate)
-        except (AgentUnavailable, ContainerExited) as error:
-            log.debug("exec.settling_postponed", container=container.id, error=error.message)
-        except DevbenchError as error:
-            log.warning("exec.settling_failed", container=container.id, error=error.message)
-
-    async def _fate(self, key: str) -> Fate:
-        """Judge a command at the agent: its record is written beside its START, so it may have none.
-
-        The starter is asked for first: once it is dead, no record can come any more.
-        """
-        starter = starter_of(key)
-        may_be_recorded = not starter or await self._context.alive(starter)
-        found = await self._context.store.get(records.KIND, exec_of(key))
-        if found is not None:
-            return Fate.ACKNOWLEDGE if records.read(found).ending is not None else Fate.KEEP
-        return Fate.KEEP if may_be_recorded else Fate.END
-
     async def _rescue(self, record: Exec, found: Record, caller: Caller) -> Run | Record:
-        run = self._runs.get(record.id)
+        run = self._runs.followed(record.id)
         if run is not None:
             return run
         container = await self._context.find(record.container_id, caller)
@@ -414,7 +374,7 @@ class Execs:
     async def _close_record(self, found: Record, ending: ExecEnding) -> None:
         record = records.read(found)
         try:
-            if record.ending is None and record.id not in self._runs:
+            if record.ending is None and self._runs.followed(record.id) is None:
                 await records.save(
                     self._context.store, records.ended(record, ending), records.stdin_bytes(found)
                 )
@@ -436,21 +396,12 @@ class Execs:
             if record.ending is not None or self._context.clock.monotonic_s() >= deadline:
                 return record
 
-    async def _listed(self, container: Container, *terms: str) -> tuple[Exec, ...]:
-        newest: list[tuple[datetime, str, Exec]] = []
-        async for record in records.of_container(self._context.store, container.id, *terms):
-            run = self._runs.get(record.key)
-            found = run.record if run is not None else records.read(record)
-            heapq.heappush(newest, (found.created_at, found.id, found))
-            if len(newest) > LIST_MAX:
-                heapq.heappop(newest)
-        return tuple(found for _, _, found in sorted(newest, key=lambda each: each[:2]))
+    async def _stored(self, exec_id: str, found: Run | Record, caller: Caller) -> Record:
+        """Return the record of a command, also of one whose output this host remembers in vain."""
+        if not isinstance(found, Run):
+            return found
+        self._runs.drop(exec_id)
+        return await records.load(self._context.store, exec_id, caller)
 
-
-async def own_page(run: Run, after: int, max_bytes: int, wait_s: float) -> Page:
-    """Return a page of a command that this host follows or followed."""
-    await run.journal.wait(after, wait_s)
-    chunks = await run.journal.read(after, max_bytes)
-    cursor = chunks[-1].seq if chunks else after
-    ending = run.record.ending if run.done.done() and cursor >= run.journal.last_seq else None
-    return Page(chunks=chunks, cursor=cursor, ending=ending)
+    async def _newest(self, container: Container, *terms: str) -> tuple[Exec, ...]:
+        return await listing.newest(self._context.store, self._runs, container.id, *terms)

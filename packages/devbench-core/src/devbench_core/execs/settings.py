@@ -34,6 +34,9 @@ class ExecLimits(BaseModel):
         le=86400,
         description="The longest time that a program may let a command wait; tools take at most a minute.",
     )
+    idempotency_ttl_s: float = Field(
+        default=86400.0, gt=0, description="How long an idempotency key of a command is remembered."
+    )
     default_timeout_s: float | None = Field(
         default=600.0, gt=0, description="Time limit of a command that names none; null for no limit."
     )
@@ -92,4 +95,24 @@ class ExecLimits(BaseModel):
         default=16 * MIB,
         ge=0,
         description="Output of ended commands that is kept in memory for quick answers.",
+    )
+    retain_s: float = Field(
+        default=7 * 86400.0,
+        ge=60,
+        description="How long the record and the output of an ended command are kept, while its container's is.",
+    )
+    retain_per_container: int = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="How many ended commands of one container are kept; of more, the oldest are purged.",
+    )
+    purged_retain_s: float = Field(
+        default=7 * 86400.0, ge=0, description="How long it is known that a command was purged."
+    )
+    purged_per_container: int = Field(
+        default=10_000,
+        ge=0,
+        le=1_000_000,
+        description="Of how many purged commands of one container that is known.",
     )

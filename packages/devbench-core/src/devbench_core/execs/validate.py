@@ -12,6 +12,7 @@ from devbench_core.channel.exec_messages import ARGUMENTS_MAX, Start
 from devbench_core.channel.execstream import SIGNAL_MAX
 from devbench_core.errors import ValidationFailed
 from devbench_core.execs.settings import ExecLimits
+from devbench_core.execs.user import check_form
 from devbench_core.model.execution import ExecRequest, Leftovers
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -39,6 +40,7 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
         raise ValidationFailed(
             "queue_s", f"must be 0-{limits.queue_max_wait_s:g} seconds", limit=limits.queue_max_wait_s
         )
+    check_form(request.user)
     timeout_s = _seconds("timeout_s", request.timeout_s, limits.max_timeout_s)
     if timeout_s is None:
         timeout_s = limits.default_timeout_s

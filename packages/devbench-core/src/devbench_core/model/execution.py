@@ -125,6 +125,9 @@ class ExecRequest:
         argv: Program and arguments; never passed to a shell. The program is looked up in the PATH of the
             command's environment.
         cwd: Working directory; relative ones are beneath the workspace, None is the image's, else the workspace.
+            It must exist, or the command fails to start (``bad_directory``).
+        create_cwd: Make it first, with those above it, when it is missing; beneath the workspace only.
+        user: ``uid`` or ``uid:gid``; None is the container's user (``policy.user``), and any other one is refused.
         env: Merged over the container's environment.
         stdin: Bytes given at the start, followed by end of file; None gives an empty stdin.
         timeout_s: The whole tree is ended after this; None is the configured default.
@@ -136,6 +139,8 @@ class ExecRequest:
 
     argv: tuple[str, ...]
     cwd: PurePosixPath | None = None
+    create_cwd: bool = False
+    user: str | None = None
     env: dict[str, str] = attrs.field(factory=dict[str, str])
     stdin: bytes | None = None
     timeout_s: float | None = None
@@ -163,6 +168,7 @@ class Exec:
         instance: The host that runs it.
         ending: None until it ended.
         revision: The store's revision of this record.
+        replayed: Whether this answers a start whose idempotency key had started it before; not stored.
     """
 
     id: str
@@ -178,6 +184,7 @@ class Exec:
     instance: str = ""
     ending: ExecEnding | None = None
     revision: int = 0
+    replayed: bool = False
 
 
 @attrs.frozen(kw_only=True)

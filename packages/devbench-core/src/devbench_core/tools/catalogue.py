@@ -103,7 +103,8 @@ EXEC_TOOLS = (
             '`argv` is a list and there is no shell: for pipes, globs or && use ["sh", "-c", "…"]. When it has '
             "not ended after `wait_s` it goes on: `ended` is false, and `exec_poll` with the `cursor` as `after` "
             "continues. Of much output you get the beginning and the end; `left_out_after` tells how to read "
-            "the rest. A failing command is a result, not an error: look at `ending.exit_code`."
+            "the rest. A failing command is a result, not an error: look at `ending.exit_code`. Give an "
+            "`idempotency_key` to what must not run twice when the answer is lost and you repeat the call."
         ),
         input=run.RunInput,
         output=run.RunOutput,
@@ -119,7 +120,8 @@ EXEC_TOOLS = (
             "connection breaks. `argv` is a list and there is no shell: for pipes, globs or && use "
             '["sh", "-c", "…"]. Next: `exec_poll` with `until` "end" and a `wait_s` to get output and exit code '
             "of a short command in one call; poll with the `cursor` for a long one. A few commands may run at "
-            "once; `concurrency_limit` means: wait for one to end, `exec_cancel` one, or give `queue_s`."
+            "once; `concurrency_limit` means: wait for one to end, `exec_cancel` one, or give `queue_s`. Give an "
+            "`idempotency_key` to what must not run twice when the answer is lost and you repeat the call."
         ),
         input=execs.ExecStartInput,
         output=execs.ExecStartOutput,
@@ -135,7 +137,8 @@ EXEC_TOOLS = (
             "page reaches it. Begin with `after` 0, then give the returned `cursor`; polling an old cursor again "
             "returns the same output. Go on until `ended` is true, then look at `ending.exit_code`. Set `wait_s` "
             "instead of polling in a loop. `lost_bytes` says how much of a flood of output was dropped. Works "
-            "for ended commands too. Giving up this call does not end the command."
+            "for ended commands too, until they are purged (`exec_purged`). Giving up this call does not end the "
+            "command."
         ),
         input=execs.ExecPollInput,
         output=execs.ExecPollOutput,

@@ -73,6 +73,22 @@ class ExecStartInput(Input):
         max_length=4095,
         description="Directory to run in, relative to the workspace or absolute; absent: the image's or workspace.",
     )
+    create_cwd: bool = Field(
+        default=False,
+        description=(
+            "Make `cwd` with its parents first when it is missing; beneath the workspace only. Otherwise a missing one "
+            "is `failed_to_start` with `bad_directory`."
+        ),
+    )
+    user: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=21,
+        description=(
+            "Who it must run as, uid or uid:gid. Commands run as their container's user; any other one is refused: "
+            "spawn a container with that `policy.user`."
+        ),
+    )
     env: dict[str, str] = Field(
         default_factory=dict[str, str], description="Variables added to the container's for this command."
     )
@@ -105,12 +121,25 @@ class ExecStartInput(Input):
     limits: LimitsInput | None = Field(
         default=None, description="Limits of its processes; absent: the container's."
     )
+    idempotency_key: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description=(
+            "Any unique text. A repeat with the same key and arguments within a day gives the same command and "
+            "`replayed: true` instead of running it again, so a call whose answer was lost can be repeated safely. "
+            "A command that could not be started may be tried again with its key."
+        ),
+    )
 
 
 class ExecStartOutput(ToolOutput):
     """Result of `exec_start`."""
 
     exec: ExecView = Field(description="The command's run; it goes on whatever happens to your connection.")
+    replayed: bool = Field(
+        default=False, description="Whether an earlier call with the same key had started it."
+    )
 
 
 class ExecPollInput(Input):
@@ -233,6 +262,8 @@ def request_of(given: ExecStartInput) -> ExecRequest:
     return ExecRequest(
         argv=tuple(given.argv),
         cwd=None if given.cwd is None else PurePosixPath(given.cwd),
+        create_cwd=given.create_cwd,
+        user=given.user,
         env=given.env,
         stdin=one_content("stdin", given.stdin, "stdin_base64", given.stdin_base64),
         timeout_s=given.timeout_s,
@@ -245,8 +276,10 @@ def request_of(given: ExecStartInput) -> ExecRequest:
 
 async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOutput:
     """Start a command."""
-    record = await context.bench.execs.start(given.container, request_of(given), caller=context.caller)
-    return ExecStartOutput(exec=ExecView.of(record))
+    record = await context.bench.execs.start(
+        given.container, request_of(given), idempotency_key=given.idempotency_key, caller=context.caller
+    )
+    return ExecStartOutput(exec=ExecView.of(record), replayed=record.replayed)
 
 
 async def exec_poll(context: ToolContext, given: ExecPollInput) -> ExecPollOutput:

@@ -44,16 +44,27 @@ class RunInput(ExecStartInput):
         le=TEXT_MAX_BYTES,
         description="How much output to return: of more, the beginning and the end.",
     )
-    end_with_call: bool = Field(
-        default=True,
-        description="End the command when this call is cancelled; false lets it go on once it has started.",
+    end_with_call: bool | None = Field(
+        default=None,
+        description=(
+            "End the command when this call is cancelled; false lets it go on once it has started. Absent: true, "
+            "but false with an `idempotency_key`, since a repeat shall find it."
+        ),
     )
+
+    @property
+    def ends_with_call(self) -> bool:
+        """Whether a cancelled call ends the command."""
+        return self.idempotency_key is None if self.end_with_call is None else self.end_with_call
 
 
 class RunOutput(ToolOutput):
     """Result of `run`."""
 
     exec: ExecView = Field(description="The run: look at `ending.reason` and `ending.exit_code`.")
+    replayed: bool = Field(
+        default=False, description="Whether an earlier call with the same key had started it."
+    )
     ended: bool = Field(
         description="Whether it has ended. If not, go on with `exec_poll`, giving `cursor` as `after`."
     )
@@ -132,7 +143,9 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
     begun = time.monotonic()
     request = request_of(given)
     request = attrs.evolve(request, queue_s=min(request.queue_s, given.wait_s))
-    record = await execs.start(given.container, request, caller=context.caller)
+    started = record = await execs.start(
+        given.container, request, idempotency_key=given.idempotency_key, caller=context.caller
+    )
     kept, cursor = HeadAndTail(given.max_output_bytes), 0
     reporter = _Reporter(context, begun, given.wait_s)
     try:
@@ -146,7 +159,7 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
             await reporter.tell(page.chunks)
         record = await execs.get(record.id, caller=context.caller)
     except asyncio.CancelledError:
-        if given.end_with_call:
+        if given.ends_with_call:
             execs.end_soon(record.id)
         raise
     except DevbenchError as error:
@@ -155,6 +168,7 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
     pieces, seam = kept.pieces()
     return RunOutput(
         exec=ExecView.of(record),
+        replayed=started.replayed,
         ended=page.ending
         is not None,  # not the record's: it may have ended since, with output beyond this page
         output=pieces,

@@ -1,0 +1,83 @@
+"""Starts a new command: validate, review, take a slot, send it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from devbench_core.contracts.store import Change
+from devbench_core.execs.context import ExecContext
+from devbench_core.execs.directory import directory_of, made
+from devbench_core.execs.keys import agent_key
+from devbench_core.execs.launching import launch, new_record, stdin_length, stdin_of
+from devbench_core.execs.run import Run
+from devbench_core.execs.settling import Settler
+from devbench_core.execs.slots import Slots
+from devbench_core.execs.user import check_user
+from devbench_core.execs.validate import start_of
+from devbench_core.ids import EXEC, new_id
+from devbench_core.journal.journal import Journal
+from devbench_core.model.caller import Caller
+from devbench_core.model.event import Request
+from devbench_core.model.execution import Exec, ExecRequest
+
+Follow = Callable[[Exec, Journal, int | None, Caller | None], Run]
+Claim = Callable[[str], Change]
+"""Makes the change by which a command, given by its id, claims its key."""
+
+
+class Starter:
+    """Starts commands; ``follow`` makes this host follow one, and the slot goes with it."""
+
+    def __init__(self, context: ExecContext, slots: Slots, settler: Settler, follow: Follow) -> None:
+        self._context = context
+        self._slots = slots
+        self._settler = settler
+        self._follow = follow
+
+    async def start(
+        self,
+        container: str,
+        request: ExecRequest,
+        *,
+        open_stdin: bool,
+        caller: Caller,
+        claim: Claim | None = None,
+    ) -> Exec:
+        """Start a command, as `Execs.start` says.
+
+        Args:
+            container: Where.
+            request: What.
+            open_stdin: Keep its input open.
+            caller: Who asks.
+            claim: What must be in the store, together with the record, before anything is sent.
+
+        Raises:
+            Conflict: The claim is somebody else's; nothing was started.
+        """
+        context = self._context
+        exec_id = new_id(EXEC)
+        start = start_of(request, agent_key(exec_id, context.instance), context.limits)
+        directory = directory_of(request, context.file_limits)
+        found = await context.resolve(container, caller)
+        context.check(Request(operation="exec.start", caller=caller, container_id=found.id, subject=request))
+        await self._slots.take(found.id, request.queue_s)
+        try:
+            if request.queue_s:  # it may have ended while this one waited
+                found = await context.resolve(found.id, caller)
+            link = await context.link(found)
+            channel = await link.channel()
+            check_user(request.user, channel.agent, found.id)
+            self._settler.settle_once(found)
+            if directory is not None:
+                start = await made(link, start, directory)
+        except BaseException:
+            self._slots.free(found.id)
+            raise
+        record = new_record(exec_id, found, request, caller, context)
+        stdin = stdin_length(request, open_ended=open_stdin)
+        run = self._follow(record, context.journal(exec_id), stdin, caller)
+        if claim is not None:
+            await run.record_first(claim(exec_id))
+        await launch(run, link, start, stdin_of(request, open_ended=open_stdin))
+        return run.record
