@@ -100,7 +100,7 @@ class ExecEnding:
         exit_code: 0-255 for ``EXITED``, else None.
         signal: The number for ``SIGNALED`` (and the one that ended a timed out or cancelled tree), else None.
         failure: For ``FAILED_TO_START``: ``not_found``, ``not_executable``, ``bad_directory``, ``too_long``,
-            ``no_resources`` or ``other``; "" otherwise.
+            ``no_resources``, ``no_terminal`` or ``other``; "" otherwise.
         message: One sentence for people.
         at: When, UTC.
         usage: What it used, None when it never ran or was lost.
