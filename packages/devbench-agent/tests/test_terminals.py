@@ -28,9 +28,9 @@ NO_TERMINAL = 7
 REFUSED_INVALID, REFUSED_NOT_FOUND = 4, 2
 GRACE_MS = 60_000
 SHELL = ["bash", "--norc", "--noprofile", "-i"]
-HEARS_RESIZES = """
+HEARS_RESIZES = r"""
 import os, signal, sys
-def tell(*_): print(*os.get_terminal_size(), flush=True)
+def tell(*_): os.write(1, b'%d %d\n' % os.get_terminal_size())
 signal.signal(signal.SIGWINCH, tell)
 tell()
 while True: signal.pause()

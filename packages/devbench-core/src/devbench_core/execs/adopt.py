@@ -15,6 +15,7 @@ from devbench_core.errors import AgentUnavailable, Conflict, ContainerExited
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
+from devbench_core.execs.launching import TYPED
 from devbench_core.execs.run import Run
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name
@@ -75,7 +76,7 @@ class Adopter:
             if found is None:
                 run.finish(endings.of_loss("the agent does not know it any more", now(), offset))
                 return
-            run.stdin = None if stdin is None else StdinBuffer.orphaned(None if stdin < 0 else stdin)
+            run.stdin = _input_of(stdin)
             run.stream = ExecStream(
                 Start(key=found.key, flags=0, argv=(b"?",)),
                 run,
@@ -92,3 +93,12 @@ class Adopter:
         except AgentUnavailable:
             await run.stop(0)
             raise
+
+
+def _input_of(length: int | None) -> StdinBuffer | None:
+    """Return the input that goes on: a terminal's can always be typed on, another one only be ended."""
+    if length is None:
+        return None
+    if length == TYPED:
+        return StdinBuffer.typed_on()
+    return StdinBuffer.orphaned(None if length < 0 else length)
