@@ -45,6 +45,8 @@ BY_NAME: dict[str, st.SearchStrategy[object]] = {
     "proof": st.binary(min_size=32, max_size=32),
     "major": U16,
     "minor": U16,
+    "columns": U16,
+    "rows": U16,
     "nice": st.integers(-(2**31), 2**31 - 1),
     "features": st.lists(TEXT, max_size=5).map(tuple),
     "argv": st.lists(STRING, max_size=5).map(tuple),

@@ -6,6 +6,7 @@
 #include "ending.h"
 #include "output.h"
 #include "stdin.h"
+#include "terminal.h"
 #include "tree.h"
 #include "util.h"
 
@@ -50,6 +51,7 @@ struct command *command_by_keeper(pid_t pid) {
 void command_free(struct command *x) {
     output_free(x);
     stdin_free(x);
+    x->terminal = close_fd(x->terminal);
     watch_close(&x->control);
     x->state = 0;
     while (commands_top > 0 && commands[commands_top - 1].state == 0) commands_top--;
@@ -169,6 +171,23 @@ void command_signal(struct channel *c, const struct frame *f) {
     }
     if (x->leader_ended || x->leader == 0) return;
     tree_signal(x, number, (enum tree_scope)scope);
+}
+
+void command_resize(struct channel *c, const struct frame *f) {
+    struct rd r = {f->payload, f->n, false};
+    struct size size;
+    size.columns = rd_u16(&r);
+    size.rows = rd_u16(&r);
+    if (!rd_done(&r)) {
+        channel_error(c, E_MALFORMED, "RESIZE does not parse");
+        return;
+    }
+    struct command *x = command_find(f->id);
+    if (x == NULL) channel_refuse(c, f, R_NOT_FOUND, "no such exec");
+    else if (size.columns == 0 || size.rows == 0) channel_refuse(c, f, R_INVALID, "a terminal has columns and rows");
+    else if (!(x->flags & S_TTY)) channel_refuse(c, f, R_INVALID, "the command has no terminal");
+    else if (x->terminal >= 0 && !terminal_resize(x->terminal, size))
+        channel_refuse(c, f, R_INVALID, "the terminal does not take the size");
 }
 
 static void put_entry(struct channel *c, const struct command *x) {

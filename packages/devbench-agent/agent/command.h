@@ -32,6 +32,7 @@ struct command {
     uint8_t reason; /* why it is being ended: N_TIMED_OUT, N_CANCELLED, or 0 for leftovers */
     bool stuck;     /* KILL_SECONDS are over */
     uint64_t timeout_at, phase_at, kill_since;
+    uint64_t hang_up_at; /* a second time, NEVER: no more */
     uint32_t grace_ms;
 
     /* output */
@@ -41,6 +42,8 @@ struct command {
     uint64_t drained_bytes[2];
     struct spool spool;
     uint64_t sent, limit; /* of the owner: next offset to send, end of its window */
+
+    int terminal; /* the slave, so that it is not hung up while the command lives; -1: none */
 
     /* input */
     struct watch input;
@@ -82,6 +85,7 @@ void command_resume(struct channel *c, const struct frame *f);
 void command_cancel(struct channel *c, const struct frame *f);
 void command_signal(struct channel *c, const struct frame *f);
 void command_list(struct channel *c, const struct frame *f);
+void command_resize(struct channel *c, const struct frame *f);
 
 void commands_detach(struct channel *c);
 /* Put what is due into the channel's buffer while it has room. */

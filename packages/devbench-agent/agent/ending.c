@@ -22,6 +22,10 @@ static const char *failure_of(const struct report *r, uint8_t *code) {
         *code = X_BAD_DIRECTORY;
         return "the working directory cannot be entered";
     }
+    if (r->stage == STAGE_TERMINAL) {
+        *code = X_NO_TERMINAL;
+        return "the terminal could not be made the command's own";
+    }
     if (e == ENOMEM || e == EAGAIN || e == EMFILE || e == ENFILE) {
         *code = X_NO_RESOURCES;
         return "there are no resources for one more process";
@@ -50,6 +54,7 @@ static void finish(struct command *x) {
     if (x->ended_ns == 0) x->ended_ns = now_ns();
     if (!x->empty) x->leftovers = tree_count(x);
     stdin_close(x);
+    x->terminal = close_fd(x->terminal);
     output_discard_rest(x);
 }
 
@@ -63,11 +68,19 @@ static void failed(struct command *x, const struct report *r) {
     x->due_started = false;
 }
 
+/* Shells at a terminal ignore TERM: what ends them is that their terminal goes. One that is about to read keeps the
+ * first HUP for when it has read something; a second one it obeys at once. */
+static void ask_to_end(struct command *x) {
+    if (x->flags & S_TTY) tree_signal(x, SIGHUP, TREE_ALL);
+    if (x->flags & S_TTY) x->hang_up_at = now_ns() + HANG_UP_AGAIN_MS * NS_PER_MS;
+    tree_signal(x, SIGTERM, TREE_ALL);
+}
+
 static void started(struct command *x, const struct report *r) {
     x->leader = r->pid;
     x->due_started = true;
     x->hold_until = now_ns() + STARTED_HOLD_MS * NS_PER_MS;
-    if (x->phase == KILL_TERM) tree_signal(x, SIGTERM, TREE_ALL); /* asked to end before it began */
+    if (x->phase == KILL_TERM) ask_to_end(x); /* asked to end before it began */
 }
 
 static void leader_ended(struct command *x, const struct report *r) {
@@ -151,11 +164,17 @@ void ending_begin(struct command *x, uint8_t reason, uint32_t grace_ms) {
         x->phase_at = hard_at;
         x->reason = reason;
         if (grace_ms == 0) return;
-        tree_signal(x, SIGTERM, TREE_ALL);
+        ask_to_end(x);
         tree_signal(x, SIGCONT, TREE_ALL);
     } else if (x->phase == KILL_TERM && hard_at < x->phase_at) {
         x->phase_at = hard_at;
     }
+}
+
+static void hang_up_again(struct command *x, uint64_t now) {
+    if (now < x->hang_up_at) return;
+    if (x->phase == KILL_TERM && !x->empty) tree_signal(x, SIGHUP, TREE_ALL);
+    x->hang_up_at = NEVER;
 }
 
 static void advance_kill(struct command *x, uint64_t now) {
@@ -195,6 +214,7 @@ static bool has_timeout(const struct command *x) {
 static uint64_t run_one(struct command *x, uint64_t now) {
     bool again = false;
     if (has_timeout(x) && now >= x->timeout_at) ending_begin(x, N_TIMED_OUT, x->grace_ms);
+    hang_up_again(x, now);
     advance_kill(x, now);
     if (!x->finished && complete(x, &again)) finish(x);
     if (x->state == ST_LEFTOVERS && x->empty) {
@@ -203,6 +223,7 @@ static uint64_t run_one(struct command *x, uint64_t now) {
     }
     if (again) return now;
     uint64_t next = x->phase != KILL_NONE ? x->phase_at : has_timeout(x) ? x->timeout_at : NEVER;
+    if (x->hang_up_at < next) next = x->hang_up_at;
     return command_held(x, now) && x->hold_until > now && x->hold_until < next ? x->hold_until : next;
 }
 

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "limits.h"
@@ -71,6 +72,10 @@ static int search(const struct launch *l) {
 void launch_exec(const struct launch *l, volatile struct launch_fault *fault) {
     sigset_t none;
     (void)setsid(); /* cannot fail: a fresh fork leads no group */
+    if (l->terminal && ioctl(0, TIOCSCTTY, 0) != 0) {
+        failed(fault, STAGE_TERMINAL, errno);
+        return;
+    }
     if (set_limits(l) != 0) {
         failed(fault, STAGE_LIMITS, errno);
         return;

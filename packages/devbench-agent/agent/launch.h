@@ -1,9 +1,10 @@
 /* The last steps before a program runs, between vfork and exec. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
-enum launch_stage { STAGE_NONE, STAGE_DIRECTORY, STAGE_LIMITS, STAGE_FORK, STAGE_EXEC };
+enum launch_stage { STAGE_NONE, STAGE_DIRECTORY, STAGE_LIMITS, STAGE_FORK, STAGE_EXEC, STAGE_TERMINAL };
 
 struct launch {
     char **argv, **envp;
@@ -13,6 +14,7 @@ struct launch {
     int input, output, errors, control;
     uint64_t nofile, core;
     int nice;
+    bool terminal; /* 0-2 are one, which becomes the command's own */
     struct rlimit nofile_before;
 };
 

@@ -38,6 +38,7 @@
 #define DRAIN_MAX (1024u * 1024u)
 #define KILL_SECONDS 30
 #define KILL_PASS_MS 5
+#define HANG_UP_AGAIN_MS 100
 #define KILL_SLOW_MS 1000
 #define STOP_ROUNDS 12
 #define STOP_GRACE_MS 200

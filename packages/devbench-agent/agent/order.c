@@ -126,6 +126,15 @@ static void parse_numbers(struct order *o, struct rd *r) {
     o->launch.nofile = rd_u64(r);
     o->launch.core = rd_u64(r);
     o->launch.nice = (int)(int32_t)rd_u32(r);
+    o->size.columns = rd_u16(r);
+    o->size.rows = rd_u16(r);
+    o->launch.terminal = (o->flags & S_TTY) != 0;
+}
+
+/* A terminal has a size and an input, and nothing else has a size. */
+static bool fits_terminal(const struct order *o) {
+    if (!(o->flags & S_TTY)) return o->size.columns == 0 && o->size.rows == 0;
+    return o->size.columns != 0 && o->size.rows != 0 && (o->flags & S_STDIN);
 }
 
 /* Where the second count stands is only known after the arguments; skip through a copy of the cursor. */
@@ -151,5 +160,6 @@ enum parsed order_parse(struct order *o, const struct frame *f) {
     enum parsed environment = parse_environment(o, &r, argc, envc);
     if (environment == PARSE_MALFORMED || !rd_done(&r)) return PARSE_MALFORMED;
     bool odd = (o->flags & ~(uint32_t)S_ALL) != 0 || o->launch.nice < -20 || o->launch.nice > 19;
+    odd = odd || !fits_terminal(o);
     return odd ? PARSE_INVALID : answer != PARSED ? answer : environment;
 }

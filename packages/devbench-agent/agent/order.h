@@ -8,6 +8,11 @@
 #include "launch.h"
 #include "util.h"
 
+/* Of a terminal, in characters; nothing is 0 unless there is none. */
+struct size {
+    uint16_t columns, rows;
+};
+
 /* Everything that the keeper needs, in one mapping. */
 struct order {
     void *map;
@@ -20,6 +25,7 @@ struct order {
     struct str key;
     uint32_t flags, grace_ms, spool_bytes;
     uint64_t timeout_ms, window;
+    struct size size;
     struct launch launch;
 };
 

@@ -17,9 +17,10 @@ static void on_readable(struct watch *w, uint32_t events) {
 bool output_open(struct command *x, const int fds[2]) {
     for (unsigned i = 0; i < 2; i++) {
         x->out[i] = (struct watch){fds[i], 0, on_readable};
-        x->drained[i] = false;
+        x->drained[i] = fds[i] < 0; /* a terminal has one output */
+        if (fds[i] >= 0 && !set_nonblocking(fds[i])) return false;
     }
-    return set_nonblocking(fds[0]) && set_nonblocking(fds[1]);
+    return true;
 }
 
 void output_free(struct command *x) {
@@ -125,8 +126,8 @@ bool output_drained(const struct command *x) { return x->drained[0] && x->draine
 
 void output_discard_rest(struct command *x) {
     x->discarding = true;
-    if (x->empty) {
-        /* Nobody of the tree is left: whoever else holds the pipes is not ours to serve. */
+    if (x->empty || (x->flags & S_TTY)) {
+        /* Nobody of the tree is left: whoever else holds the pipes is not ours to serve. A terminal is hung up. */
         watch_close(&x->out[0]);
         watch_close(&x->out[1]);
     }

@@ -16,6 +16,7 @@
 #include "process.h"
 #include "resolve.h"
 #include "stdin.h"
+#include "terminal.h"
 #include "util.h"
 
 #ifdef FUZZING /* the fuzzer plays the keeper's part itself */
@@ -48,6 +49,26 @@ static bool open_pipes(struct pipes *p, bool input) {
     note_fd(p->input[1]);
     note_fd(p->output[1]);
     note_fd(p->errors[1]);
+    return fine;
+}
+
+/* The same ends, of a terminal: each is a copy, since each has an owner that closes it. */
+static bool open_terminal(struct command *x, struct pipes *p, struct size size) {
+    *p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    if (!terminal_open(&p->output[0], &x->terminal, size)) {
+        x->failure = X_NO_TERMINAL;
+        x->failure_message = "no terminal could be opened: it takes /dev/ptmx and a /dev/pts of the container's own";
+        return false;
+    }
+    p->input[1] = fcntl(p->output[0], F_DUPFD_CLOEXEC, 0);
+    int *command[] = {&p->input[0], &p->output[1], &p->errors[1]};
+    bool fine = p->input[1] >= 0;
+    for (size_t i = 0; i < COUNT(command) && fine; i++) {
+        *command[i] = fcntl(x->terminal, F_DUPFD_CLOEXEC, 0);
+        note_fd(*command[i]);
+        fine = *command[i] >= 0;
+    }
+    note_fd(p->input[1]);
     return fine;
 }
 
@@ -84,9 +105,12 @@ static pid_t find_keeper(const struct frame *f, struct order *o, struct pipes *p
 }
 
 static void not_started(struct command *x, int error) {
-    x->failure = X_NO_RESOURCES;
+    x->terminal = close_fd(x->terminal);
+    if (x->failure == 0) {
+        x->failure = X_NO_RESOURCES;
+        x->failure_message = "the agent has no descriptors, memory or processes left";
+    }
     x->failure_errno = (uint32_t)error;
-    x->failure_message = "the agent has no descriptors, memory or processes left";
     x->empty = x->leader_ended = x->finished = x->due_ending = true;
     x->drained[0] = x->drained[1] = true;
     x->ended_ns = now_ns();
@@ -97,12 +121,13 @@ static void not_started(struct command *x, int error) {
 static void fill_in(struct command *x, struct channel *c, const struct frame *f, const struct order *o) {
     uint32_t spool = o->spool_bytes == 0 ? SPOOL_DEFAULT : o->spool_bytes;
     *x = (struct command){.state = ST_RUNNING, .handle = f->id, .flags = o->flags, .owner = c};
-    x->control.fd = x->out[0].fd = x->out[1].fd = x->input.fd = -1;
+    x->control.fd = x->out[0].fd = x->out[1].fd = x->input.fd = x->terminal = -1;
     memcpy(x->key, o->key.p, o->key.n);
     x->began_ns = now_ns();
     /* A timeout beyond a century is none. */
     bool timed = o->timeout_ms != 0 && o->timeout_ms < UINT64_MAX / NS_PER_MS / 4;
     x->timeout_at = timed ? x->began_ns + o->timeout_ms * NS_PER_MS : NEVER;
+    x->hang_up_at = NEVER;
     x->grace_ms = o->grace_ms;
     x->limit = o->window;
     spool_init(&x->spool, spool < SPOOL_MIN ? SPOOL_MIN : spool > SPOOL_MAX ? SPOOL_MAX : spool);
@@ -110,7 +135,7 @@ static void fill_in(struct command *x, struct channel *c, const struct frame *f,
 
 static void run(struct command *x, const struct frame *f, struct order *o) {
     struct pipes p;
-    bool fine = open_pipes(&p, (o->flags & S_STDIN) != 0);
+    bool fine = o->launch.terminal ? open_terminal(x, &p, o->size) : open_pipes(&p, (o->flags & S_STDIN) != 0);
     int error = errno;
     if (fine) take_ends(x, &p, &fine);
     else x->input_closed = true;

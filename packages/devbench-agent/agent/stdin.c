@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "terminal.h"
 #include "util.h"
 
 static struct command *of(struct watch *w) {
@@ -16,6 +17,18 @@ void stdin_close(struct command *x) {
     if (x->input_closed) return;
     x->input_closed = true;
     x->due_credit = true;
+}
+
+/* Before a terminal's input is closed its end is typed; false when that must wait. */
+static bool type_end(struct command *x) {
+    uint8_t keys[TERMINAL_END_MAX];
+    if (x->terminal < 0) return true;
+    uint8_t last = x->input_done > 0 ? x->input_bytes[(x->input_done - 1) % STDIN_WINDOW] : '\n';
+    size_t n = terminal_end(x->terminal, last != '\n' && last != '\r', keys);
+    ssize_t done;
+    do done = write(x->input.fd, keys, n);
+    while (done < 0 && errno == EINTR);
+    return done >= 0 || errno != EAGAIN; /* one of two was enough to wake the reader: there is room for the other */
 }
 
 static void drain(struct command *x) {
@@ -32,7 +45,7 @@ static void drain(struct command *x) {
         }
         x->input_done += (uint64_t)done;
     }
-    if (x->input_ended && x->input_got == x->input_end) stdin_close(x);
+    if (x->input_ended && x->input_got == x->input_end && type_end(x)) stdin_close(x);
 }
 
 static void settle(struct command *x) {
@@ -44,7 +57,7 @@ static void settle(struct command *x) {
         x->input_limit = x->input_done + STDIN_WINDOW;
         x->due_credit = true;
     }
-    bool waiting = x->input_done < x->input_got;
+    bool waiting = x->input_done < x->input_got || x->input_ended; /* for the pipe, or to type the end */
     if (!watch_want(&x->input, waiting ? EPOLLOUT : 0)) stdin_close(x);
 }
 

@@ -20,12 +20,12 @@ from typing import Self
 HELLO, AUTH, WELCOME, ERROR, GOODBYE, PING, PONG, REFUSED = range(0x01, 0x09)
 START, STARTED, FAILED, STDIN, STDIN_EOF, STDIN_CREDIT, OUTPUT, GAP = range(0x10, 0x18)
 WINDOW, ACK, ENDED, ENDED_ACK, RESUME, RESUMED, DETACHED, CANCEL = range(0x18, 0x20)
-SIGNAL, LIST, EXECS = range(0x20, 0x23)
+SIGNAL, LIST, EXECS, RESIZE = range(0x20, 0x24)
 STAT, STATED, READ, READ_META, DATA, READ_END, FILE_WINDOW, WRITE = range(0x30, 0x38)
 WRITE_END, WRITTEN, DIR, ENTRIES, DELETE, DELETED, MKDIR, MADE = range(0x38, 0x40)
 FILE_ERROR, ABORT = 0x40, 0x41
 
-INHERIT_ENV, STDIN_STREAM, DROP_WHEN_DETACHED, END_LEFTOVERS = 1, 2, 4, 8
+INHERIT_ENV, STDIN_STREAM, DROP_WHEN_DETACHED, END_LEFTOVERS, TERMINAL = 1, 2, 4, 8, 16
 EXITED, SIGNALED, TIMED_OUT, CANCELLED, LOST = range(1, 6)
 NOT_FOUND, IS_DIRECTORY, NOT_DIRECTORY, EXISTS, PERMISSION, CONFLICT, OUTSIDE = range(1, 8)
 INVALID, NOT_EMPTY, ABORTED, NOT_A_FILE = 12, 13, 15, 17
@@ -405,13 +405,14 @@ class Channel:
         nofile: int = 0,
         core: int = 2**64 - 1,
         nice: int = 0,
+        size: tuple[int, int] = (0, 0),
         cwd: str = "",
         key: str = "",
         wait: bool = True,
     ) -> Run:
         env = env or []
         payload = text(key) + struct.pack(">IQII", flags, timeout_ms, grace_ms, spool_bytes)
-        payload += struct.pack(">QQQi", window, nofile, core, nice) + text(cwd)
+        payload += struct.pack(">QQQiHH", window, nofile, core, nice, *size) + text(cwd)
         payload += struct.pack(">I", len(argv)) + b"".join(map(text, argv))
         payload += struct.pack(">I", len(env)) + b"".join(map(text, env))
         run = self.runs[handle] = Run(handle)
@@ -442,6 +443,13 @@ class Channel:
 
     def cancel(self, handle: int, grace_ms: int = 0) -> None:
         self.send(CANCEL, handle, struct.pack(">I", grace_ms))
+
+    def terminal(self, handle: int, argv: Sequence[str | bytes], *, size: tuple[int, int] = (80, 24)) -> Run:
+        flags = INHERIT_ENV | STDIN_STREAM | TERMINAL
+        return self.start(handle, argv, flags=flags, size=size, env=["TERM=dumb", "PS1=ready$ "])
+
+    def resize(self, handle: int, columns: int, rows: int) -> None:
+        self.send(RESIZE, handle, struct.pack(">HH", columns, rows))
 
     def stdin(self, run: Run, offset: int, data: bytes) -> None:
         self.send(STDIN, run.handle, struct.pack(">Q", offset) + data)

@@ -37,7 +37,7 @@ def instrumented() -> bool:
 def start_agent(binary: Path, tmp_path: Path) -> Iterator[StartAgent]:
     started: list[Agent] = []
 
-    def start(*options: str, pid1: bool = False, name: str = "agent") -> Agent:
+    def start(*options: str, pid1: bool = False, pts: bool = True, name: str = "agent") -> Agent:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         workspace = tmp_path / "workspace"
@@ -45,6 +45,9 @@ def start_agent(binary: Path, tmp_path: Path) -> Iterator[StartAgent]:
         socket = folder / "a.sock"
         as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         prefix = ["unshare", *as_user, "--pid", "--fork", "--kill-child", "--mount-proc"] if pid1 else []
+        if not pts:
+            hide = 'mount -t tmpfs none /dev/pts && exec "$@"'
+            prefix = ["unshare", *as_user, "--mount", "sh", "-c", hide, "sh"]
         process = subprocess.Popen(
             [*prefix, str(binary), "--socket", str(socket), "--workspace", str(workspace), *options],
             stdin=subprocess.DEVNULL,

@@ -22,6 +22,7 @@ from agent_wire import (
     OUTPUT,
     PING,
     READ,
+    RESIZE,
     RESUME,
     SIGNAL,
     START,
@@ -43,7 +44,7 @@ MALFORMED, TOO_LARGE, UNEXPECTED = 1, 6, 7
 
 
 def start_payload(argc: int = 1, argv: bytes = text("true"), envc: int = 0, env: bytes = b"") -> bytes:
-    head = text("k") + struct.pack(">IQIIQQQi", INHERIT_ENV, 0, 0, 0, 0, 0, 2**64 - 1, 0) + text("")
+    head = text("k") + struct.pack(">IQIIQQQiHH", INHERIT_ENV, 0, 0, 0, 0, 0, 2**64 - 1, 0, 0, 0) + text("")
     return head + struct.pack(">I", argc) + argv + struct.pack(">I", envc) + env
 
 
@@ -79,6 +80,8 @@ BAD_FRAMES = {
     "a short resume": (frame(RESUME, 1, bytes(15)), MALFORMED),
     "a short cancel": (frame(CANCEL, 1, bytes(3)), MALFORMED),
     "a short signal": (frame(SIGNAL, 1, bytes(1)), MALFORMED),
+    "a short resize": (frame(RESIZE, 1, bytes(3)), MALFORMED),
+    "a long resize": (frame(RESIZE, 1, bytes(5)), MALFORMED),
     "a short stdin": (frame(STDIN, 1, bytes(7)), MALFORMED),
     "a stdin that is too long": (frame(STDIN, 1, bytes(8 + 65537)), MALFORMED),
     "a short end of stdin": (frame(STDIN_EOF, 1, bytes(7)), MALFORMED),

@@ -22,8 +22,16 @@ def done(which: int, what: int, amount: int) -> bytes:
 
 
 WINDOW = struct.pack(">Q", 1 << 40)
-_NUMBERS = text(b"k") + struct.pack(">IQIIQQQi", 3, 50, 1, 0, 1 << 40, 0, 0, 0)
-START = _NUMBERS + text(b"") + struct.pack(">I", 1) + text(b"x") + struct.pack(">I", 1) + text(b"A=1")
+
+
+def start(flags: int, columns: int, rows: int) -> bytes:
+    """A START's payload."""
+    numbers = struct.pack(">IQIIQQQiHH", flags, 50, 1, 0, 1 << 40, 0, 0, 0, columns, rows)
+    words = struct.pack(">I", 1) + text(b"x") + struct.pack(">I", 1) + text(b"A=1")
+    return text(b"k") + numbers + text(b"") + words
+
+
+START, TERMINAL = start(3, 0, 0), start(19, 80, 24)
 WRITE = text(b"d/f") + struct.pack(">IIQ", 2, 0o644, 2**64 - 1) + text(b"")
 STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
 
@@ -58,6 +66,15 @@ SEEDS = {
     + done(0, 0x40, 0)
     + said(0x20, 2, b"\x0f\1")
     + said(0x18, 2, WINDOW),
+    "terminal": b"\1"
+    + said(0x10, 1, TERMINAL)
+    + done(0, STARTED, 0)
+    + done(0, 1, 200)
+    + said(0x13, 1, bytes(8) + b"hi")
+    + said(0x23, 1, struct.pack(">HH", 132, 50))
+    + said(0x14, 1, struct.pack(">Q", 2))
+    + done(0, ENDED, 1)
+    + said(0x1B, 1),
     "write": b"\1"
     + said(0x37, 1, WRITE)
     + said(0x34, 1, b"data")

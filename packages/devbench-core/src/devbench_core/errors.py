@@ -121,6 +121,12 @@ class ConcurrencyLimit(DevbenchError):
     retry = True
 
 
+class InputUnavailable(DevbenchError):
+    """A command takes no input here; ``details['reason']`` is ``ended``, ``no_stdin``, ``closed`` or ``elsewhere``."""
+
+    code = "input_unavailable"
+
+
 class TimedOut(DevbenchError):
     """A wait reached its bound; ``details`` name the bound."""
 

@@ -66,6 +66,7 @@ class StartFlag(IntFlag):
     STDIN = 2
     DROP_WHEN_DETACHED = 4
     END_LEFTOVERS = 8
+    TTY = 16
 
 
 class Failure(IntEnum):
@@ -77,6 +78,7 @@ class Failure(IntEnum):
     TOO_LONG = 4
     NO_RESOURCES = 5
     OTHER = 6
+    NO_TERMINAL = 7
 
 
 class EndedBy(IntEnum):

@@ -51,6 +51,8 @@ class Start(Message):
     nofile: int = field(metadata=U64, default=0)
     core: int = field(metadata=U64, default=LEAVE_CORE)
     nice: int = field(metadata=I32, default=0)
+    columns: int = field(metadata=U16, default=0)
+    rows: int = field(metadata=U16, default=0)
     cwd: bytes = field(metadata=STRING, default=b"")
     argv: tuple[bytes, ...] = field(metadata=many(U32, STRING, ARGUMENTS_MAX), repr=False)
     env: tuple[bytes, ...] = field(metadata=many(U32, STRING, ARGUMENTS_MAX), default=(), repr=False)
@@ -258,6 +260,16 @@ class EntryList(Message):
     entries: tuple[Entry, ...] = field(metadata=many(U16, nested(Entry), ENTRIES_MAX))
 
 
+@frozen(kw_only=True)
+class Resize(Message):
+    """The terminal has another size."""
+
+    TYPE: ClassVar[int] = 0x23
+    WAY: ClassVar[Way] = Way.HOST
+    columns: int = field(metadata=U16)
+    rows: int = field(metadata=U16)
+
+
 EXEC_MESSAGES: tuple[type[Message], ...] = (
     Start,
     Started,
@@ -278,4 +290,5 @@ EXEC_MESSAGES: tuple[type[Message], ...] = (
     Signal,
     List,
     EntryList,
+    Resize,
 )

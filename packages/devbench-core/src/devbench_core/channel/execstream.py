@@ -17,6 +17,7 @@ from devbench_core.channel.exec_messages import (
     Failed,
     Gap,
     Output,
+    Resize,
     Resume,
     Resumed,
     Signal,
@@ -142,6 +143,7 @@ class ExecStream:
         self._said = offset
         self._port: Port | None = None
         self._cancel_ms: int | None = None
+        self._size: tuple[int, int] | None = None
         self._recorded = False
 
     def begin(self, port: Port, handle: int) -> None:
@@ -235,6 +237,11 @@ class ExecStream:
         if self._port is not None and self.phase is Phase.RUNNING:
             self._port.post(Signal(id=self.handle, signal=number, scope=Scope.TREE))
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the terminal's size; remembered until it can be said."""
+        self._size = columns, rows
+        self._say_size()
+
     def push_stdin(self) -> None:
         """Send as much input as the agent's credit allows."""
         if self._stdin is None or self._port is None or self.phase not in {Phase.STARTING, Phase.RUNNING}:
@@ -290,6 +297,7 @@ class ExecStream:
         self.phase, self.was_started = Phase.RUNNING, True
         self._say_ack()  # what became safe before it could be said
         self.push_stdin()
+        self._say_size()
         self._say_cancel()
 
     def _say_ack(self) -> None:
@@ -302,6 +310,11 @@ class ExecStream:
     def _say_cancel(self) -> None:
         if self._cancel_ms is not None and self._port is not None and self.phase is Phase.RUNNING:
             self._port.post(Cancel(id=self.handle, grace_ms=self._cancel_ms))
+
+    def _say_size(self) -> None:
+        if self._size is not None and self._port is not None and self.phase is Phase.RUNNING:
+            self._port.post(Resize(id=self.handle, columns=self._size[0], rows=self._size[1]))
+            self._size = None
 
     def _output(self, message: Output) -> None:
         self._require(message, Phase.STARTING, Phase.RUNNING)  # a fast program's output may overtake STARTED
@@ -382,7 +395,7 @@ class ExecStream:
         elif message.type == Resume.TYPE:
             self._require(message, Phase.RESUMING)
             self.lose(f"the agent cannot resume it: {message.code.name.lower()}")
-        # a refused CANCEL, SIGNAL or STDIN crossed the ending or the move to another channel
+        # a refused CANCEL, SIGNAL, RESIZE or STDIN crossed the ending or the move to another channel
 
 
 class _Silent:

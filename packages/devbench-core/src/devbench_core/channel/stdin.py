@@ -23,6 +23,7 @@ class StdinBuffer:
         self.limit = CREDIT_AT_START
         self.closed = False
         self.lost = False
+        self._unknown = False
 
     @classmethod
     def orphaned(cls, length: int | None) -> StdinBuffer:
@@ -33,6 +34,13 @@ class StdinBuffer:
         buffer = cls(b"", complete=True)
         buffer.lost = True
         buffer._base = buffer._sent = -1 if length is None else length
+        return buffer
+
+    @classmethod
+    def typed_on(cls) -> StdinBuffer:
+        """Return the input of a terminal whose host died: it goes on where the agent says."""
+        buffer = cls(b"", complete=False)
+        buffer._unknown = True
         return buffer
 
     @property
@@ -75,7 +83,9 @@ class StdinBuffer:
         if closed:
             self.close()
             return True
-        if not self._base <= offset <= self._sent:
+        if self._unknown:
+            self._base, self._unknown = offset, False
+        elif not self._base <= offset <= self._sent:
             return False
         self._sent, self._eof_sent = offset, False
         self.limit = limit
@@ -88,13 +98,15 @@ class StdinBuffer:
         self._data.clear()
         self._room.set()
 
-    async def add(self, piece: bytes) -> None:
-        """Add a piece of at most 64 KiB, waiting while too much is ahead of the command."""
+    async def add(self, piece: bytes) -> bool:
+        """Add a piece of at most 64 KiB, waiting while too much is ahead of the command; False when nobody reads."""
         while self.end - self._base > BUFFER_MAX and not self.closed:
             self._room.clear()
             await self._room.wait()
-        if not self.closed and not self.complete:
-            self._data += piece
+        if self.closed or self.complete:
+            return False
+        self._data += piece
+        return True
 
 
 def pieces(data: bytes) -> list[bytes]:

@@ -16,6 +16,7 @@ from devbench_core.errors import Conflict, ContainerExited, DevbenchError
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
+from devbench_core.execs.launching import TYPED
 from devbench_core.execs.run import Run
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name
@@ -81,7 +82,7 @@ class Adopter:
                     else endings.of_loss("the agent does not know it any more", now(), offset)
                 )
                 return
-            run.stdin = None if stdin is None else StdinBuffer.orphaned(None if stdin < 0 else stdin)
+            run.stdin = _input_of(stdin)
             run.stream = ExecStream(
                 Start(key=found.key, flags=0, argv=(b"?",)),
                 run,
@@ -113,3 +114,12 @@ class Adopter:
         if found is None and record.state is ExecState.STARTING:
             return await link.find_at_last(is_it)
         return found
+
+
+def _input_of(length: int | None) -> StdinBuffer | None:
+    """Return the input that goes on: a terminal's can always be typed on, another one only be ended."""
+    if length is None:
+        return None
+    if length == TYPED:
+        return StdinBuffer.typed_on()
+    return StdinBuffer.orphaned(None if length < 0 else length)

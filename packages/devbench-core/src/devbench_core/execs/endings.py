@@ -26,6 +26,7 @@ FAILURES = {
     Failure.TOO_LONG: "too_long",
     Failure.NO_RESOURCES: "no_resources",
     Failure.OTHER: "other",
+    Failure.NO_TERMINAL: "no_terminal",
 }
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from devbench_core.channel.channel import AgentChannel
 from devbench_core.channel.codes import RunState, Scope
-from devbench_core.channel.exec_messages import Cancel, Entry, Signal
+from devbench_core.channel.exec_messages import Cancel, Entry, Resize, Signal
 from devbench_core.channel.link import AgentLink
+from devbench_core.channel.messages import Message
 from devbench_core.contracts.store import Record, Store
 from devbench_core.errors import AgentUnavailable
 from devbench_core.execs import records
 from devbench_core.execs.keys import exec_of
 from devbench_core.journal.log import log_name, read_chunks
 from devbench_core.model.caller import Caller
-from devbench_core.model.execution import Page
+from devbench_core.model.execution import Page, TerminalSize
 
 LOOK_EVERY_S = 0.1  # how often the store is asked for news of another host's command
 
@@ -54,14 +56,27 @@ async def signal(link: AgentLink, exec_id: str, number: int, scope: Scope) -> bo
     Raises:
         AgentUnavailable: The agent cannot be reached, or went before it was known whether the signal arrived.
     """
+    return await _tell(link, exec_id, lambda handle: Signal(id=handle, signal=number, scope=scope))
+
+
+async def resize(link: AgentLink, exec_id: str, size: TerminalSize) -> bool:
+    """Resize a command's terminal, whoever follows it, and return when that is done; False when it does not run.
+
+    Raises:
+        AgentUnavailable: The agent cannot be reached, or went before it was known whether the size arrived.
+    """
+    return await _tell(link, exec_id, lambda handle: Resize(id=handle, columns=size.columns, rows=size.rows))
+
+
+async def _tell(link: AgentLink, exec_id: str, make: Callable[[int], Message]) -> bool:
     try:
         channel, entry = await _look(link, exec_id)
     except AgentUnavailable:  # a channel that just died; nothing was sent on it
         channel, entry = await _look(link, exec_id)
     if entry is None or entry.state is not RunState.RUNNING:
         return False
-    channel.post(Signal(id=entry.handle, signal=number, scope=scope))
-    await channel.list_execs()  # frames are handled in order: an answer means that the signal was sent
+    channel.post(make(entry.handle))
+    await channel.list_execs()  # frames are handled in order: an answer means that this one was
     return True
 
 

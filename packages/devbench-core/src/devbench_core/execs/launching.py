@@ -21,6 +21,7 @@ from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequ
 
 CALLER_GONE = "its caller went away before it was started"
 OPEN_ENDED = -1  # the length of an input that stays open
+TYPED = -2  # that of a terminal, which stays open for whoever types
 
 
 def new_record(
@@ -34,6 +35,7 @@ def new_record(
         created_by=caller.subject,
         argv=tuple(request.argv),
         cwd="" if request.cwd is None else str(request.cwd),
+        tty=request.tty is not None,
         state=ExecState.STARTING,
         created_at=context.clock.now(),
         instance=context.instance,
@@ -41,7 +43,9 @@ def new_record(
 
 
 def stdin_length(request: ExecRequest, *, open_ended: bool) -> int | None:
-    """Return how long the input will be, -1 for an open-ended one, None for none."""
+    """Return how long the input will be, -1 for an open-ended one, -2 for a terminal's, None for none."""
+    if request.tty is not None:
+        return TYPED
     if open_ended:
         return OPEN_ENDED
     return None if request.stdin is None else len(request.stdin)
@@ -49,9 +53,10 @@ def stdin_length(request: ExecRequest, *, open_ended: bool) -> int | None:
 
 def stdin_of(request: ExecRequest, *, open_ended: bool) -> StdinBuffer | None:
     """Return the input, None for none."""
-    if request.stdin is None and not open_ended:
+    stays_open = open_ended or request.tty is not None
+    if request.stdin is None and not stays_open:
         return None
-    return StdinBuffer(request.stdin or b"", complete=not open_ended)
+    return StdinBuffer(request.stdin or b"", complete=not stays_open)
 
 
 async def launch(run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | None) -> None:

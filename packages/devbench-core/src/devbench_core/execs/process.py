@@ -10,8 +10,9 @@ from devbench_core.channel.stdin import pieces
 from devbench_core.contracts.process import Process
 from devbench_core.errors import ValidationFailed
 from devbench_core.execs.run import Run
+from devbench_core.execs.validate import terminal_size
 from devbench_core.model.caller import Caller
-from devbench_core.model.execution import Chunk, ExecEnding
+from devbench_core.model.execution import Chunk, ExecEnding, TerminalSize
 
 if TYPE_CHECKING:
     from devbench_core.execs.service import Execs
@@ -53,7 +54,10 @@ class ExecProcess:
             self._run.stream.push_stdin()
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Do nothing: no command has a terminal yet."""
+        """Tell a terminal's new size; no effect for a command without a terminal."""
+        size = terminal_size(TerminalSize(columns=columns, rows=rows))
+        if self._run is not None and self._run.record.tty and self._run.stream is not None:
+            self._run.stream.resize(size.columns, size.rows)
 
     async def signal(self, number: int) -> None:
         """Send a signal to the whole process tree."""

@@ -19,7 +19,9 @@ KIND = "exec"
 LIVE = "live"
 ENDED = "ended"
 PAGE = 200
-STDIN = "stdin_bytes"  # beside the record's own fields: length of the input, -1 when open-ended
+STDIN = (
+    "stdin_bytes"  # beside the record's own fields: length of the input, -1 when open-ended, -2 a terminal's
+)
 NO_STDIN = None
 
 
@@ -44,7 +46,7 @@ def read(record: Record) -> Exec:
 
 
 def stdin_bytes(record: Record) -> int | None:
-    """Return the length of a command's input, -1 for an open-ended one, None for none."""
+    """Return the length of a command's input, -1 for an open-ended one, -2 for a terminal's, None for none."""
     value: JsonValue = record.data.get(STDIN)
     return value if isinstance(value, int) else None
 

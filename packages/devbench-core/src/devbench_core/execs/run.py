@@ -64,6 +64,7 @@ class Run:
         self.stream: ExecStream | None = None
         self.stdin: StdinBuffer | None = None
         self.link: AgentLink | None = None
+        self.input_turn = asyncio.Lock()  # of those who write to its stdin
         self.begun: asyncio.Future[None] = loop.create_future()
         self.recorded: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[Exec | None] = loop.create_future()

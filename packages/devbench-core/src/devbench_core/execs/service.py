@@ -17,6 +17,7 @@ from devbench_core.errors import (
 from devbench_core.execs import endings, foreign, listing, own, records
 from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.input import check_input, give_input, open_input
 from devbench_core.execs.keyed import KeyedStarts
 from devbench_core.execs.process import ExecProcess
 from devbench_core.execs.retention import Retention
@@ -25,13 +26,21 @@ from devbench_core.execs.runs import Runs
 from devbench_core.execs.settling import Settler
 from devbench_core.execs.slots import Slots
 from devbench_core.execs.starting import Starter
-from devbench_core.execs.validate import milliseconds, signal_number
+from devbench_core.execs.validate import milliseconds, signal_number, terminal_size
 from devbench_core.journal.journal import Journal
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Request
-from devbench_core.model.execution import Exec, ExecEnding, ExecRequest, Page, SignalScope
+from devbench_core.model.execution import (
+    Exec,
+    ExecEnding,
+    ExecRequest,
+    InputTaken,
+    Page,
+    SignalScope,
+    TerminalSize,
+)
 
 log = get_logger(__name__)
 CLOSE_WAIT_S = 5.0
@@ -78,7 +87,8 @@ class Execs:
         Args:
             container: Where.
             request: What.
-            open_stdin: Keep its input open after ``request.stdin``, for `Process.write`.
+            open_stdin: Keep its input open after ``request.stdin``, for `write_input` and `Process.write`; that of a
+                terminal always is.
             idempotency_key: 1-200 printable characters.
             caller: Who asks.
 
@@ -234,6 +244,63 @@ class Execs:
         where = Scope[scope.name]
         container = await self._context.find(record.container_id, caller)
         return await foreign.signal(await self._context.link(container), exec_id, number, where)
+
+    async def write_input(
+        self, exec_id: str, data: bytes, *, eof: bool = False, wait_s: float = 10.0, caller: Caller = LOCAL
+    ) -> InputTaken:
+        """Give bytes to a command's open stdin, waiting while it does not read; what was taken is in order.
+
+        Only the host that follows the command can: it holds what the command has not read yet. Of several writers
+        each gets its turn with the whole of its bytes. Sending it again gives it again.
+
+        Args:
+            exec_id: Which command: one with a terminal, or started with ``open_stdin``.
+            data: At most ``execs.stdin_max_bytes``.
+            eof: Give end of file after all of them. At a terminal ^D is typed, and nothing can be typed after it; to
+                type it and go on, send the byte 4.
+            wait_s: How long to wait for the command to read, at most ``execs.poll_max_wait_s``.
+            caller: Who asks.
+
+        Raises:
+            TooLarge: There are too many bytes.
+            ExecNotFound: The caller's tenant has no such command.
+            InputUnavailable: It has ended, has no open stdin, or another host holds it; ``details["reason"]`` says
+                which. ``details["accepted_bytes"]`` were taken before.
+            Vetoed: A reviewer refuses.
+        """
+        limits = self._context.limits
+        check_input(data, wait_s, limits)
+        run, _ = open_input(await self._find(exec_id, caller), exec_id)
+        self._context.check(
+            Request(
+                operation="exec.input", caller=caller, container_id=run.record.container_id, subject=exec_id
+            )
+        )
+        return await give_input(run, data, eof=eof, wait_s=min(wait_s, limits.poll_max_wait_s))
+
+    async def resize(self, exec_id: str, size: TerminalSize, *, caller: Caller = LOCAL) -> bool:
+        """Resize a command's terminal; returns whether it was: not that of a command that has ended.
+
+        Raises:
+            ValidationFailed: The size is none, or the command has no terminal.
+            ExecNotFound: The caller's tenant has no such command.
+            Vetoed: A reviewer refuses.
+            AgentUnavailable: The agent cannot be reached.
+        """
+        size = terminal_size(size)
+        found = await self._find(exec_id, caller)
+        record = found.record if isinstance(found, Run) else records.read(found)
+        if not record.tty:
+            raise ValidationFailed(
+                "exec_id", f"{exec_id!r} has no terminal", hint="start a command with `tty` to give it one"
+            )
+        if record.ending is not None:
+            return False
+        self._context.check(
+            Request(operation="exec.resize", caller=caller, container_id=record.container_id, subject=exec_id)
+        )
+        container = await self._context.find(record.container_id, caller)
+        return await foreign.resize(await self._context.link(container), exec_id, size)
 
     async def list(
         self, container: str, *, running: bool = False, caller: Caller = LOCAL

@@ -13,13 +13,17 @@ from devbench_core.channel.execstream import SIGNAL_MAX
 from devbench_core.errors import ValidationFailed
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.execs.user import check_form
-from devbench_core.model.execution import ExecRequest, Leftovers
+from devbench_core.model.execution import ExecRequest, Leftovers, TerminalSize
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CWD_MAX_BYTES = 4095
 NOFILE_MAX = 1_048_576
 CORE_MAX_BYTES = 2**40
 NICE_MAX = 19
+TERMINAL_SIDE_MAX = (
+    4096  # columns or rows: more than any screen, and no bait for programs that draw all of it
+)
+TERM = "xterm-256color"
 
 
 def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
@@ -44,10 +48,12 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
     timeout_s = _seconds("timeout_s", request.timeout_s, limits.max_timeout_s)
     if timeout_s is None:
         timeout_s = limits.default_timeout_s
+    size = None if request.tty is None else terminal_size(request.tty)
     return Start(
         key=key,
         flags=StartFlag.INHERIT_ENV
-        | (StartFlag.END_LEFTOVERS if request.leftovers is Leftovers.END else StartFlag(0)),
+        | (StartFlag.END_LEFTOVERS if request.leftovers is Leftovers.END else StartFlag(0))
+        | (StartFlag(0) if size is None else StartFlag.TTY),
         timeout_ms=0 if timeout_s is None else milliseconds(min(timeout_s, limits.max_timeout_s)),
         grace_ms=milliseconds(grace_of(request, limits)),
         spool_bytes=limits.spool_bytes,
@@ -58,9 +64,11 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
         if request.limits.core_bytes is None
         else _whole("limits.core_bytes", request.limits.core_bytes, 0, CORE_MAX_BYTES),
         nice=_whole("limits.nice", request.limits.nice, 0, NICE_MAX),
+        columns=0 if size is None else size.columns,
+        rows=0 if size is None else size.rows,
         cwd=b"" if request.cwd is None else _text("cwd", str(request.cwd), CWD_MAX_BYTES),
         argv=argv,
-        env=_env(request.env, limits.env_max_bytes),
+        env=_env(request.env if size is None else {"TERM": TERM, **request.env}, limits.env_max_bytes),
     )
 
 
@@ -73,6 +81,17 @@ def grace_of(request: ExecRequest, limits: ExecLimits) -> float:
             "grace_s", f"must be 0-{limits.max_timeout_s:g} seconds", limit=limits.max_timeout_s
         )
     return request.grace_s
+
+
+def terminal_size(size: TerminalSize) -> TerminalSize:
+    """Return the size.
+
+    Raises:
+        ValidationFailed: No terminal is so small or so large.
+    """
+    _whole("tty.columns", size.columns, 1, TERMINAL_SIDE_MAX)
+    _whole("tty.rows", size.rows, 1, TERMINAL_SIDE_MAX)
+    return size
 
 
 def milliseconds(seconds: float) -> int:

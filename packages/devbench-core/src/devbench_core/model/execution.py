@@ -100,7 +100,7 @@ class ExecEnding:
         exit_code: 0-255 for ``EXITED``, else None.
         signal: The number for ``SIGNALED`` (and the one that ended a timed out or cancelled tree), else None.
         failure: For ``FAILED_TO_START``: ``not_found``, ``not_executable``, ``bad_directory``, ``too_long``,
-            ``no_resources`` or ``other``; "" otherwise.
+            ``no_resources``, ``no_terminal`` or ``other``; "" otherwise.
         message: One sentence for people.
         at: When, UTC.
         usage: What it used, None when it never ran or was lost.
@@ -115,6 +115,28 @@ class ExecEnding:
     at: datetime
     usage: Usage | None = None
     output_bytes: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class TerminalSize:
+    """How large a command's terminal is, in characters; each 1 to ``TERMINAL_SIDE_MAX``."""
+
+    columns: int = 80
+    rows: int = 24
+
+
+@attrs.frozen(kw_only=True)
+class InputTaken:
+    """What became of bytes for a command's stdin.
+
+    Attributes:
+        accepted_bytes: How many of them the host took over, from the first on; less than all when the command did
+            not read in time. The others are the caller's: they were not given to the command.
+        eof: Whether end of file was given after them.
+    """
+
+    accepted_bytes: int
+    eof: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -135,6 +157,8 @@ class ExecRequest:
         limits: Of its processes.
         leftovers: What becomes of background processes that it leaves.
         queue_s: How long it may wait for others to end when as many run as are allowed; 0 refuses it at once.
+        tty: Run it at a terminal of this size: its input stays open, beginning with ``stdin`` as if typed, all
+            output is stdout, and ``TERM`` is ``xterm-256color`` unless ``env`` has one. None for no terminal.
     """
 
     argv: tuple[str, ...]
@@ -148,6 +172,7 @@ class ExecRequest:
     limits: ResourceLimits = ResourceLimits()
     leftovers: Leftovers = Leftovers.LEAVE
     queue_s: float = 0.0
+    tty: TerminalSize | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -161,6 +186,7 @@ class Exec:
         created_by: The subject that asked.
         argv: What runs (environment and stdin are not kept: they may hold secrets).
         cwd: Where it runs, as asked.
+        tty: Whether it has a terminal.
         state: Where it stands.
         created_at: When it was accepted, UTC.
         started_at: When the process was there, UTC.
@@ -177,6 +203,7 @@ class Exec:
     created_by: str
     argv: tuple[str, ...]
     cwd: str = ""
+    tty: bool = False
     state: ExecState
     created_at: datetime
     started_at: datetime | None = None
