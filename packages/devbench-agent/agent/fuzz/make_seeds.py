@@ -22,8 +22,15 @@ def done(which: int, what: int, amount: int) -> bytes:
 
 
 WINDOW = struct.pack(">Q", 1 << 40)
-_NUMBERS = text(b"k") + struct.pack(">IQIIQQQi", 3, 50, 1, 0, 1 << 40, 0, 0, 0)
-START = _NUMBERS + text(b"") + struct.pack(">I", 1) + text(b"x") + struct.pack(">I", 1) + text(b"A=1")
+
+
+def start(flags: int) -> bytes:
+    """The payload of a START."""
+    numbers = text(b"k") + struct.pack(">IQIIQQQi", flags, 50, 1, 0, 1 << 40, 0, 0, 0)
+    return numbers + text(b"") + struct.pack(">I", 1) + text(b"x") + struct.pack(">I", 1) + text(b"A=1")
+
+
+START, START_SIDE = start(3), start(35)
 WRITE = text(b"d/f") + struct.pack(">IIQ", 2, 0o644, 2**64 - 1) + text(b"")
 STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
 
@@ -58,6 +65,16 @@ SEEDS = {
     + done(0, 0x40, 0)
     + said(0x20, 2, b"\x0f\1")
     + said(0x18, 2, WINDOW),
+    "side": b"\1"
+    + said(0x10, 1, START_SIDE)
+    + done(0, STARTED, 0)
+    + said(0x2F, 1, bytes(8) + b"hi")
+    + done(0, 0x20, 9)
+    + done(0, 1, 200)
+    + done(0, 0x20, 9)
+    + said(0x20, 1, b"\x02\4")
+    + done(0, ENDED, 1)
+    + said(0x1B, 1),
     "write": b"\1"
     + said(0x37, 1, WRITE)
     + said(0x34, 1, b"data")
