@@ -165,7 +165,7 @@ void command_signal(struct channel *c, const struct frame *f) {
         channel_refuse(c, f, R_NOT_FOUND, "no such exec");
         return;
     }
-    if (number < 1 || number > 64 || scope < 1 || scope > 3) {
+    if (number < 1 || number > 64 || scope < 1 || scope > TREE_SCOPES || (scope > TREE_LEADER && !(x->flags & S_SIDE))) {
         channel_refuse(c, f, R_INVALID, "no such signal or scope");
         return;
     }

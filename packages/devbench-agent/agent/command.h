@@ -10,6 +10,8 @@
 #include "loop.h"
 #include "spool.h"
 
+enum { SIDE = 2, STREAMS = 3 }; /* stdout is 0, stderr is 1 */
+
 enum kill_phase { KILL_NONE, KILL_TERM, KILL_HARD };
 
 struct command {
@@ -36,10 +38,14 @@ struct command {
     uint32_t grace_ms;
 
     /* output */
-    struct watch out[2];
-    bool drained[2];
+    struct watch out[STREAMS];
+    bool drained[STREAMS];
     bool discarding;
-    uint64_t drained_bytes[2];
+    uint64_t drained_bytes[STREAMS];
+    uint32_t report_bytes;   /* of the side stream: seen, and to be read once... */
+    uint32_t before[SIDE];   /* ...these bytes of stdout and stderr, which were written before them, have been read */
+    uint64_t side_got;       /* count of bytes given to the leader on its side stream */
+    uint64_t side_ticks;     /* when the last came, as /proc tells a process's start */
     struct spool spool;
     uint64_t sent, limit; /* of the owner: next offset to send, end of its window */
 
@@ -86,6 +92,7 @@ void command_cancel(struct channel *c, const struct frame *f);
 void command_signal(struct channel *c, const struct frame *f);
 void command_list(struct channel *c, const struct frame *f);
 void command_resize(struct channel *c, const struct frame *f);
+void command_side_input(struct channel *c, const struct frame *f);
 
 void commands_detach(struct channel *c);
 /* Put what is due into the channel's buffer while it has room. */

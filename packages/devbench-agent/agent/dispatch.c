@@ -41,6 +41,7 @@ static handler *const handlers[256] = {
     [F_SIGNAL] = command_signal,
     [F_LIST] = command_list,
     [F_RESIZE] = command_resize,
+    [F_SIDE_INPUT] = command_side_input,
     [F_STAT] = job_request,
     [F_READ] = job_request,
     [F_DATA] = job_data,

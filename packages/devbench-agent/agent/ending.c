@@ -201,9 +201,9 @@ static bool complete(struct command *x, bool *again) {
     if (!x->empty && !x->stuck && x->phase != KILL_NONE) return false;
     if (!x->leader_ended) x->leader_ended = true; /* lost or unkillable: what is in the pipes is all */
     /* Nothing is sent before the start is known, so a full spool would wait for ever: what is in it is all. */
-    if (x->leader == 0) x->drained[0] = x->drained[1] = true;
+    if (x->leader == 0) output_give_up(x);
     output_settle(x);
-    for (unsigned i = 0; i < 2; i++) *again = *again || (!x->drained[i] && x->out[i].events != 0);
+    for (unsigned i = 0; i < STREAMS; i++) *again = *again || (!x->drained[i] && x->out[i].events != 0);
     return output_drained(x);
 }
 

@@ -17,11 +17,11 @@
 
 #define BLOCK_BYTES 512u /* what getrusage counts in */
 
-enum { FD_CONTROL = 3, FD_WORKSPACE = 4, FD_FIRST_FREE = 5, FD_ABOVE = 16 };
+enum { FD_CONTROL = 3, FD_WORKSPACE = 4, FD_SIDE = 5, FD_FIRST_FREE = 6, FD_ABOVE = 16 };
 
 /* Bring the descriptors to their places, whatever their numbers are now. */
 static bool arrange(const struct launch *l) {
-    int from[] = {l->input, l->output, l->errors, l->control, l->workspace};
+    int from[] = {l->input, l->output, l->errors, l->control, l->workspace, l->side};
     for (size_t i = 0; i < COUNT(from); i++) {
         if (from[i] < 0) continue;
         from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, FD_ABOVE);
@@ -59,9 +59,10 @@ static void report_failure(enum launch_stage stage, int error) {
     send_report(FD_CONTROL, &r);
 }
 
-static pid_t start(const struct launch *order) {
+static pid_t start(const struct launch *order, int side) {
     struct launch moved = *order;
     moved.workspace = order->workspace < 0 ? -1 : FD_WORKSPACE;
+    moved.side = side;
     volatile struct launch_fault fault = {STAGE_NONE, 0};
     /* vfork: this returns when the program runs or could not be run, and costs no copy of the page tables. */
     pid_t pid = vfork();
@@ -71,6 +72,7 @@ static pid_t start(const struct launch *order) {
     }
     int error = errno;
     for (int fd = 0; fd < FD_CONTROL; fd++) (void)close(fd);
+    (void)close_fd(side);
     if (pid > 0 && fault.stage == STAGE_NONE) return pid;
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
     if (pid < 0) report_failure(STAGE_FORK, error);
@@ -98,33 +100,36 @@ static void keep(pid_t leader) {
     send_report(FD_CONTROL, &r);
 }
 
-static void serve(const struct launch *l) {
+static void serve(const struct launch *l, int side) {
     struct report r = {.kind = K_STARTED, .at_ns = now_ns()};
-    r.pid = start(l);
+    r.pid = start(l, side);
     if (r.pid == 0) return;
     send_report(FD_CONTROL, &r);
     keep(r.pid);
 }
 
-bool keeper_hand_over(int control, const uint8_t *payload, uint32_t n, const int fds[3]) {
+bool keeper_hand_over(int control, const uint8_t *payload, uint32_t n, const int fds[HANDED_FDS]) {
     union {
         struct cmsghdr header;
-        char room[CMSG_SPACE(3 * sizeof(int))];
+        char room[CMSG_SPACE(HANDED_FDS * sizeof(int))];
     } extra = {0};
     struct iovec part = {.iov_base = (void *)(uintptr_t)payload, .iov_len = n};
     struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = extra.room, .msg_controllen = sizeof extra.room};
+    bool side = fds[HANDED_FDS - 1] >= 0;
     if (n > HANDED_OVER_MAX) return false;
     extra.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    extra.header.cmsg_len = CMSG_LEN(3 * sizeof(int));
-    memcpy(CMSG_DATA(&extra.header), fds, 3 * sizeof(int));
+    extra.header.cmsg_len = side ? CMSG_LEN(HANDED_FDS * sizeof(int)) : CMSG_LEN((HANDED_FDS - 1) * sizeof(int));
+    m.msg_controllen = side ? CMSG_SPACE(HANDED_FDS * sizeof(int)) : CMSG_SPACE((HANDED_FDS - 1) * sizeof(int));
+    memcpy(CMSG_DATA(&extra.header), fds, (side ? HANDED_FDS : HANDED_FDS - 1) * sizeof(int));
     return sendmsg(control, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
 }
 
-/* The next START; its descriptors take the free numbers, which are the command's own: 0, 1 and 2. */
-static ssize_t next_order(uint8_t *into, size_t room) {
+/* The next START; its descriptors take the free numbers, which are the command's own: 0, 1 and 2. A fourth is that of
+ * the side stream, and takes whatever is free. */
+static ssize_t next_order(uint8_t *into, size_t room, int *side) {
     union {
         struct cmsghdr header;
-        char room[CMSG_SPACE(3 * sizeof(int))];
+        char room[CMSG_SPACE(HANDED_FDS * sizeof(int))];
     } extra = {0};
     struct iovec part = {.iov_base = into, .iov_len = room};
     struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = extra.room, .msg_controllen = sizeof extra.room};
@@ -132,21 +137,27 @@ static ssize_t next_order(uint8_t *into, size_t room) {
     ssize_t n;
     do n = recvmsg(FD_CONTROL, &m, 0);
     while (n < 0 && errno == EINTR);
-    if (n <= 0 || (m.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) || extra.header.cmsg_len != CMSG_LEN(sizeof wanted)) return 0;
+    bool more = extra.header.cmsg_len == CMSG_LEN(HANDED_FDS * sizeof(int));
+    if (n <= 0 || (m.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) return 0;
+    if (!more && extra.header.cmsg_len != CMSG_LEN(sizeof wanted)) return 0;
+    *side = -1;
+    if (more) memcpy(side, (uint8_t *)CMSG_DATA(&extra.header) + sizeof wanted, sizeof *side);
+    if (more && fcntl(*side, F_SETFD, FD_CLOEXEC) != 0) return 0;
     return memcmp(CMSG_DATA(&extra.header), wanted, sizeof wanted) == 0 ? n : 0;
 }
 
 _Noreturn static void serve_more(int workspace) {
     static uint8_t payload[HANDED_OVER_MAX];
     ssize_t n;
-    while ((n = next_order(payload, sizeof payload)) > 0) {
+    int side;
+    while ((n = next_order(payload, sizeof payload, &side)) > 0) {
         struct frame f = {.payload = payload, .n = (uint32_t)n};
         struct order o = {.map = NULL};
         enum parsed answer = order_parse(&o, &f);
         wipe(payload, (size_t)n);
         o.launch.workspace = workspace;
         o.launch.nofile_before = process_nofile_before();
-        if (answer == PARSED) serve(&o.launch);
+        if (answer == PARSED) serve(&o.launch, side);
         else report_failure(STAGE_FORK, ENOMEM); /* the agent has parsed it: only memory can be missing */
         order_drop(&o);
     }
@@ -168,7 +179,7 @@ _Noreturn void keeper_main(struct order *first) {
         report_failure(STAGE_FORK, errno);
         _exit(0);
     }
-    serve(&first->launch);
+    serve(&first->launch, first->launch.side < 0 ? -1 : FD_SIDE);
     order_drop(first);
     serve_more(workspace);
 }

@@ -7,6 +7,8 @@
 
 #include "order.h"
 
+#define HANDED_FDS 4 /* stdin, stdout, stderr, side (-1: none) */
+
 enum report_kind { K_STARTED = 1, K_FAILED, K_ENDED, K_EMPTY };
 
 struct usage {
@@ -27,7 +29,7 @@ struct report {
 };
 
 /* Serves the first command and then those that come on its control socket, each as the frame of its START with the
- * descriptors 0-2, until that is closed. */
+ * command's descriptors, until that is closed. */
 _Noreturn void keeper_main(struct order *first);
 /* For the agent: hand a START over; false when this keeper cannot take it. */
-bool keeper_hand_over(int control, const uint8_t *payload, uint32_t n, const int fds[3]);
+bool keeper_hand_over(int control, const uint8_t *payload, uint32_t n, const int fds[HANDED_FDS]);

@@ -25,7 +25,7 @@ static struct spare *latest(void) {
     return found;
 }
 
-pid_t keepers_use(const struct frame *f, const int fds[3], int *control) {
+pid_t keepers_use(const struct frame *f, const int fds[HANDED_FDS], int *control) {
     struct spare *s;
     if (f->n > HANDED_OVER_MAX) return 0;
     while ((s = latest()) != NULL) {

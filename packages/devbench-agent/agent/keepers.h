@@ -6,10 +6,11 @@
 #include <sys/types.h>
 
 #include "channel.h"
+#include "keeper.h"
 
-/* Hand a START to one of them with the command's descriptors 0-2: its pid, and its socket in *control; 0: none could
+/* Hand a START to one of them with the command's descriptors: its pid, and its socket in *control; 0: none could
  * take it. */
-pid_t keepers_use(const struct frame *f, const int fds[3], int *control);
+pid_t keepers_use(const struct frame *f, const int fds[HANDED_FDS], int *control);
 /* One whose command left nothing; takes its socket over. */
 void keepers_rest(pid_t pid, int control);
 void keepers_reaped(pid_t pid);

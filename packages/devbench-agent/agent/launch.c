@@ -84,6 +84,11 @@ void launch_exec(const struct launch *l, volatile struct launch_fault *fault) {
         failed(fault, STAGE_DIRECTORY, errno);
         return;
     }
+    /* What has that number now is the keeper's own, and this is a copy of its table. */
+    if (l->side >= 0 && dup2(l->side, LAUNCH_SIDE) < 0) {
+        failed(fault, STAGE_LIMITS, errno);
+        return;
+    }
     (void)sigemptyset(&none);
     if (sigprocmask(SIG_SETMASK, &none, NULL) != 0) {
         failed(fault, STAGE_LIMITS, errno);

@@ -134,7 +134,7 @@ static void parse_numbers(struct order *o, struct rd *r) {
 /* A terminal has a size and an input, and nothing else has a size. */
 static bool fits_terminal(const struct order *o) {
     if (!(o->flags & S_TTY)) return o->size.columns == 0 && o->size.rows == 0;
-    return o->size.columns != 0 && o->size.rows != 0 && (o->flags & S_STDIN);
+    return o->size.columns != 0 && o->size.rows != 0 && (o->flags & (S_STDIN | S_SIDE)) == S_STDIN;
 }
 
 /* Where the second count stands is only known after the arguments; skip through a copy of the cursor. */

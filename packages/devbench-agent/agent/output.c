@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -10,22 +12,22 @@
 
 static void on_readable(struct watch *w, uint32_t events) {
     (void)events;
-    size_t at = (size_t)((char *)w - (char *)commands); /* which of the two it is does not matter */
+    size_t at = (size_t)((char *)w - (char *)commands); /* which of the streams it is does not matter */
     output_settle(&commands[at / sizeof commands[0]]);
 }
 
-bool output_open(struct command *x, const int fds[2]) {
-    for (unsigned i = 0; i < 2; i++) {
+bool output_open(struct command *x, const int fds[STREAMS]) {
+    bool fine = true;
+    for (unsigned i = 0; i < STREAMS; i++) {
         x->out[i] = (struct watch){fds[i], 0, on_readable};
-        x->drained[i] = fds[i] < 0; /* a terminal has one output */
-        if (fds[i] >= 0 && !set_nonblocking(fds[i])) return false;
+        x->drained[i] = fds[i] < 0; /* a terminal has one output, and few have a side stream */
+        fine = (fds[i] < 0 || set_nonblocking(fds[i])) && fine;
     }
-    return true;
+    return fine;
 }
 
 void output_free(struct command *x) {
-    watch_close(&x->out[0]);
-    watch_close(&x->out[1]);
+    for (unsigned i = 0; i < STREAMS; i++) watch_close(&x->out[i]);
     spool_free(&x->spool);
 }
 
@@ -45,6 +47,38 @@ static void stream_over(struct command *x, unsigned i) {
     x->drained[i] = true;
 }
 
+static uint32_t waiting(const struct watch *w) {
+    int n = 0;
+    return w->fd >= 0 && ioctl(w->fd, FIONREAD, &n) == 0 && n > 0 ? (uint32_t)n : 0;
+}
+
+/* What is on the side stream now was written after everything that is found in the pipes a moment later, or had been read
+ * from them before: so much of them goes first. Counting it, not reading until they are empty, lets no noise of a
+ * background process hold a report up. */
+static void see_report(struct command *x) {
+    if (x->report_bytes > 0 || x->discarding) return;
+    x->report_bytes = waiting(&x->out[SIDE]);
+    if (x->report_bytes == 0) return;
+    for (unsigned i = 0; i < SIDE; i++) x->before[i] = waiting(&x->out[i]);
+}
+
+static bool is_due_later(const struct command *x, unsigned i) {
+    bool first = (x->before[0] > 0 && !x->drained[0]) || (x->before[1] > 0 && !x->drained[1]);
+    return i == SIDE && x->report_bytes > 0 && first;
+}
+
+static void note_read(struct command *x, unsigned i, size_t n) {
+    uint32_t *left = i == SIDE ? &x->report_bytes : &x->before[i];
+    *left = n < *left ? *left - (uint32_t)n : 0;
+}
+
+/* The side stream is read only up to what was seen; beyond it this only looks whether it is over. */
+static ssize_t get(struct command *x, unsigned i, uint8_t *to, size_t room) {
+    if (i != SIDE || x->discarding) return read(x->out[i].fd, to, room);
+    if (x->report_bytes > 0) return read(x->out[i].fd, to, room < x->report_bytes ? room : x->report_bytes);
+    return recv(x->out[i].fd, to, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
 /* One read; false when this stream has nothing more to give now. */
 static bool read_some(struct command *x, unsigned i, bool *full) {
     static uint8_t rubbish[4096];
@@ -55,7 +89,8 @@ static bool read_some(struct command *x, unsigned i, bool *full) {
         *full = true;
         return false;
     }
-    ssize_t n = read(x->out[i].fd, to, room);
+    bool looks = i == SIDE && !x->discarding && x->report_bytes == 0;
+    ssize_t n = get(x, i, to, room);
     if (n < 0 && errno == EINTR) return true;
     if (n < 0 && errno == EAGAIN) {
         if (x->leader_ended) x->drained[i] = true;
@@ -65,7 +100,9 @@ static bool read_some(struct command *x, unsigned i, bool *full) {
         stream_over(x, i);
         return false;
     }
+    if (looks) return false; /* more came: its turn is the next one */
     if (x->discarding) return true;
+    note_read(x, i, (size_t)n);
     spool_commit(&x->spool, stream, (size_t)n);
     if (x->leader_ended) x->drained_bytes[i] += (uint64_t)n;
     if (x->drained_bytes[i] >= DRAIN_MAX) x->drained[i] = true;
@@ -73,14 +110,15 @@ static bool read_some(struct command *x, unsigned i, bool *full) {
 }
 
 void output_settle(struct command *x) {
-    for (unsigned i = 0; i < 2; i++) {
-        bool full = false;
+    see_report(x);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        bool full = is_due_later(x, i);
         if (x->out[i].fd < 0) continue;
         if (x->drained[i] && !x->discarding) {
             if (!watch_want(&x->out[i], 0)) stream_over(x, i);
             continue;
         }
-        for (int n = 0; n < READS_PER_TURN && read_some(x, i, &full); n++) continue;
+        for (int n = 0; n < READS_PER_TURN && !full && read_some(x, i, &full); n++) continue;
         if (x->out[i].fd < 0) continue;
         if (!watch_want(&x->out[i], full || (x->drained[i] && !x->discarding) ? 0 : EPOLLIN)) stream_over(x, i);
     }
@@ -122,14 +160,17 @@ bool output_send(struct channel *c, struct command *x) {
     return x->sent == x->spool.next && channel_has_room(c);
 }
 
-bool output_drained(const struct command *x) { return x->drained[0] && x->drained[1]; }
+bool output_drained(const struct command *x) { return x->drained[0] && x->drained[1] && x->drained[SIDE]; }
+
+void output_give_up(struct command *x) {
+    for (unsigned i = 0; i < STREAMS; i++) x->drained[i] = true;
+}
 
 void output_discard_rest(struct command *x) {
     x->discarding = true;
     if (x->empty || (x->flags & S_TTY)) {
         /* Nobody of the tree is left: whoever else holds the pipes is not ours to serve. A terminal is hung up. */
-        watch_close(&x->out[0]);
-        watch_close(&x->out[1]);
+        for (unsigned i = 0; i < STREAMS; i++) watch_close(&x->out[i]);
     }
     output_settle(x);
 }

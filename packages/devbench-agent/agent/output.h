@@ -5,7 +5,7 @@
 #include "command.h"
 
 /* Takes the reading ends over. */
-bool output_open(struct command *x, const int fds[2]);
+bool output_open(struct command *x, const int fds[STREAMS]);
 void output_free(struct command *x);
 /* Read (or stop reading) as the spool's room says; called when anything may have changed. */
 void output_settle(struct command *x);
@@ -14,4 +14,6 @@ void output_forget(struct command *x, uint64_t offset);
 bool output_send(struct channel *c, struct command *x);
 /* Everything that the leader wrote has been read. */
 bool output_drained(const struct command *x);
+/* Nothing more will be read that counts. */
+void output_give_up(struct command *x);
 void output_discard_rest(struct command *x);

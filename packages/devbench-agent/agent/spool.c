@@ -57,7 +57,7 @@ static uint64_t segment(const struct spool *s, uint32_t i) {
 }
 
 static bool switches(const struct spool *s, uint8_t stream) {
-    return s->segment_count == 0 || (segment(s, s->segment_count - 1) & 1) != (uint64_t)(stream - 1);
+    return s->segment_count == 0 || (segment(s, s->segment_count - 1) & 3) != (uint64_t)(stream - 1);
 }
 
 uint8_t *spool_room(struct spool *s, uint8_t stream, size_t *room) {
@@ -78,7 +78,7 @@ uint8_t *spool_room(struct spool *s, uint8_t stream, size_t *room) {
 void spool_commit(struct spool *s, uint8_t stream, size_t n) {
     if (n == 0) return;
     if (switches(s, stream)) {
-        s->segments[(s->segment_head + s->segment_count) % SEGMENTS_MAX] = s->next << 1 | (uint64_t)(stream - 1);
+        s->segments[(s->segment_head + s->segment_count) % SEGMENTS_MAX] = s->next << 2 | (uint64_t)(stream - 1);
         s->segment_count++;
     }
     s->next += n;
@@ -90,7 +90,7 @@ static uint32_t segment_at(const struct spool *s, uint64_t offset) {
     uint32_t high = s->segment_count - 1;
     while (low < high) {
         uint32_t middle = low + (high - low + 1) / 2;
-        if (segment(s, middle) >> 1 <= offset) low = middle;
+        if (segment(s, middle) >> 2 <= offset) low = middle;
         else high = middle - 1;
     }
     return low;
@@ -98,9 +98,9 @@ static uint32_t segment_at(const struct spool *s, uint64_t offset) {
 
 const uint8_t *spool_peek(const struct spool *s, uint64_t offset, uint8_t *stream, size_t *n) {
     uint32_t i = segment_at(s, offset);
-    uint64_t end = i + 1 < s->segment_count ? segment(s, i + 1) >> 1 : s->next;
+    uint64_t end = i + 1 < s->segment_count ? segment(s, i + 1) >> 2 : s->next;
     uint64_t block_end = (offset / SPOOL_BLOCK + 1) * SPOOL_BLOCK;
-    *stream = (uint8_t)((segment(s, i) & 1) + 1);
+    *stream = (uint8_t)((segment(s, i) & 3) + 1);
     *n = (size_t)((end < block_end ? end : block_end) - offset);
     return s->blocks[offset / SPOOL_BLOCK % SPOOL_BLOCKS] + offset % SPOOL_BLOCK;
 }
@@ -116,7 +116,7 @@ void spool_forget(struct spool *s, uint64_t offset) {
         s->segment_count = 0;
         return;
     }
-    while (s->segment_count > 1 && segment(s, 1) >> 1 <= offset) {
+    while (s->segment_count > 1 && segment(s, 1) >> 2 <= offset) {
         s->segment_head = (s->segment_head + 1) % SEGMENTS_MAX;
         s->segment_count--;
     }
@@ -127,6 +127,6 @@ void spool_forget(struct spool *s, uint64_t offset) {
 
 void spool_drop_oldest(struct spool *s) {
     uint64_t to = (s->first / SPOOL_BLOCK + 1) * SPOOL_BLOCK;
-    if (s->segment_count == SEGMENTS_MAX && segment(s, 1) >> 1 < to) to = segment(s, 1) >> 1;
+    if (s->segment_count == SEGMENTS_MAX && segment(s, 1) >> 2 < to) to = segment(s, 1) >> 2;
     spool_forget(s, to);
 }

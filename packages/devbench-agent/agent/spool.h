@@ -1,4 +1,4 @@
-/* A command's output until the host has it: both streams in one count of bytes, in blocks from a shared,
+/* A command's output until the host has it: all streams in one count of bytes, in blocks from a shared,
  * bounded pool. */
 #pragma once
 #include <stdbool.h>
@@ -14,7 +14,7 @@ struct spool {
     uint64_t next;  /* count of all bytes ever accepted */
     uint32_t capacity;
     uint32_t segment_head, segment_count;
-    uint64_t *segments; /* ring of start << 1 | (stream - 1) */
+    uint64_t *segments; /* ring of start << 2 | (stream - 1) */
     uint8_t *blocks[SPOOL_BLOCKS];
 };
 

@@ -15,6 +15,7 @@
 #include "output.h"
 #include "process.h"
 #include "resolve.h"
+#include "side.h"
 #include "stdin.h"
 #include "terminal.h"
 #include "util.h"
@@ -27,34 +28,35 @@ void fuzz_keep(const struct launch *l);
 #endif
 
 struct pipes {
-    int input[2], output[2], errors[2], control[2];
+    int input[2], output[2], errors[2], side[2], control[2];
 };
 
 static void close_pipes(struct pipes *p) {
-    int *all[] = {p->input, p->output, p->errors, p->control};
+    int *all[] = {p->input, p->output, p->errors, p->side, p->control};
     for (size_t i = 0; i < COUNT(all); i++) {
         all[i][0] = close_fd(all[i][0]);
         all[i][1] = close_fd(all[i][1]);
     }
 }
 
-static bool open_pipes(struct pipes *p, bool input) {
-    *p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+static bool open_pipes(struct pipes *p, bool input, bool side) {
+    *p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     if (!input) p->input[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     /* Without a /dev/null an input whose writer is gone serves as well. */
     if (p->input[0] < 0 && pipe2(p->input, O_CLOEXEC) != 0) return false;
     if (!input) p->input[1] = close_fd(p->input[1]);
-    bool fine = pipe2(p->output, O_CLOEXEC) == 0 && pipe2(p->errors, O_CLOEXEC) == 0;
+    bool fine = pipe2(p->output, O_CLOEXEC) == 0 && pipe2(p->errors, O_CLOEXEC) == 0 && (!side || side_open(p->side));
     note_fd(p->input[0]);
     note_fd(p->input[1]);
     note_fd(p->output[1]);
     note_fd(p->errors[1]);
+    note_fd(p->side[1]);
     return fine;
 }
 
 /* The same ends, of a terminal: each is a copy, since each has an owner that closes it. */
 static bool open_terminal(struct command *x, struct pipes *p, struct size size) {
-    *p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    *p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     if (!terminal_open(&p->output[0], &x->terminal, size)) {
         x->failure = X_NO_TERMINAL;
         x->failure_message = "no terminal could be opened: it takes /dev/ptmx and a /dev/pts of the container's own";
@@ -73,10 +75,10 @@ static bool open_terminal(struct command *x, struct pipes *p, struct size size) 
 }
 
 static void take_ends(struct command *x, struct pipes *p, bool *fine) {
-    int outputs[2] = {p->output[0], p->errors[0]};
+    int outputs[STREAMS] = {p->output[0], p->errors[0], p->side[0]};
     *fine = stdin_open(x, p->input[1]);
     *fine = output_open(x, outputs) && *fine;
-    p->input[1] = p->output[0] = p->errors[0] = -1;
+    p->input[1] = p->output[0] = p->errors[0] = p->side[0] = -1;
 }
 
 static pid_t fork_keeper(struct order *o, struct pipes *p) {
@@ -86,6 +88,7 @@ static pid_t fork_keeper(struct order *o, struct pipes *p) {
     o->launch.input = p->input[0];
     o->launch.output = p->output[1];
     o->launch.errors = p->errors[1];
+    o->launch.side = p->side[1];
     o->launch.control = p->control[1];
     o->launch.workspace = resolve_root();
     o->launch.nofile_before = process_nofile_before();
@@ -99,7 +102,7 @@ static pid_t fork_keeper(struct order *o, struct pipes *p) {
 }
 
 static pid_t find_keeper(const struct frame *f, struct order *o, struct pipes *p) {
-    const int fds[3] = {p->input[0], p->output[1], p->errors[1]};
+    const int fds[HANDED_FDS] = {p->input[0], p->output[1], p->errors[1], p->side[1]};
     pid_t pid = keepers_use(f, fds, &p->control[0]);
     return pid > 0 ? pid : fork_keeper(o, p);
 }
@@ -112,7 +115,7 @@ static void not_started(struct command *x, int error) {
     }
     x->failure_errno = (uint32_t)error;
     x->empty = x->leader_ended = x->finished = x->due_ending = true;
-    x->drained[0] = x->drained[1] = true;
+    output_give_up(x);
     x->ended_ns = now_ns();
     x->state = ST_ENDED;
     stdin_close(x);
@@ -121,7 +124,7 @@ static void not_started(struct command *x, int error) {
 static void fill_in(struct command *x, struct channel *c, const struct frame *f, const struct order *o) {
     uint32_t spool = o->spool_bytes == 0 ? SPOOL_DEFAULT : o->spool_bytes;
     *x = (struct command){.state = ST_RUNNING, .handle = f->id, .flags = o->flags, .owner = c};
-    x->control.fd = x->out[0].fd = x->out[1].fd = x->input.fd = x->terminal = -1;
+    x->control.fd = x->out[0].fd = x->out[1].fd = x->out[SIDE].fd = x->input.fd = x->terminal = -1;
     memcpy(x->key, o->key.p, o->key.n);
     x->began_ns = now_ns();
     /* A timeout beyond a century is none. */
@@ -135,7 +138,8 @@ static void fill_in(struct command *x, struct channel *c, const struct frame *f,
 
 static void run(struct command *x, const struct frame *f, struct order *o) {
     struct pipes p;
-    bool fine = o->launch.terminal ? open_terminal(x, &p, o->size) : open_pipes(&p, (o->flags & S_STDIN) != 0);
+    bool fine = o->launch.terminal ? open_terminal(x, &p, o->size)
+                                   : open_pipes(&p, (o->flags & S_STDIN) != 0, (o->flags & S_SIDE) != 0);
     int error = errno;
     if (fine) take_ends(x, &p, &fine);
     else x->input_closed = true;
@@ -150,8 +154,7 @@ static void run(struct command *x, const struct frame *f, struct order *o) {
         output_settle(x);
     } else {
         x->keeper = 0;
-        watch_close(&x->out[0]);
-        watch_close(&x->out[1]);
+        for (unsigned i = 0; i < STREAMS; i++) watch_close(&x->out[i]);
         not_started(x, error);
     }
     close_pipes(&p);

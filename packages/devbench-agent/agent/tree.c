@@ -16,11 +16,14 @@
 #include "util.h"
 
 #define HOPS_MAX 256
+#define FIELD_BEGAN 21 /* counted from 0 behind the number, as proc(5) counts from 1 */
+#define STATUS_BYTES 4096
 
 enum mark { UNKNOWN, INSIDE, OUTSIDE };
 
 struct process {
     pid_t pid, parent;
+    uint64_t began; /* in ticks since the system's start */
     char state;
     uint8_t mark;
 };
@@ -51,6 +54,9 @@ static bool read_process(pid_t pid, struct process *p) {
     const char *after = strrchr(text, ')');
     if (after == NULL || after[1] != ' ' || after[2] == 0 || after[3] != ' ') return false;
     *p = (struct process){.pid = pid, .parent = (pid_t)strtol(after + 4, NULL, 10), .state = after[2]};
+    const char *at = after + 1;
+    for (int field = 2; field < FIELD_BEGAN && at != NULL; field++) at = strchr(at + 1, ' ');
+    if (at != NULL) p->began = strtoull(at, NULL, 10);
     return true;
 }
 
@@ -149,11 +155,46 @@ static void signal_all(const struct table *t, int number) {
         if (alive(&t->all[i])) (void)kill(t->all[i].pid, number);
 }
 
+/* A line of /proc/PID/status that holds a set of signals; none when the process is gone. */
+static uint64_t signal_set(pid_t pid, const char *name) {
+    char text[STATUS_BYTES];
+    (void)snprintf(text, sizeof text, "%d/status", (int)pid);
+    int fd = openat(proc_fd, text, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    if (n <= 0) return 0;
+    text[n] = 0;
+    const char *at = strstr(text, name);
+    return at == NULL ? 0 : strtoull(at + strlen(name), NULL, 16);
+}
+
+/* A shell without job control starts its background jobs with both of these ignored. */
+static bool is_background(pid_t pid) {
+    const uint64_t both = 1u << (SIGINT - 1) | 1u << (SIGQUIT - 1);
+    return (signal_set(pid, "SigIgn:") & both) == both;
+}
+
+static bool is_of_run(const struct command *x, const struct process *p, int number, bool jobs) {
+    if (p->pid == x->leader) return (signal_set(p->pid, "SigCgt:") >> (number - 1) & 1) != 0;
+    return p->began >= x->side_ticks && (jobs || !is_background(p->pid));
+}
+
+static void signal_run(const struct command *x, int number, bool jobs) {
+    struct table t;
+    bool read = look(&t, x);
+    for (size_t i = 0; read && i < t.n; i++)
+        if (alive(&t.all[i]) && is_of_run(x, &t.all[i], number, jobs)) (void)kill(t.all[i].pid, number);
+    table_free(&t);
+}
+
 void tree_signal(const struct command *x, int number, enum tree_scope scope) {
     struct table t;
     if (scope == TREE_ALL) {
         if (look(&t, x)) signal_all(&t, number);
         table_free(&t);
+    } else if (scope > TREE_LEADER) {
+        signal_run(x, number, scope == TREE_RUN_JOBS);
     } else if (x->leader > 0) {
         (void)kill(scope == TREE_GROUP ? -x->leader : x->leader, number);
     }

@@ -5,7 +5,9 @@
 
 #include "command.h"
 
-enum tree_scope { TREE_ALL = 1, TREE_GROUP, TREE_LEADER };
+/* The last two: what began since the last SIDE_INPUT, without and with background jobs; and the leader, if it handles the
+ * signal. */
+enum tree_scope { TREE_ALL = 1, TREE_GROUP, TREE_LEADER, TREE_RUN, TREE_RUN_JOBS, TREE_SCOPES = TREE_RUN_JOBS };
 
 bool tree_init(void);
 void tree_signal(const struct command *x, int number, enum tree_scope scope);

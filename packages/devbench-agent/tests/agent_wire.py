@@ -21,11 +21,12 @@ HELLO, AUTH, WELCOME, ERROR, GOODBYE, PING, PONG, REFUSED = range(0x01, 0x09)
 START, STARTED, FAILED, STDIN, STDIN_EOF, STDIN_CREDIT, OUTPUT, GAP = range(0x10, 0x18)
 WINDOW, ACK, ENDED, ENDED_ACK, RESUME, RESUMED, DETACHED, CANCEL = range(0x18, 0x20)
 SIGNAL, LIST, EXECS, RESIZE = range(0x20, 0x24)
+SIDE_INPUT = 0x2F
 STAT, STATED, READ, READ_META, DATA, READ_END, FILE_WINDOW, WRITE = range(0x30, 0x38)
 WRITE_END, WRITTEN, DIR, ENTRIES, DELETE, DELETED, MKDIR, MADE = range(0x38, 0x40)
 FILE_ERROR, ABORT = 0x40, 0x41
 
-INHERIT_ENV, STDIN_STREAM, DROP_WHEN_DETACHED, END_LEFTOVERS, TERMINAL = 1, 2, 4, 8, 16
+INHERIT_ENV, STDIN_STREAM, DROP_WHEN_DETACHED, END_LEFTOVERS, TERMINAL, SIDE_STREAM = 1, 2, 4, 8, 16, 32
 EXITED, SIGNALED, TIMED_OUT, CANCELLED, LOST = range(1, 6)
 NOT_FOUND, IS_DIRECTORY, NOT_DIRECTORY, EXISTS, PERMISSION, CONFLICT, OUTSIDE = range(1, 8)
 INVALID, NOT_EMPTY, ABORTED, NOT_A_FILE = 12, 13, 15, 17
@@ -146,6 +147,8 @@ class Run:
     started: bool = False
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
+    side: bytearray = field(default_factory=bytearray)
+    pieces: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
     next: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     ending: Ending | None = None
@@ -170,8 +173,10 @@ def _failed(run: Run, got: Frame) -> None:
 def _output(run: Run, got: Frame) -> None:
     f = got.fields
     assert f.u64() == run.next
-    stream = run.stdout if f.u8() == 1 else run.stderr
+    number = f.u8()
     data = f.rest()
+    run.pieces.append((number, data))
+    stream = {1: run.stdout, 2: run.stderr, 3: run.side}[number]
     assert 0 < len(data) <= 65536
     stream += data
     run.next += len(data)
@@ -456,6 +461,9 @@ class Channel:
 
     def stdin_eof(self, run: Run, offset: int) -> None:
         self.send(STDIN_EOF, run.handle, struct.pack(">Q", offset))
+
+    def side_input(self, run: Run, offset: int, data: bytes) -> None:
+        self.send(SIDE_INPUT, run.handle, struct.pack(">Q", offset) + data)
 
     def request(self) -> int:
         self._last_request += 1

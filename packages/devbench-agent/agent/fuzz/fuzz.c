@@ -29,7 +29,7 @@
 #define KEEPERS 64
 
 static struct {
-    int output, errors, control;
+    int output, errors, side, control;
 } keepers[KEEPERS];
 static unsigned kept;
 static char workspace[] = "/tmp/devbench-fuzz-XXXXXX";
@@ -42,7 +42,7 @@ _Noreturn void keeper_main(struct order *first) {
 }
 
 /* None ever rests, so that each START comes to `fuzz_keep`. */
-pid_t keepers_use(const struct frame *f, const int fds[3], int *control) { return f == NULL || fds == NULL ? *control : 0; }
+pid_t keepers_use(const struct frame *f, const int fds[HANDED_FDS], int *control) { return f == NULL || fds == NULL ? *control : 0; }
 void keepers_rest(pid_t pid, int control) { (void)(pid > 0 ? close_fd(control) : control); }
 void keepers_reaped(pid_t pid) { (void)pid; }
 
@@ -70,6 +70,7 @@ void fuzz_keep(const struct launch *l) {
     if (kept == KEEPERS) return;
     keepers[kept].output = dup(l->output);
     keepers[kept].errors = dup(l->errors);
+    keepers[kept].side = l->side < 0 ? -1 : dup(l->side);
     keepers[kept].control = dup(l->control);
     kept++;
 }
@@ -78,6 +79,7 @@ static void drop_keepers(void) {
     for (unsigned i = 0; i < kept; i++) {
         (void)close_fd(keepers[i].output);
         (void)close_fd(keepers[i].errors);
+        (void)close_fd(keepers[i].side);
         (void)close_fd(keepers[i].control);
     }
     kept = 0;
@@ -108,6 +110,7 @@ static void act(const uint8_t *p) {
                        .stage = p[2] % 5u};
     r.empty = r.kind == K_FAILED || r.kind == K_EMPTY || p[2] & 1;
     if (p[1] & 0x80) (void)send(keepers[i].control, &r, sizeof r, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (p[1] & 0x20 && keepers[i].side >= 0) (void)send(keepers[i].side, text, p[2], MSG_DONTWAIT | MSG_NOSIGNAL);
     else if (write(p[1] & 1 ? keepers[i].output : keepers[i].errors, text, p[2]) < 0 && errno == EPIPE) return;
     if (p[1] & 0x40) keepers[i].control = close_fd(keepers[i].control);
 }

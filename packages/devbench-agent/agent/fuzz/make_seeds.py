@@ -31,7 +31,7 @@ def start(flags: int, columns: int, rows: int) -> bytes:
     return text(b"k") + numbers + text(b"") + words
 
 
-START, TERMINAL = start(3, 0, 0), start(19, 80, 24)
+START, TERMINAL, START_SIDE = start(3, 0, 0), start(19, 80, 24), start(35, 0, 0)
 WRITE = text(b"d/f") + struct.pack(">IIQ", 2, 0o644, 2**64 - 1) + text(b"")
 STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
 
@@ -73,6 +73,16 @@ SEEDS = {
     + said(0x13, 1, bytes(8) + b"hi")
     + said(0x23, 1, struct.pack(">HH", 132, 50))
     + said(0x14, 1, struct.pack(">Q", 2))
+    + done(0, ENDED, 1)
+    + said(0x1B, 1),
+    "side": b"\1"
+    + said(0x10, 1, START_SIDE)
+    + done(0, STARTED, 0)
+    + said(0x2F, 1, bytes(8) + b"hi")
+    + done(0, 0x20, 9)
+    + done(0, 1, 200)
+    + done(0, 0x20, 9)
+    + said(0x20, 1, b"\x02\4")
     + done(0, ENDED, 1)
     + said(0x1B, 1),
     "write": b"\1"
