@@ -242,8 +242,8 @@ def test_a_keeper_that_waits_and_is_killed_is_replaced(host: Channel, agent: Age
     host.run(1, ["true"])
     (spare,) = agent.children()
     os.kill(spare, signal.SIGKILL)
-    assert host.finish(host.start(2, ["true"])).exit_code == 0
     wait_until(lambda: spare not in agent.children(), "the killed keeper reaped")
+    assert host.finish(host.start(2, ["true"])).exit_code == 0
 
 
 def test_a_keeper_that_waits_and_is_stopped_goes_on(host: Channel, agent: Agent):
