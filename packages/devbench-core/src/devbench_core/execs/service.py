@@ -7,6 +7,8 @@ import heapq
 from collections import OrderedDict
 from datetime import datetime
 
+import attrs
+
 from devbench_core.channel.codes import Scope
 from devbench_core.channel.link import Fate
 from devbench_core.contracts.store import Record, Remove
@@ -28,13 +30,14 @@ from devbench_core.execs.run import Run
 from devbench_core.execs.slots import Slots
 from devbench_core.execs.validate import milliseconds, signal_number, start_of
 from devbench_core.ids import EXEC, new_id
+from devbench_core.journal.ends import read_ends
 from devbench_core.journal.journal import Journal
-from devbench_core.journal.log import log_name
+from devbench_core.journal.log import find_end, log_name
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Request
-from devbench_core.model.execution import Exec, ExecEnding, ExecRequest, Page, SignalScope
+from devbench_core.model.execution import Ends, Exec, ExecEnding, ExecRequest, Mark, Page, SignalScope
 
 log = get_logger(__name__)
 LIST_MAX = 1000
@@ -146,6 +149,65 @@ class Execs:
                     await foreign.pause(rest_s)
             if foreign.says_something(page) or self._context.clock.monotonic_s() >= deadline:
                 return page
+
+    async def news(
+        self, exec_id: str, *, seen: Mark | None, wait_s: float = 0.0, caller: Caller = LOCAL
+    ) -> Mark:
+        """Return how far a command has got, waiting while that is no further than what was seen.
+
+        Reads no output. Of a command that another host follows the news comes up to
+        `foreign.WATCH_EVERY_S` late.
+
+        Args:
+            exec_id: Which command.
+            seen: The last mark, None to get the present one at once.
+            wait_s: How long to wait, at most ``execs.poll_max_wait_s``.
+            caller: Who asks.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+            StoreFailed: The store could not be read.
+        """
+        clock, known = self._context.clock, seen or Mark()
+        deadline = clock.monotonic_s() + min(wait_s, self._context.limits.poll_max_wait_s)
+        while True:
+            run = await self._find(exec_id, caller)
+            if isinstance(run, Run):
+                if seen is not None:
+                    await run.journal.wait(seen.seq, deadline - clock.monotonic_s())
+                mark = own_mark(run)
+            else:
+                mark = await foreign.mark(self._context.store, run, known)
+            rest_s = deadline - clock.monotonic_s()
+            if seen is None or mark != seen or mark.ended or rest_s <= 0:
+                return mark
+            await foreign.pause(rest_s, foreign.WATCH_EVERY_S)  # also for a run that was just left or taken
+
+    async def ends(
+        self, exec_id: str, *, limit_bytes: int, limit_chunks: int, caller: Caller = LOCAL
+    ) -> Ends:
+        """Return the beginning and the end of a command's output so far; what is read is bounded.
+
+        Args:
+            exec_id: Which command.
+            limit_bytes: Half for each; a chunk that crosses the limit (up to 64 KiB) is there as a whole.
+            limit_chunks: Half for each.
+            caller: Who asks.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+            StoreFailed: The store could not be read.
+        """
+        found = await self._find(exec_id, caller)
+        store, log = self._context.store, log_name(exec_id)
+        if isinstance(found, Run):
+            mark = own_mark(found)
+            last, ending = mark.seq, found.record.ending if mark.ended else None
+        else:
+            ending = records.read(found).ending  # before the output is read, which is complete then
+            last, _ = await find_end(store, log)
+        ends = await read_ends(store, log, last=last, limit_bytes=limit_bytes, limit_chunks=limit_chunks)
+        return attrs.evolve(ends, ending=ending)
 
     async def wait(self, exec_id: str, *, wait_s: float, caller: Caller = LOCAL) -> Exec:
         """Return the record when the command ended, or as it is after the wait (``ending`` is None then).
@@ -445,6 +507,11 @@ class Execs:
             if len(newest) > LIST_MAX:
                 heapq.heappop(newest)
         return tuple(found for _, _, found in sorted(newest, key=lambda each: each[:2]))
+
+
+def own_mark(run: Run) -> Mark:
+    """Return how far a command has got that this host follows or followed."""
+    return Mark(seq=run.journal.last_seq, ended=run.done.done() and run.record.ending is not None)
 
 
 async def own_page(run: Run, after: int, max_bytes: int, wait_s: float) -> Page:
