@@ -13,7 +13,7 @@ from pydantic import Field
 from devbench_core.errors import DevbenchError
 from devbench_core.execs import Execs
 from devbench_core.model.caller import Caller
-from devbench_core.model.execution import Chunk, Exec
+from devbench_core.model.execution import Chunk, Ends, Exec
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S
 from devbench_core.tools.execs import ExecStartInput, request_of
@@ -90,6 +90,25 @@ class HeadAndTail:
     _tail: deque[Chunk] = attrs.field(factory=deque[Chunk])
     _head_bytes: int = 0
     _tail_bytes: int = 0
+
+    @classmethod
+    def of(cls, ends: Ends, limit_bytes: int) -> HeadAndTail:
+        """Return the same of output of which only the ends were read, for the same limit and `CHUNKS_MAX`."""
+        kept = cls(limit_bytes)
+        kept.add(ends.head)
+        kept.skip(ends.skipped_bytes)
+        kept.add(ends.tail)
+        return kept
+
+    @property
+    def head(self) -> tuple[Chunk, ...]:
+        """The beginning."""
+        return tuple(self._head)
+
+    @property
+    def tail(self) -> tuple[Chunk, ...]:
+        """The end; follows the beginning directly when nothing was left out."""
+        return tuple(self._tail)
 
     def add(self, chunks: Iterable[Chunk]) -> None:
         """Take the chunks that follow."""
@@ -177,10 +196,7 @@ async def result_of(
         StoreFailed: The store could not be read.
     """
     ends = await execs.ends(exec_id, limit_bytes=max_output_bytes, limit_chunks=CHUNKS_MAX, caller=caller)
-    kept = HeadAndTail(max_output_bytes)
-    kept.add(ends.head)
-    kept.skip(ends.skipped_bytes)
-    kept.add(ends.tail)
+    kept = HeadAndTail.of(ends, max_output_bytes)
     record = await execs.get(exec_id, caller=caller)
     return _output(record, kept, ends.cursor, ended=ends.ending is not None)
 
