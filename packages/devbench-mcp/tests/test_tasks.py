@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import attrs
 import pytest
 from mcp import Client, MCPError, types
 
 import devbench_core
-from devbench_core.model.caller import LOCAL
 from devbench_core.model.execution import ExecReason
 from devbench_mcp.settings import McpSettings
 from devbench_mcp.tasks import records
@@ -23,6 +22,11 @@ TOKENS: list[dict[str, Any]] = [
     {"token": TEAM, "tenant": "team", "subject": "agent"},
     {"token": COLLEAGUE, "tenant": "team", "subject": "colleague"},
     {"token": STRANGER, "tenant": "other", "subject": "agent"},
+]
+METHODS: list[tuple[str, dict[str, Any]]] = [
+    ("tasks/get", {}),
+    ("tasks/cancel", {}),
+    ("tasks/update", {"inputResponses": {}}),
 ]
 WAITS = ["sh", "-c", "echo begun; while [ ! -e go ]; do sleep 0.02; done; echo done; exit 3"]
 
@@ -101,17 +105,21 @@ async def test_who_did_not_declare_the_extension_never_gets_a_task(serve: Serve,
             "run", {"container": container, "argv": ["sleep", "9"], "wait_s": 0.1}
         )
         assert result.structured_content["ended"] is False
-        for method, more in (
-            ("tasks/get", {}),
-            ("tasks/cancel", {}),
-            ("tasks/update", {"inputResponses": {}}),
-        ):
+        for method, more in METHODS:
             with pytest.raises(MCPError) as refused:
                 await ask(client.session, method, "t_" + "0" * 20, **more)
             expected = types.METHOD_NOT_FOUND if mode == "legacy" else -32021
             assert refused.value.error.code == expected
             if mode != "legacy":
                 assert refused.value.error.data == {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
+        if mode != "legacy":
+            wanted = types.SubscriptionFilter.model_validate({"taskIds": ["t_" + "0" * 20]})
+            listen = types.SubscriptionsListenRequest(
+                params=types.SubscriptionsListenRequestParams(notifications=wanted)
+            )
+            with pytest.raises(MCPError) as refused:
+                await client.session.send_request(listen, types.SubscriptionsListenResult)
+            assert refused.value.error.code == -32021
 
 
 async def test_cancelling_a_task_ends_its_command(serve: Serve, bench: devbench_core.Bench):
@@ -138,11 +146,7 @@ async def test_a_task_is_invisible_to_others(serve: Serve, bench: devbench_core.
         created = await begin(client, "run", container=container, argv=["sleep", "300"])
         async with knowing_tasks(served.url, token) as other:
             for task_id in (created.task_id, "t_" + "0" * 20, "nonsense"):
-                for method, more in (
-                    ("tasks/get", {}),
-                    ("tasks/cancel", {}),
-                    ("tasks/update", {"inputResponses": {}}),
-                ):
+                for method, more in METHODS:
                     with pytest.raises(MCPError) as refused:
                         await ask(other.session, method, task_id, **more)
                     assert refused.value.error.code == types.INVALID_PARAMS
@@ -192,7 +196,7 @@ async def test_a_task_is_forgotten_some_time_after_its_end_and_with_its_command(
         tasks = Tasks(bench, McpSettings())
         await tasks.sweep()
         assert {record.id async for record in records.every(bench.store)} == {ended.task_id, running.task_id}
-        now = records_time(ends["ttlMs"] / 1000 + 1)
+        now = datetime.now(UTC) + timedelta(milliseconds=ends["ttlMs"] + 1000)
         monkeypatch.setattr("devbench_mcp.tasks.service._now", lambda: now)
         await tasks.sweep()
         assert {record.id async for record in records.every(bench.store)} == {running.task_id}
@@ -204,9 +208,3 @@ async def test_a_task_is_forgotten_some_time_after_its_end_and_with_its_command(
         await bench.execs.forget(container)
         await tasks.sweep()
         assert [record async for record in records.every(bench.store)] == []
-
-
-def records_time(later_s: float) -> Any:
-    from datetime import UTC, datetime, timedelta
-
-    return datetime.now(UTC) + timedelta(seconds=later_s)

@@ -16,6 +16,7 @@ from devbench_core.tools.base import READ
 from devbench_mcp.context import Context, caller_of, need_scope, protocol_error, resource_not_found
 from devbench_mcp.resources import listing, reading, uris
 from devbench_mcp.resources.mailboxes import KEY, Mailbox
+from devbench_mcp.tasks.shapes import require
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
@@ -70,7 +71,9 @@ class Resources:
     async def listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Answer ``subscriptions/listen``."""
+        """Answer ``subscriptions/listen``; tasks are asked for, not listened to, so that none is honoured."""
+        if (params.notifications.model_extra or {}).get("taskIds"):
+            require(context)
         with _told(context):
             caller = self._reader(context)
         return await context.lifespan_context.streams.listen(context, params, caller)
