@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp import types
 from mcp.server import CacheHint, Server
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
