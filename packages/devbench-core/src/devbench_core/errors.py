@@ -71,6 +71,12 @@ class ExecPurged(DevbenchError):
     code = "exec_purged"
 
 
+class TaskNotFound(NotFound):
+    """The caller has no task with this id, or it was forgotten some time after its end."""
+
+    code = "task_not_found"
+
+
 class ImageNotFound(NotFound):
     """The engine has no such image and may not or could not pull it."""
 

@@ -11,7 +11,8 @@ CONTAINER = "c"
 EXEC = "x"
 INSTANCE = "i"
 INSTALLATION = "n"
-PREFIXES = frozenset({CONTAINER, EXEC, INSTANCE, INSTALLATION})
+TASK = "t"
+PREFIXES = frozenset({CONTAINER, EXEC, INSTANCE, INSTALLATION, TASK})
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 RANDOM_LENGTH = 20  # 32**20 = 100 bits: no two will ever meet
 _PATTERN = re.compile(rf"([a-z]+)_[{ALPHABET}]{{{RANDOM_LENGTH}}}")

@@ -52,11 +52,19 @@ class ToolContext:
         bench: The opened core.
         caller: Who calls.
         progress: Reports progress to the client; does nothing where the client did not ask.
+        leave_after_s: The front end asks for the rest itself when the work takes longer than this; a tool that
+            can answers then with what there is. None: it waits as its arguments say.
     """
 
     bench: Bench
     caller: Caller = LOCAL
     progress: ProgressSink = _no_progress
+    leave_after_s: float | None = None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the client asked for progress, so that looking for some is worth the work."""
+        return self.progress is not _no_progress
 
 
 @attrs.frozen(kw_only=True, eq=False)

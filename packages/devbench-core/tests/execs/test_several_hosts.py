@@ -11,11 +11,12 @@ import attrs
 import pytest
 
 from devbench_core.contracts.store import Append, Change, Put, Record, Store
-from devbench_core.errors import Conflict, StoreFailed
+from devbench_core.errors import Conflict, ExecNotFound, StoreFailed
 from devbench_core.execs import records
 from devbench_core.memory.store import MemoryStore
+from devbench_core.model.caller import Caller
 from devbench_core.model.container import ContainerEnding, EndReason
-from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState
+from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState, Mark
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually, open_host, python
 from harness.file_store import FileStore
 
@@ -48,6 +49,41 @@ async def test_another_host_reads_and_cancels_a_command_that_it_did_not_start(lo
         assert cancelled.ending.reason is ExecReason.CANCELLED
         assert (await second.execs.poll(started.id, after=page.cursor)).ending == cancelled.ending
         assert (await first.execs.get(started.id)).ending == cancelled.ending
+
+
+async def test_news_of_a_command_reach_every_host_once_each(local_agent: LocalAgent):
+    store = MemoryStore()
+    script = "echo one; while [ ! -e go ]; do sleep 0.02; done; echo two"
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store) as first,
+        open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second,
+    ):
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=("sh", "-c", script)))
+        await first.execs.poll(started.id, wait_s=10)
+        for host in (first, second):
+            seen = await host.execs.news(started.id, seen=None)
+            assert seen == Mark(seq=1)
+            assert await host.execs.news(started.id, seen=seen, wait_s=0.1) == seen
+        waits = [asyncio.create_task(wait_for_the_end(host, started.id)) for host in (first, second)]
+        (local_agent.workspace / "go").touch()
+        for seen in await asyncio.gather(*waits):
+            assert seen == Mark(seq=2, ended=True)
+        ends = [await host.execs.ends(started.id, limit_bytes=6, limit_chunks=9) for host in (first, second)]
+        assert ends[0] == ends[1]
+        assert b"".join(chunk.data for chunk in (*ends[0].head, *ends[0].tail)) == b"one\ntwo\n"
+        assert ends[0].ending == (await first.execs.get(started.id)).ending
+        with pytest.raises(ExecNotFound):
+            await second.execs.news(started.id, seen=None, caller=Caller(tenant="other"))
+        with pytest.raises(ExecNotFound):
+            await second.execs.ends(started.id, limit_bytes=6, limit_chunks=9, caller=Caller(tenant="other"))
+
+
+async def wait_for_the_end(host: Host, exec_id: str) -> Mark:
+    seen = Mark(seq=1)
+    async with asyncio.timeout(20):
+        while not seen.ended:
+            seen = await host.execs.news(exec_id, seen=seen, wait_s=10)
+    return seen
 
 
 async def test_a_host_that_left_cleanly_is_followed_without_losing_a_byte(local_agent: LocalAgent):

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devbench_core.contracts.store import Change, LogEntry, Record
+from devbench_core.contracts.store import Append, Change, LogEntry, Record
 from devbench_core.errors import StoreFailed
-from devbench_core.journal.entry import from_entry
+from devbench_core.journal.ends import read_ends
+from devbench_core.journal.entry import Kept, from_entry, to_entry
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name, read_chunks
 from devbench_core.memory.store import MemoryStore
@@ -142,3 +143,43 @@ async def test_a_damaged_entry_is_said_to_be():
     for data in (b"", b"\x01\x09" + bytes(16)):
         with pytest.raises(StoreFailed):
             from_entry(LogEntry(seq=1, data=data))
+
+
+@given(PIECES, st.integers(2, 300), st.integers(2, 30))
+def test_the_ends_are_exact_and_say_what_lies_between(
+    pieces: list[tuple[StreamName, bytes]], limit_bytes: int, limit_chunks: int
+):
+    async def check() -> None:
+        store, entries, end = MemoryStore(), list[LogEntry](), 0
+        for seq, (stream, data) in enumerate(pieces, start=1):
+            end += len(data)
+            entries.append(to_entry(Kept(chunk=Chunk(seq=seq, stream=stream, data=data), end=end)))
+        await store.apply(Append(log=log_name("x_1"), entries=tuple(entries)))
+        ends = await read_ends(
+            store,
+            log_name("x_1"),
+            last=len(pieces),
+            limit_bytes=limit_bytes,
+            limit_chunks=limit_chunks,
+        )
+        shown = b"".join(chunk.data for chunk in (*ends.head, *ends.tail))
+        assert len(shown) + ends.skipped_bytes == end
+        assert [chunk.seq for chunk in ends.head] == list(range(1, len(ends.head) + 1))
+        if ends.tail:
+            assert ends.tail[-1].seq == len(pieces)
+        if ends.skipped_bytes:
+            head, tail = (sum(len(chunk.data) for chunk in side) for side in (ends.head, ends.tail))
+            assert head > limit_bytes // 2 or len(ends.head) >= limit_chunks // 2
+            assert tail >= limit_bytes - limit_bytes // 2 or len(ends.tail) >= limit_chunks // 2
+
+    asyncio.run(check())
+
+
+async def test_the_end_of_a_log_is_found_from_any_place_that_is_known():
+    store = MemoryStore()
+    entries = tuple(
+        to_entry(Kept(chunk=Chunk(seq=seq, stream=OUT, data=b"x"), end=seq)) for seq in range(1, 38)
+    )
+    await store.apply(Append(log="l", entries=entries))
+    for known in (0, 1, 2, 17, 36, 37):
+        assert await find_end(store, "l", known=known) == (37, 37)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 import devbench_core
 from devbench_core.errors import ConcurrencyLimit, Conflict
+from devbench_core.model.caller import LOCAL
 from devbench_core.model.execution import Chunk, StreamName
 from devbench_core.tools.call import call_tool
-from devbench_core.tools.run import HeadAndTail
+from devbench_core.tools.run import HeadAndTail, result_of
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -110,7 +112,7 @@ async def test_a_cancelled_run_with_a_key_goes_on_for_the_repeat(
 async def test_progress_tells_the_last_line(
     bench: devbench_core.Bench, call: Call, container: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("devbench_core.tools.run.REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr("devbench_core.tools.progress.OUTPUT_EVERY_S", 0.0)
     told: list[str] = []
 
     async def progress(_done: float, _total: float | None, message: str) -> None:
@@ -121,6 +123,54 @@ async def test_progress_tells_the_last_line(
     argv = ["sh", "-c", "echo first; echo building; while [ ! -e go ]; do sleep 0.02; done"]
     await call_tool(bench, "run", {"container": container, "argv": argv}, progress=progress)
     assert "building" in told
+
+
+@pytest.mark.parametrize("tool", ["exec_wait", "exec_poll"])
+async def test_who_waits_for_the_end_is_told_the_last_line_at_a_bounded_rate(
+    bench: devbench_core.Bench, call: Call, container: str, tool: str
+):
+    argv = ["sh", "-c", "i=0; while [ ! -e go ]; do echo line $i; i=$((i+1)); sleep 0.01; done"]
+    started = await call("exec_start", container=container, argv=argv)
+    told: list[tuple[float, str]] = []
+
+    async def progress(done: float, _total: float | None, message: str) -> None:
+        told.append((done, message))
+        if len(told) == 3:
+            await call("fs_write", container=container, path="go", text="x")
+
+    arguments: dict[str, Any] = {"exec_id": started["exec"]["id"], "wait_s": 50}
+    if tool == "exec_poll":
+        arguments |= {"until": "end"}
+    done = (await call_tool(bench, tool, arguments, progress=progress)).structured
+    assert done["ended"] is True
+    assert all(message.startswith("line ") for _, message in told)
+    numbers = [int(message.split()[1]) for _, message in told]
+    assert numbers == sorted(numbers)
+    moments = [at for at, _ in told]
+    assert all(later - earlier > 0.4 for earlier, later in pairwise(moments))
+
+
+async def test_the_result_of_a_run_can_be_had_again_from_its_record(
+    bench: devbench_core.Bench, call: Call, container: str
+):
+    script = (
+        "i=0; while [ $i -lt 9000 ]; do echo line $i; [ $((i % 100)) = 0 ] && echo err >&2; i=$((i+1)); done"
+    )
+    for most in (1024, 32768, 98304):
+        done = await call("run", container=container, argv=["sh", "-c", script], max_output_bytes=most)
+        assert done["ended"] is True
+        again = await result_of(bench.execs, done["exec"]["id"], max_output_bytes=most, caller=LOCAL)
+        assert again.model_dump(mode="json", exclude_none=True) == done
+
+
+async def test_a_front_end_that_asks_for_the_rest_itself_is_answered_before_the_end(
+    bench: devbench_core.Bench, container: str
+):
+    arguments = {"container": container, "argv": ["sleep", "300"], "wait_s": 60}
+    async with asyncio.timeout(20):
+        left: dict[str, Any] = (await call_tool(bench, "run", arguments, leave_after_s=0.05)).structured
+    assert left["ended"] is False
+    assert left["exec"]["state"] == "running"
 
 
 async def test_output_that_changes_its_stream_at_every_byte_stays_small_enough_for_clients(

@@ -141,7 +141,8 @@ async def test_limits_and_left_processes_are_as_asked(call: Call, container: str
 async def test_a_long_wait_reports_progress(
     bench: devbench_core.Bench, call: Call, container: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("devbench_core.tools.execs.PROGRESS_EVERY_S", 0.05)
+    for name in ("OUTPUT_EVERY_S", "QUIET_EVERY_S"):
+        monkeypatch.setattr(f"devbench_core.tools.execs.{name}", 0.05)
     exec_id = await run(call, container, "sleep", "0.4")
     reports: list[tuple[float, float | None]] = []
 

@@ -65,13 +65,13 @@ class HttpHost:
             ConfigurationInvalid: A token is missing or wrong.
         """
         callers = await asyncio.to_thread(Callers.of, settings)
-        tools = await ToolServer.prepare(bench, callers.local.caller)
+        tools = await ToolServer.prepare(bench, callers.local.caller, settings)
         return cls(bench, settings, callers, tools, port=port)
 
     def stop(self) -> None:
         """Begin to stop: subscriptions and listening streams end now, running calls after a third of the grace."""
         self.closing.ask()
-        self._tools.subscriptions.close()
+        self._tools.close_streams()
 
     def _routes(self) -> Starlette:
         return Starlette(

@@ -1,24 +1,32 @@
-"""The MCP server on an opened core: every tool that core and plugins offer."""
+"""The MCP server on an opened core: every tool that core and plugins offer, their outputs as resources, and tasks."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from mcp import types
-from mcp.server import CacheHint, Server, ServerRequestContext
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server import CacheHint, Server
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
+from devbench_core.tasks import background
 from devbench_core.tools.call import call_tool
 from devbench_mcp.catalogue import listed
-from devbench_mcp.guard import CALLER
+from devbench_mcp.context import Context, caller_of
 from devbench_mcp.instructions import INSTRUCTIONS
+from devbench_mcp.live import Live
+from devbench_mcp.resources.handlers import Resources
+from devbench_mcp.resources.streams import Streams
+from devbench_mcp.resources.watches import Watches
 from devbench_mcp.results import failure, success
+from devbench_mcp.settings import McpSettings
+from devbench_mcp.tasks.handlers import TaskHandlers
+from devbench_mcp.tasks.shapes import EXTENSION, declared
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
@@ -26,34 +34,36 @@ if TYPE_CHECKING:
 NAME = "devbench"
 TOOLS_TTL_MS = 60_000
 """Tools change only with a restart; a client that remembers them looks again after this time."""
-SUBSCRIPTIONS_MAX = 1024
-CLIENT_NAME_MAX = 100
-Context = ServerRequestContext[Any, Any]
 
 
 class ToolServer:
-    """Answers ``tools/list`` and ``tools/call`` from a bench; made by `prepare`."""
+    """Answers all methods from a bench; made by `prepare`."""
 
-    def __init__(self, bench: Bench, local: Caller, tools: list[types.Tool]) -> None:
+    def __init__(self, bench: Bench, local: Caller, settings: McpSettings, tools: list[types.Tool]) -> None:
         self._bench = bench
         self._local = local
+        self._settings = settings
         self._listed = types.ListToolsResult(tools=tools)
         self._schemas = {tool.name: tool.input_schema for tool in tools}
-        self.subscriptions = ListenHandler(InMemorySubscriptionBus(), max_subscriptions=SUBSCRIPTIONS_MAX)
+        self._resources = Resources(bench, local, subscriptions_max=settings.subscriptions_max)
+        self._tasks = TaskHandlers(bench, local, settings)
+        self._running: set[Live] = set()
 
     @classmethod
-    async def prepare(cls, bench: Bench, local: Caller) -> ToolServer:
+    async def prepare(cls, bench: Bench, local: Caller, settings: McpSettings | None = None) -> ToolServer:
         """Return a server for a bench's tools.
 
         Args:
             bench: The opened core.
             local: Who a client is that gave no token.
+            settings: The table ``[mcp]``; the defaults when None.
         """
-        return cls(bench, local, await asyncio.to_thread(listed, bench.tools.values()))
+        tools = await asyncio.to_thread(listed, bench.tools.values())
+        return cls(bench, local, settings or McpSettings(), tools)
 
-    def build(self) -> Server[dict[str, Any]]:
+    def build(self) -> Server[Live]:
         """Return the SDK's server; it serves both eras of the protocol on every transport."""
-        return Server(
+        server = Server(
             NAME,
             version=version("devbench-mcp"),
             title="devbench",
@@ -61,36 +71,84 @@ class ToolServer:
             instructions=INSTRUCTIONS,
             cache_hints={"tools/list": CacheHint(ttl_ms=TOOLS_TTL_MS, scope="public")},
             get_tool_input_schema=self._schemas.get,
+            lifespan=self._lifespan,
             on_list_tools=self._list,
-            on_call_tool=self._call,
-            on_subscriptions_listen=self.subscriptions,
+            on_list_resources=self._resources.list,
+            on_list_resource_templates=self._resources.templates,
+            on_read_resource=self._resources.read,
+            on_subscribe_resource=self._resources.subscribe,
+            on_unsubscribe_resource=self._resources.unsubscribe,
+            on_subscriptions_listen=self._resources.listen,
         )
+        server.add_request_handler("tools/call", types.CallToolRequestParams, self._call)
+        server.add_request_handler("server/discover", types.RequestParams, self._discover(server))
+        self._tasks.register(server)
+        return server
+
+    def close_streams(self) -> None:
+        """End all streams that listen; their clients are told."""
+        for live in list(self._running):
+            live.streams.close()
+
+    @property
+    def watched(self) -> int:
+        """How many commands are followed now for those who subscribed."""
+        return sum(live.watches.count for live in self._running)
+
+    @asynccontextmanager
+    async def _lifespan(self, _server: Server[Live]) -> AsyncGenerator[Live]:
+        settings = self._settings
+        async with background() as tasks:
+            watches = Watches(self._bench.execs, tasks, every_s=settings.update_every_s)
+            streams = Streams(self._bench, watches, most=settings.subscriptions_max)
+            live = Live(tasks=tasks, watches=watches, streams=streams)
+            sweeping = tasks.create_task(self._tasks.tasks.sweep_for_ever(), name="sweep of tasks")
+            self._running.add(live)
+            try:
+                yield live
+            finally:
+                self._running.discard(live)
+                sweeping.cancel()
+                watches.close()
 
     async def _list(
         self, _context: Context, _params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         return self._listed
 
-    async def _call(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def _call(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | dict[str, Any]:
+        caller = caller_of(context, self._local)
+        asked = bool(context.meta) and "progress_token" in (context.meta or {})
         try:
             result = await call_tool(
                 self._bench,
                 params.name,
                 params.arguments,
-                caller=self._caller(context),
-                progress=context.session.report_progress,
+                caller=caller,
+                progress=context.session.report_progress if asked else None,
+                leave_after_s=self._tasks.leave_after_s(context, params.name),
             )
+            if self._tasks.leave_after_s(context, params.name) is not None:
+                task = await self._tasks.of(result, params.arguments, caller)
+                if task is not None:
+                    return task
         except DevbenchError as error:
             return failure(error)
         return success(result, context.protocol_version)
 
-    def _caller(self, context: Context) -> Caller:
-        caller = self._local
-        if context.request is not None:
-            caller = context.request.scope.get(CALLER, caller)
-        client = context.session.client_params
-        return attrs.evolve(
-            caller,
-            client=client.client_info.name[:CLIENT_NAME_MAX] if client else "",
-            correlation_id=secrets.token_hex(8),
-        )
+    def _discover(self, server: Server[Live]) -> Any:
+        """Return the handler of ``server/discover``: the extension is told to those who declare it too."""
+
+        async def discover(context: Context, _params: types.RequestParams) -> types.DiscoverResult:
+            extensions: dict[str, dict[str, Any]] | None = {EXTENSION: {}} if declared(context) else None
+            return types.DiscoverResult(
+                supported_versions=list(MODERN_PROTOCOL_VERSIONS),
+                capabilities=server.get_capabilities(
+                    extensions=extensions, protocol_version=context.protocol_version
+                ),
+                instructions=INSTRUCTIONS,
+            )
+
+        return discover

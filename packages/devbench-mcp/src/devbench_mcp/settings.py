@@ -123,6 +123,34 @@ class McpSettings(BaseModel):
         default=3.0, gt=0, le=60, description="How long `/readyz` waits for store, lock and runtime."
     )
 
+    update_every_s: float = Field(
+        default=0.5,
+        ge=0.1,
+        le=60,
+        description="The least time between two notifications that a command's output has grown.",
+    )
+    subscriptions_max: int = Field(
+        default=1000, ge=1, le=1000, description="How many resources one client, or one stream, may follow."
+    )
+    task_after_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description=(
+            "A `run` of a client that knows tasks is answered with one once its command has run so long; those "
+            "that end earlier are answered directly. 0 answers at once."
+        ),
+    )
+    task_poll_s: float = Field(
+        default=1.0, ge=0.1, le=60, description="How often a client is told to ask for its task."
+    )
+    task_retention_s: float = Field(
+        default=86400.0,
+        ge=60,
+        le=31_536_000,
+        description="How long a task is kept after its command's end, while its container is known.",
+    )
+
     @property
     def on_loopback(self) -> bool:
         """Whether only programs on this machine can connect."""

@@ -8,13 +8,14 @@ import stat
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
 from devbench_core.logs import get_logger
 from devbench_mcp.callers import principal_of
+from devbench_mcp.live import Live
 from devbench_mcp.server import ToolServer
 from devbench_mcp.settings import McpSettings
 
@@ -36,17 +37,17 @@ async def serve_stdio(bench: Bench, settings: McpSettings, *, stopping: asyncio.
         settings: The table ``[mcp]``; ``local`` says who the client is.
         stopping: Set it to stop.
     """
-    tools = await ToolServer.prepare(bench, principal_of(settings.local).caller)
+    tools = await ToolServer.prepare(bench, principal_of(settings.local).caller, settings)
     async with _stdin() as lines, asyncio.TaskGroup() as group:
         serving = group.create_task(_serve(tools.build(), lines))
         waiting = group.create_task(stopping.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        tools.subscriptions.close()
+        tools.close_streams()
         serving.cancel()
         waiting.cancel()
 
 
-async def _serve(server: Server[dict[str, Any]], lines: _Lines | None) -> None:
+async def _serve(server: Server[Live], lines: _Lines | None) -> None:
     async with stdio_server(stdin=cast("AsyncFile[str] | None", lines)) as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
 

@@ -14,11 +14,12 @@ from devbench_core.contracts.store import Record, Store
 from devbench_core.errors import AgentUnavailable
 from devbench_core.execs import records
 from devbench_core.execs.keys import exec_of
-from devbench_core.journal.log import log_name, read_chunks
+from devbench_core.journal.log import find_end, log_name, read_chunks
 from devbench_core.model.caller import Caller
-from devbench_core.model.execution import Page, TerminalSize
+from devbench_core.model.execution import Mark, Page, TerminalSize
 
 LOOK_EVERY_S = 0.1  # how often the store is asked for news of another host's command
+WATCH_EVERY_S = 0.5  # the same for those who only watch it
 
 
 async def page(store: Store, record: Record, after: int, max_bytes: int, caller: Caller) -> Page:
@@ -44,10 +45,16 @@ def says_something(found: Page) -> bool:
     return bool(found.chunks) or found.ending is not None
 
 
-async def pause(rest_s: float) -> None:
+async def mark(store: Store, record: Record, seen: Mark) -> Mark:
+    """Return how far a command has got; the record was read first, so its ending comes after all output."""
+    seq, _ = await find_end(store, log_name(record.key), known=seen.seq)
+    return Mark(seq=seq, ended=records.read(record).ending is not None)
+
+
+async def pause(rest_s: float, every_s: float = LOOK_EVERY_S) -> None:
     """Wait a little before the store is asked again, not beyond the rest of the time."""
     if rest_s > 0:
-        await asyncio.sleep(min(LOOK_EVERY_S, rest_s))
+        await asyncio.sleep(min(every_s, rest_s))
 
 
 async def signal(link: AgentLink, exec_id: str, number: int, scope: Scope) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devbench_core.execs.run import Run
-from devbench_core.model.execution import Page
+from devbench_core.model.execution import Mark, Page
 
 
 async def page(run: Run, after: int, max_bytes: int, wait_s: float) -> Page | None:
@@ -18,3 +18,8 @@ async def page(run: Run, after: int, max_bytes: int, wait_s: float) -> Page | No
     cursor = chunks[-1].seq if chunks else after
     ending = run.record.ending if run.done.done() and cursor >= run.journal.last_seq else None
     return Page(chunks=chunks, cursor=cursor, ending=ending)
+
+
+def mark(run: Run) -> Mark:
+    """Return how far a command has got."""
+    return Mark(seq=run.journal.last_seq, ended=run.done.done() and run.record.ending is not None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import attrs
+
 from devbench_core.channel.codes import Scope
 from devbench_core.contracts.store import Record
 from devbench_core.errors import (
@@ -27,16 +29,20 @@ from devbench_core.execs.settling import Settler
 from devbench_core.execs.slots import Slots
 from devbench_core.execs.starting import Starter
 from devbench_core.execs.validate import milliseconds, signal_number, terminal_size
+from devbench_core.journal.ends import read_ends
 from devbench_core.journal.journal import Journal
+from devbench_core.journal.log import find_end, log_name
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Request
 from devbench_core.model.execution import (
+    Ends,
     Exec,
     ExecEnding,
     ExecRequest,
     InputTaken,
+    Mark,
     Page,
     SignalScope,
     TerminalSize,
@@ -152,6 +158,65 @@ class Execs:
                     await foreign.pause(rest_s)
             if foreign.says_something(page) or self._context.clock.monotonic_s() >= deadline:
                 return page
+
+    async def news(
+        self, exec_id: str, *, seen: Mark | None, wait_s: float = 0.0, caller: Caller = LOCAL
+    ) -> Mark:
+        """Return how far a command has got, waiting while that is no further than what was seen.
+
+        Reads no output. Of a command that another host follows the news comes up to
+        `foreign.WATCH_EVERY_S` late.
+
+        Args:
+            exec_id: Which command.
+            seen: The last mark, None to get the present one at once.
+            wait_s: How long to wait, at most ``execs.poll_max_wait_s``.
+            caller: Who asks.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+            StoreFailed: The store could not be read.
+        """
+        clock, known = self._context.clock, seen or Mark()
+        deadline = clock.monotonic_s() + min(wait_s, self._context.limits.poll_max_wait_s)
+        while True:
+            run = await self._find(exec_id, caller)
+            if isinstance(run, Run):
+                if seen is not None:
+                    await run.journal.wait(seen.seq, deadline - clock.monotonic_s())
+                mark = own.mark(run)
+            else:
+                mark = await foreign.mark(self._context.store, run, known)
+            rest_s = deadline - clock.monotonic_s()
+            if seen is None or mark != seen or mark.ended or rest_s <= 0:
+                return mark
+            await foreign.pause(rest_s, foreign.WATCH_EVERY_S)  # also for a run that was just left or taken
+
+    async def ends(
+        self, exec_id: str, *, limit_bytes: int, limit_chunks: int, caller: Caller = LOCAL
+    ) -> Ends:
+        """Return the beginning and the end of a command's output so far; what is read is bounded.
+
+        Args:
+            exec_id: Which command.
+            limit_bytes: Half for each; a chunk that crosses the limit (up to 64 KiB) is there as a whole.
+            limit_chunks: Half for each.
+            caller: Who asks.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+            StoreFailed: The store could not be read.
+        """
+        found = await self._find(exec_id, caller)
+        store, log = self._context.store, log_name(exec_id)
+        if isinstance(found, Run):
+            mark = own.mark(found)
+            last, ending = mark.seq, found.record.ending if mark.ended else None
+        else:
+            ending = records.read(found).ending  # before the output is read, which is complete then
+            last, _ = await find_end(store, log)
+        ends = await read_ends(store, log, last=last, limit_bytes=limit_bytes, limit_chunks=limit_chunks)
+        return attrs.evolve(ends, ending=ending)
 
     async def wait(self, exec_id: str, *, wait_s: float, caller: Caller = LOCAL) -> Exec:
         """Return the record when the command ended, or as it is after the wait (``ending`` is None then).

@@ -36,17 +36,22 @@ async def read_chunks(store: Store, log: str, after: int, max_bytes: int) -> tup
             return tuple(chosen)
 
 
-async def find_end(store: Store, log: str) -> tuple[int, int]:
+async def find_end(store: Store, log: str, *, known: int = 0) -> tuple[int, int]:
     """Return the last seq of a log and the agent's offset after it, 0 and 0 when it is empty.
 
     Sequence numbers have no gaps, so the end is found by doubling and halving: few reads, however long the log.
 
+    Args:
+        store: Has it.
+        log: Its name.
+        known: A seq that is in the log, to begin from there.
+
     Raises:
         StoreFailed: The store could not be read.
     """
-    low, high = 0, 1  # there is an entry at low (or low is 0); is there one above high?
+    low, high = known, known + 1  # there is an entry at low (or low is 0); is there one at high?
     while high < SEQ_MAX and await store.read(log, after=high - 1, limit=1):
-        low, high = high, high * 2
+        low, high = high, known + 2 * (high - known)
     while high - low > 1:
         middle = (low + high) // 2
         if await store.read(log, after=middle - 1, limit=1):

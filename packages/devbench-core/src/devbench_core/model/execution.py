@@ -244,3 +244,35 @@ class Page:
     chunks: tuple[Chunk, ...]
     cursor: int
     ending: ExecEnding | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Mark:
+    """How far a command has got: two marks differ when there is something new to read.
+
+    Attributes:
+        seq: Of its last chunk of output, 0 while there is none.
+        ended: Whether it has its ending; nothing follows then.
+    """
+
+    seq: int = 0
+    ended: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Ends:
+    """The beginning and the end of a command's output, in whole chunks.
+
+    Attributes:
+        head: From the first chunk on.
+        skipped_bytes: What lies between the two, 0 when ``tail`` follows ``head`` directly.
+        tail: Up to the last chunk; empty when ``head`` reaches it.
+        cursor: The last chunk that was there.
+        ending: Set when the command has ended; the cursor is the end of all its output then.
+    """
+
+    head: tuple[Chunk, ...] = ()
+    skipped_bytes: int = 0
+    tail: tuple[Chunk, ...] = ()
+    cursor: int = 0
+    ending: ExecEnding | None = None

@@ -48,6 +48,7 @@ async def call_tool(
     *,
     caller: Caller = LOCAL,
     progress: ProgressSink | None = None,
+    leave_after_s: float | None = None,
 ) -> ToolResult:
     """Call a tool by name.
 
@@ -59,7 +60,8 @@ async def call_tool(
         name: Which tool.
         arguments: As JSON values.
         caller: Who asks.
-        progress: Told how far long work is.
+        progress: Told how far long work is; None when nobody asked.
+        leave_after_s: See `ToolContext`.
 
     Raises:
         PluginNotFound: There is no such tool; names the nearest.
@@ -73,7 +75,10 @@ async def call_tool(
         TOOL_CALLS.labels(UNKNOWN, PluginNotFound.code).inc()
         raise PluginNotFound(f"there is no tool {name[:80]!r}", hint=suggestion(name[:80], bench.tools))
     try:
-        result = await _call(bench, tool, arguments or {}, caller, progress)
+        context = ToolContext(bench=bench, caller=caller, leave_after_s=leave_after_s)
+        if progress is not None:
+            context = attrs.evolve(context, progress=progress)
+        result = await _call(context, tool, arguments or {})
     except DevbenchError as error:
         TOOL_CALLS.labels(name, error.code).inc()
         raise
@@ -89,13 +94,8 @@ async def call_tool(
     return result
 
 
-async def _call(
-    bench: Bench,
-    tool: Tool,
-    arguments: Mapping[str, object],
-    caller: Caller,
-    progress: ProgressSink | None,
-) -> ToolResult:
+async def _call(context: ToolContext, tool: Tool, arguments: Mapping[str, object]) -> ToolResult:
+    caller = context.caller
     if tool.scope not in caller.scopes:
         raise Unauthorised(
             f"tool {tool.name!r} needs the scope {tool.scope!r}, which {caller.subject!r} does not have",
@@ -103,8 +103,5 @@ async def _call(
             details={"scope": tool.scope},
         )
     given = validate(tool, arguments)
-    context = ToolContext(bench=bench, caller=caller)
-    if progress is not None:
-        context = attrs.evolve(context, progress=progress)
     output = await tool.handler(context, given)
     return ToolResult(output=output, structured=output.model_dump(mode="json", exclude_none=True))

@@ -15,6 +15,7 @@ from devbench_core.model.execution import (
     ExecRequest,
     ExecState,
     Leftovers,
+    Mark,
     Page,
     ResourceLimits,
     SignalScope,
@@ -30,10 +31,14 @@ from devbench_core.tools.base import (
 )
 from devbench_core.tools.bytes_text import one_content
 from devbench_core.tools.pieces import OutputPiece, pieces_of
+from devbench_core.tools.progress import (
+    OUTPUT_EVERY_S,
+    QUIET_EVERY_S,
+    OutputReporter,
+    last_line_of,
+)
 from devbench_core.tools.views import ExecEndingView, ExecView
 
-PROGRESS_EVERY_S = 5.0
-"""How often a long wait says that it still waits."""
 LIST_DEFAULT, LIST_MAX = 50, 200
 ARGV_MAX = 500
 """Characters of a command's arguments in a list."""
@@ -285,6 +290,7 @@ async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOu
 async def exec_poll(context: ToolContext, given: ExecPollInput) -> ExecPollOutput:
     """Read output."""
     started = time.monotonic()
+    reporter = OutputReporter(context.progress, started, given.wait_s)
     chunks: list[Chunk] = []
     cursor, left_bytes = given.after, given.max_bytes
     while True:
@@ -293,7 +299,7 @@ async def exec_poll(context: ToolContext, given: ExecPollInput) -> ExecPollOutpu
             given.exec_id,
             after=cursor,
             max_bytes=left_bytes,
-            wait_s=max(0.0, min(given.wait_s - waited_s, PROGRESS_EVERY_S)),
+            wait_s=max(0.0, min(given.wait_s - waited_s, QUIET_EVERY_S)),
             caller=context.caller,
         )
         taken, cursor, ending = _bounded(page, CHUNKS_MAX - len(chunks))
@@ -303,7 +309,10 @@ async def exec_poll(context: ToolContext, given: ExecPollInput) -> ExecPollOutpu
         enough = bool(chunks) if given.until == "output" else left_bytes <= 0 or len(chunks) >= CHUNKS_MAX
         if ending is not None or enough or waited_s >= given.wait_s:
             break
-        await context.progress(waited_s, given.wait_s, f"{given.exec_id} is running")
+        if taken:
+            await reporter.tell(taken)
+        elif reporter.is_due(QUIET_EVERY_S):
+            await reporter.say(f"{given.exec_id} is running")
     return ExecPollOutput(
         output=pieces_of(chunks),
         cursor=cursor,
@@ -322,18 +331,22 @@ def _bounded(page: Page, room: int) -> tuple[tuple[Chunk, ...], int, ExecEnding 
 
 async def exec_wait(context: ToolContext, given: ExecWaitInput) -> ExecWaitOutput:
     """Wait for the end."""
-    started = time.monotonic()
+    execs, started = context.bench.execs, time.monotonic()
+    reporter = OutputReporter(context.progress, started, given.wait_s)
+    step_s, told = (OUTPUT_EVERY_S if context.is_followed else QUIET_EVERY_S), Mark()
     while True:
-        waited_s = time.monotonic() - started
-        record = await context.bench.execs.wait(
-            given.exec_id,
-            wait_s=max(0.0, min(given.wait_s - waited_s, PROGRESS_EVERY_S)),
-            caller=context.caller,
-        )
-        waited_s = time.monotonic() - started
-        if record.state is ExecState.ENDED or waited_s >= given.wait_s:
+        rest_s = max(0.0, started + given.wait_s - time.monotonic())
+        record = await execs.wait(given.exec_id, wait_s=min(rest_s, step_s), caller=context.caller)
+        if record.state is ExecState.ENDED or time.monotonic() - started >= given.wait_s:
             return ExecWaitOutput(exec=ExecView.of(record), ended=record.state is ExecState.ENDED)
-        await context.progress(waited_s, given.wait_s, f"{given.exec_id} is {record.state}")
+        if not context.is_followed:
+            continue
+        now = await execs.news(given.exec_id, seen=None, caller=context.caller)
+        if now.seq > told.seq:
+            told = now
+            await reporter.say(await last_line_of(execs, given.exec_id, context.caller))
+        elif reporter.is_due(QUIET_EVERY_S):
+            await reporter.say(f"{given.exec_id} is {record.state}")
 
 
 async def exec_cancel(context: ToolContext, given: ExecCancelInput) -> ExecCancelOutput:

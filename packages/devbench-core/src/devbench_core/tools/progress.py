@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
+from devbench_core.execs import Execs
+from devbench_core.model.caller import Caller
+from devbench_core.model.execution import Chunk
 from devbench_core.model.image import PullProgress
 from devbench_core.tool import ProgressSink
 
 REPORT_EVERY_S = 0.25
 """More often is noise on the wire."""
+OUTPUT_EVERY_S = 0.5
+"""The same for lines of output."""
+QUIET_EVERY_S = 5.0
+"""How often a wait without news says that it still waits."""
+LINE_MAX = 200
+LAST_LINE_BYTES = 2048
+"""How much is read to find the last line of a command's output."""
 
 
 def pull_progress(sink: ProgressSink) -> Callable[[PullProgress], Awaitable[None]]:
@@ -57,3 +67,50 @@ class _Pull:
             done = max(done, math.nextafter(self._last, math.inf))
         self._last = done
         return done, max(total, done) if total else None
+
+
+def last_line(chunks: Iterable[Chunk]) -> str:
+    """Return the last line of output that is not blank, "" when there is none; a long one is cut."""
+    lines = b"".join(chunk.data for chunk in chunks).decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")[:LINE_MAX]
+
+
+async def last_line_of(execs: Execs, exec_id: str, caller: Caller) -> str:
+    """Return the last line of a command's output so far.
+
+    Raises:
+        ExecNotFound: The caller's tenant has no such command.
+        StoreFailed: The store could not be read.
+    """
+    ends = await execs.ends(exec_id, limit_bytes=LAST_LINE_BYTES, limit_chunks=LAST_LINE_BYTES, caller=caller)
+    return last_line(ends.tail) or last_line(ends.head)
+
+
+class OutputReporter:
+    """Tells the client the last line of a command's output, a few times a second.
+
+    Args:
+        sink: Where it is told.
+        begun: When the wait began, as `time.monotonic`.
+        wait_s: How long it lasts at most.
+    """
+
+    def __init__(self, sink: ProgressSink, begun: float, wait_s: float) -> None:
+        self._sink = sink
+        self._begun = begun
+        self._wait_s = wait_s
+        self._told_at = float("-inf")
+
+    async def tell(self, chunks: Iterable[Chunk]) -> None:
+        """Tell the last line of new output, unless something was told just now."""
+        if self.is_due(OUTPUT_EVERY_S):
+            await self.say(last_line(chunks))
+
+    def is_due(self, every_s: float) -> bool:
+        """Whether nothing was told for so long."""
+        return time.monotonic() - self._told_at >= every_s
+
+    async def say(self, message: str) -> None:
+        """Tell something now."""
+        self._told_at = time.monotonic()
+        await self._sink(self._told_at - self._begun, self._wait_s, message)

@@ -11,19 +11,20 @@ import attrs
 from pydantic import Field
 
 from devbench_core.errors import DevbenchError
-from devbench_core.model.execution import Chunk
+from devbench_core.execs import Execs
+from devbench_core.model.caller import Caller
+from devbench_core.model.execution import Chunk, Ends, Exec
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S
 from devbench_core.tools.execs import ExecStartInput, request_of
 from devbench_core.tools.pieces import OutputPiece, pieces_of
+from devbench_core.tools.progress import OutputReporter
 from devbench_core.tools.views import ExecView
 
 WAIT_DEFAULT_S = 45.0
 """Well before the minute after which clients give a call up."""
-REPORT_EVERY_S = 0.5
 CHUNKS_MAX = 500
 """The most pieces of output: each costs some bytes beside its text."""
-LINE_MAX = 200
 
 
 class RunInput(ExecStartInput):
@@ -101,6 +102,25 @@ class HeadAndTail:
     _head_bytes: int = 0
     _tail_bytes: int = 0
 
+    @classmethod
+    def of(cls, ends: Ends, limit_bytes: int) -> HeadAndTail:
+        """Return the same of output of which only the ends were read, for the same limit and `CHUNKS_MAX`."""
+        kept = cls(limit_bytes)
+        kept.add(ends.head)
+        kept.skip(ends.skipped_bytes)
+        kept.add(ends.tail)
+        return kept
+
+    @property
+    def head(self) -> tuple[Chunk, ...]:
+        """The beginning."""
+        return tuple(self._head)
+
+    @property
+    def tail(self) -> tuple[Chunk, ...]:
+        """The end; follows the beginning directly when nothing was left out."""
+        return tuple(self._tail)
+
     def add(self, chunks: Iterable[Chunk]) -> None:
         """Take the chunks that follow."""
         for chunk in chunks:
@@ -117,6 +137,14 @@ class HeadAndTail:
             self._tail.append(chunk)
             self._tail_bytes += len(chunk.data)
             self._shorten()
+
+    def skip(self, count: int) -> None:
+        """Take note that so many bytes follow which are not kept; the beginning is full by then."""
+        if not count:
+            return
+        self.left_out_bytes += self._tail_bytes + count
+        self._tail.clear()
+        self._tail_bytes = 0
 
     def pieces(self) -> tuple[list[OutputPiece], int | None]:
         """Return both as pieces, and where the end begins; they are one where nothing was left out."""
@@ -147,10 +175,13 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
         given.container, request, idempotency_key=given.idempotency_key, caller=context.caller
     )
     kept, cursor = HeadAndTail(given.max_output_bytes), 0
-    reporter = _Reporter(context, begun, given.wait_s)
+    reporter = OutputReporter(context.progress, begun, given.wait_s)
+    until = begun + given.wait_s
+    if context.leave_after_s is not None:
+        until = min(until, time.monotonic() + context.leave_after_s)
     try:
         while True:
-            rest_s = max(0.0, begun + given.wait_s - time.monotonic())
+            rest_s = max(0.0, until - time.monotonic())
             page = await execs.poll(record.id, after=cursor, wait_s=rest_s, caller=context.caller)
             kept.add(page.chunks)
             cursor = page.cursor
@@ -165,34 +196,36 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
     except DevbenchError as error:
         error.details.setdefault("exec_id", record.id)  # it was started, and goes on
         raise
+    return _output(record, kept, cursor, ended=page.ending is not None, replayed=started.replayed)
+
+
+async def result_of(
+    execs: Execs, exec_id: str, *, max_output_bytes: int = OUTPUT_DEFAULT_BYTES, caller: Caller
+) -> RunOutput:
+    """Return what `run` would answer now of a command, from its record and the output in the store.
+
+    Raises:
+        ExecNotFound: The caller's tenant has no such command.
+        StoreFailed: The store could not be read.
+    """
+    ends = await execs.ends(exec_id, limit_bytes=max_output_bytes, limit_chunks=CHUNKS_MAX, caller=caller)
+    kept = HeadAndTail.of(ends, max_output_bytes)
+    record = await execs.get(exec_id, caller=caller)
+    return _output(record, kept, ends.cursor, ended=ends.ending is not None)
+
+
+def _output(
+    record: Exec, kept: HeadAndTail, cursor: int, *, ended: bool, replayed: bool = False
+) -> RunOutput:
+    """Return the result; ``ended`` is not the record's: it may have ended since, with output beyond the cursor."""
     pieces, seam = kept.pieces()
     return RunOutput(
         exec=ExecView.of(record),
-        replayed=started.replayed,
-        ended=page.ending
-        is not None,  # not the record's: it may have ended since, with output beyond this page
+        replayed=replayed,
+        ended=ended,
         output=pieces,
         left_out_bytes=kept.left_out_bytes,
         left_out_before_piece=seam,
         left_out_after=kept.left_out_after if kept.left_out_bytes else None,
         cursor=cursor,
     )
-
-
-class _Reporter:
-    """Tells the client the last line of output, a few times a second."""
-
-    def __init__(self, context: ToolContext, begun: float, wait_s: float) -> None:
-        self._context = context
-        self._begun = begun
-        self._wait_s = wait_s
-        self._told_at = float("-inf")
-
-    async def tell(self, chunks: Iterable[Chunk]) -> None:
-        now = time.monotonic()
-        if now - self._told_at < REPORT_EVERY_S:
-            return
-        self._told_at = now
-        lines = b"".join(chunk.data for chunk in chunks).decode("utf-8", "replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        await self._context.progress(now - self._begun, self._wait_s, last[:LINE_MAX])

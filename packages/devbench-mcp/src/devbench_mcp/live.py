@@ -1,0 +1,25 @@
+"""What lives as long as a server runs: watched commands, open streams, the sweep of old tasks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+
+from devbench_mcp.resources.streams import Streams
+from devbench_mcp.resources.watches import Watches
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Live:
+    """The SDK's lifespan of a server.
+
+    Attributes:
+        tasks: Owns background work; everything in it is cancelled when the server ends.
+        watches: Follow commands.
+        streams: That listen.
+    """
+
+    tasks: asyncio.TaskGroup
+    watches: Watches
+    streams: Streams

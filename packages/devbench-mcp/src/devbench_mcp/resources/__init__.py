@@ -1,0 +1,1 @@
+"""Outputs of commands as resources: listed, read, and followed by those who subscribe."""

@@ -1,0 +1,111 @@
+"""The methods ``resources/…`` and ``subscriptions/listen``."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mcp import types
+from mcp.server import ServerRequestContext
+from mcp.server.connection import Connection
+
+from devbench_core.errors import DevbenchError
+from devbench_core.model.caller import Caller
+from devbench_core.tools.base import READ
+from devbench_mcp.context import Context, caller_of, need_scope, protocol_error, resource_not_found
+from devbench_mcp.resources import listing, reading, uris
+from devbench_mcp.resources.mailboxes import KEY, Mailbox
+from devbench_mcp.tasks.shapes import require
+
+if TYPE_CHECKING:
+    from devbench_core.bench import Bench
+
+
+class Resources:
+    """Answers from a bench; subscriptions live as long as the context's `Live`."""
+
+    def __init__(self, bench: Bench, local: Caller, *, subscriptions_max: int) -> None:
+        self._bench = bench
+        self._local = local
+        self._most = subscriptions_max
+        self._templates = listing.templates()
+
+    async def list(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        """Answer ``resources/list``."""
+        with _told(context):
+            return await listing.page(self._bench, params.cursor if params else None, self._reader(context))
+
+    async def templates(
+        self, _context: Context, _params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        """Answer ``resources/templates/list``."""
+        return self._templates
+
+    async def read(
+        self, context: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        """Answer ``resources/read``."""
+        with _told(context):
+            uri = uris.parse(params.uri)
+            contents = await reading.read(self._bench, uri, self._reader(context))
+        return types.ReadResourceResult(contents=[contents])
+
+    async def subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        """Answer ``resources/subscribe``."""
+        with _told(context):
+            caller, uri = self._reader(context), uris.parse(params.uri)
+            await reading.find(self._bench, uri, caller)
+            await self._mailbox(context).subscribe(params.uri, uri.exec_id, caller)
+        return types.EmptyResult()
+
+    async def unsubscribe(
+        self, context: Context, params: types.UnsubscribeRequestParams
+    ) -> types.EmptyResult:
+        """Answer ``resources/unsubscribe``."""
+        self._mailbox(context).unsubscribe(params.uri)
+        return types.EmptyResult()
+
+    async def listen(
+        self, context: Context, params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        """Answer ``subscriptions/listen``; tasks are asked for, not listened to, so that none is honoured."""
+        if (params.notifications.model_extra or {}).get("taskIds"):
+            require(context)
+        with _told(context):
+            caller = self._reader(context)
+        return await context.lifespan_context.streams.listen(context, params, caller)
+
+    def _reader(self, context: Context) -> Caller:
+        caller = caller_of(context, self._local)
+        need_scope(caller, READ, "the output of commands")
+        return caller
+
+    def _mailbox(self, context: Context) -> Mailbox:
+        connection = connection_of(context)
+        found = connection.state.get(KEY)
+        if isinstance(found, Mailbox):
+            return found
+        live = context.lifespan_context
+        made = Mailbox(live.watches, live.tasks, connection.send_resource_updated, most=self._most)
+        connection.state[KEY] = made
+        connection.exit_stack.callback(made.close)
+        return made
+
+
+def connection_of(context: ServerRequestContext[Any, Any]) -> Connection:
+    """Return the session that a request came on.
+
+    The SDK documents its ``state`` and ``exit_stack`` for handlers, and hands them out nowhere else.
+    """
+    return context.session._connection  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+@contextmanager
+def _told(context: ServerRequestContext[Any, Any]) -> Generator[None]:
+    try:
+        yield
+    except DevbenchError as error:
+        raise protocol_error(error, not_found=resource_not_found(context)) from error

@@ -1,0 +1,1 @@
+"""The extension ``io.modelcontextprotocol/tasks``: calls that are answered with a task while a command runs."""
