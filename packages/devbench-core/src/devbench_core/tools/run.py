@@ -14,7 +14,7 @@ from devbench_core.errors import DevbenchError
 from devbench_core.model.execution import Chunk
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S
-from devbench_core.tools.execs import ExecStartInput, request_of
+from devbench_core.tools.execs import CommandInput, request_of
 from devbench_core.tools.pieces import OutputPiece, pieces_of
 from devbench_core.tools.views import ExecView
 
@@ -26,7 +26,7 @@ CHUNKS_MAX = 500
 LINE_MAX = 200
 
 
-class RunInput(ExecStartInput):
+class RunInput(CommandInput):
     """Arguments of `run`."""
 
     wait_s: float = Field(
