@@ -224,6 +224,16 @@ def test_a_shell_that_was_left_goes_on_and_is_attached_to_again(each_cli: Any, b
         assert again.exit_code() == 4
 
 
+def test_typing_at_a_command_that_another_process_holds_is_refused_with_the_reason(cli: Any, web: str):
+    with shell(cli, "shell", web) as typist:
+        found = cli.json("execs", "--running", web)["execs"][-1]["id"]
+        with terminal(cli, "attach", found) as screen:
+            screen.press(b"x")
+            assert b"error[input_unavailable]" in screen.rest()
+            assert screen.process.wait(DEADLINE_S) == 5
+        typist.runs(b"echo st''ill", b"still\r\n")
+
+
 def test_the_keys_that_leave_can_be_others_and_none(cli: Any, web: str):
     with shell(cli, "shell", "--detach-keys", "~,.", web) as typist:
         typist.runs(b"echo ~/x", b"/x\r\n")

@@ -42,6 +42,7 @@ EXIT_CODES = {
     "vetoed": EXIT_REFUSED,
     "conflict": EXIT_CONFLICT,
     "file_conflict": EXIT_CONFLICT,
+    "input_unavailable": EXIT_CONFLICT,
     "image_pull_failed": EXIT_UNAVAILABLE,
     "engine_unreachable": EXIT_UNAVAILABLE,
     "agent_unavailable": EXIT_UNAVAILABLE,

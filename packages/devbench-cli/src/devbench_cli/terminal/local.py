@@ -75,20 +75,26 @@ def raw_mode() -> Generator[RawMode]:
 async def typed() -> bytes:
     """Return what comes on stdin next; empty at its end, also when the terminal is gone."""
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    try:
-        loop.add_reader(STDIN, lambda: ready.done() or ready.set_result(None))
-    except OSError:  # a file, which is always ready, or closed
-        return await asyncio.to_thread(_read)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(STDIN)
-    return _read()
+    while True:
+        ready = asyncio.Event()
+        try:
+            loop.add_reader(STDIN, ready.set)
+        except OSError:  # a file, which is always ready, or closed
+            return await asyncio.to_thread(_read) or b""
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(STDIN)
+        data = _read()
+        if data is not None:
+            return data
 
 
-def _read() -> bytes:
+def _read() -> bytes | None:
+    """Return what is there; None when somebody else took it and made the descriptor non-blocking."""
     try:
         return os.read(STDIN, READ_BYTES)
+    except BlockingIOError:
+        return None
     except OSError:
         return b""

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from devbench_cli.backends.protocol import Backend, ask
-from devbench_cli.following import exit_code_of_ending
+from devbench_cli.failures import EXIT_SIGNAL_BASE
+from devbench_cli.following import Interruption, exit_code_of_ending, interruptions, unless_interrupted
 from devbench_cli.options import Options
 from devbench_cli.show.execs import sink, tell_ending
 from devbench_cli.terminal.local import require_terminal
@@ -49,13 +50,24 @@ async def run_session(
         candidates: Arguments of `exec_start`, at least one.
         session: How to follow it.
     """
-    started = await _start_first(backend, container, candidates, session)
-    return await join_session(backend, options, started, session)
+    async with interruptions() as interruption:
+        start = _start_first(backend, container, candidates, session)
+        started = await unless_interrupted(start, interruption)
+        if started is None:
+            return EXIT_SIGNAL_BASE + interruption.number
+        return await _follow(backend, options, started, session, interruption)
 
 
 async def join_session(backend: Backend, options: Options, started: ExecView, session: Session) -> int:
-    """Follow a command that was started, and return the exit code."""
-    left = await follow_session(backend, started.id, session, sink(options))
+    """Follow a command that was started before, and return the exit code."""
+    async with interruptions() as interruption:
+        return await _follow(backend, options, started, session, interruption)
+
+
+async def _follow(
+    backend: Backend, options: Options, started: ExecView, session: Session, interruption: Interruption
+) -> int:
+    left = await follow_session(backend, started.id, session, sink(options), interruption)
     if left.ending is None:
         if not options.quiet:
             sys.stderr.write(f"\r\ndevbench: left {started.id} running; devbench attach {started.id}\n")

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from devbench_cli.backends.protocol import Backend, ask
-from devbench_cli.following import Interruption, OnPiece, follow, interruptions
+from devbench_cli.following import Interruption, OnPiece, follow
 from devbench_cli.terminal.keys import DetachKeys
 from devbench_cli.terminal.local import raw_mode, size
 from devbench_cli.terminal.typing import Typist
@@ -50,19 +50,20 @@ class Left:
     signal: int = 0
 
 
-async def follow_session(backend: Backend, exec_id: str, session: Session, on_piece: OnPiece) -> Left:
+async def follow_session(
+    backend: Backend, exec_id: str, session: Session, on_piece: OnPiece, interruption: Interruption
+) -> Left:
     """Follow a command to its end, or until it is left. A signal, or the end of our terminal, ends it.
 
     Raises:
         DevbenchError: It could not be followed or typed at.
     """
     mode = raw_mode() if session.tty and session.interactive else nullcontext()
-    async with interruptions() as interruption:
-        with mode as raw:
-            if raw is not None:
-                interruption.before_leaving = raw.restore
-            with _sizes(session) as resized:
-                return await _follow(backend, exec_id, session, on_piece, interruption, resized)
+    with mode as raw:
+        if raw is not None:
+            interruption.before_leaving = raw.restore
+        with _sizes(session) as resized:
+            return await _follow(backend, exec_id, session, on_piece, interruption, resized)
 
 
 @contextmanager

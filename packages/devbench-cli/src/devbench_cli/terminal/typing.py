@@ -13,6 +13,8 @@ from devbench_core.tools.execs import ExecInputOutput
 
 AHEAD_MAX_BYTES = 64 * 1024
 """What is read from our stdin before the host has taken it."""
+NOT_READ = {"ended", "closed"}
+"""Why a command takes no more of what is typed: its output tells the rest."""
 SEND_WAIT_S = 20.0
 """How long one call waits for a command that does not read; then the next one waits."""
 
@@ -41,7 +43,7 @@ class Typist:
         try:
             await self._send()
         except DevbenchError as error:
-            if error.code != "input_unavailable":  # it ended or closed its input: its output tells the rest
+            if error.details.get("reason") not in NOT_READ:
                 raise
         finally:
             reading.cancel()
