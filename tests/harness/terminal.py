@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -40,13 +41,25 @@ class Terminal:
     def rest(self) -> bytes:
         return self.read_until(lambda _: False)
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Change its size, as dragging a window's corner does: its foreground is told."""
+        termios.tcsetwinsize(self.master, (rows, columns))
+
+    def modes(self) -> list[Any]:
+        """What `stty` shows of it."""
+        return termios.tcgetattr(self.master)
+
     def press(self, keys: bytes) -> None:
         os.write(self.master, keys)
 
 
 @contextmanager
-def terminal(cli: Any, *arguments: str, **variables: str) -> Generator[Terminal]:
+def terminal(
+    cli: Any, *arguments: str, size: tuple[int, int] = (0, 0), **variables: str
+) -> Generator[Terminal]:
+    """Run a program at a terminal of so many columns and rows (0: it does not know its own)."""
     master, slave = pty.openpty()
+    termios.tcsetwinsize(master, (size[1], size[0]))
     process = subprocess.Popen(
         ["setsid", "--ctty", *cli.argv(*arguments)],
         stdin=slave,

@@ -52,7 +52,7 @@ def test_the_tools_are_there_once_each():
     names = [tool.name for tool in TOOLS]
     assert set(names) == {
         *("spawn", "attach", "kill", "inspect", "list_containers", "exec_start", "exec_poll", "exec_wait"),
-        *("run", "exec_signal", "exec_list"),
+        *("run", "exec_signal", "exec_list", "exec_input", "exec_resize"),
         *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
     }
     assert len(names) == len(set(names))
@@ -129,6 +129,7 @@ ENDURING = {
     "exec_purged",
     "file_conflict",
     "file_not_found",
+    "input_unavailable",
     "unknown",
     "end",
 } | {

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from harness.terminal import DEADLINE_S, terminal
+
 TOKEN = "0123456789abcdef-remote"
 STOP_S = 30.0
 
@@ -50,6 +52,25 @@ def far(cli: Any, remote: dict[str, str]) -> str:
     done = cli.run("spawn", "--alias", "far", env=remote)
     assert done.returncode == 0, done.stderr
     return "far"
+
+
+def test_a_shell_on_a_host_is_typed_at_resized_left_and_attached_to(
+    cli: Any, remote: dict[str, str], far: str
+):
+    with terminal(cli, "shell", far, "--", "sh", size=(100, 30), **remote) as screen:
+        screen.read_until(lambda seen: re.search(rb"[#$] ", seen) is not None)
+        screen.press(b"stty size; echo le''ft\n")
+        seen = screen.read_until(lambda seen: b"left\r\n" in seen)
+        assert b"30 100\r\n" in seen
+        screen.press(b"\x10\x11")
+        seen = screen.rest()
+        assert screen.process.wait(DEADLINE_S) == 0
+    found = re.search(rb"devbench attach (x_\w+)", seen)
+    assert found, seen
+    with terminal(cli, "attach", found[1].decode(), size=(70, 10), **remote) as screen:
+        screen.press(b"stty size; exit 4\n")
+        assert b"10 70\r\n" in screen.rest()
+        assert screen.process.wait(DEADLINE_S) == 4
 
 
 @pytest.mark.parametrize(

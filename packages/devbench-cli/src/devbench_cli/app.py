@@ -15,12 +15,13 @@ HELP = """Isolated workspaces for AI agents, from the command line.
   devbench demo                          see the whole workflow once
   devbench spawn --alias web             make a container
   devbench exec web -- sh -c 'echo hi'   run a command in it
+  devbench shell web                     type at a shell in it
   devbench cp main.py web:main.py        copy a file into it
   devbench kill web                      end it
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found, 4 refused, 5 conflict,
 69 engine unreachable, 75 try again later, 78 configuration, 124 timed out, 130 Ctrl-C.
-`devbench exec` passes the command's own exit code through.
+`devbench exec` and `devbench shell` pass the command's own exit code through.
 """
 
 app = typer.Typer(

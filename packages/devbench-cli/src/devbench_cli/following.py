@@ -41,14 +41,16 @@ OnPiece = Callable[[OutputPiece], Awaitable[None]]
 
 @attrs.define
 class Interruption:
-    """The first signal that asked us to stop, 0 for none."""
+    """The first signal that asked us to stop, 0 for none; and what is put right when a second one ends us."""
 
     number: int = 0
     happened: asyncio.Event = attrs.field(factory=asyncio.Event)
+    before_leaving: Callable[[], object] = attrs.field(default=lambda: None)
 
     def note(self, number: int) -> None:
         """Note a signal; a second one leaves at once, whatever still waits."""
         if self.happened.is_set():
+            self.before_leaving()
             os._exit(EXIT_SIGNAL_BASE + number)
         self.number = number
         self.happened.set()
@@ -95,7 +97,7 @@ async def follow(
     canceller = asyncio.create_task(_cancel_when(interruption, backend, exec_id))
     try:
         return await follow_output(backend, exec_id, on_piece)
-    except BrokenPipeError:
+    except OSError:  # also that of a terminal that is gone
         await _cancel(backend, exec_id)
         raise
     finally:

@@ -8,6 +8,7 @@ import typer
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, EXIT_SIGNAL_BASE, print_error
 from devbench_cli.options import Options, options_of
+from devbench_cli.parameters import DEFAULT_KEYS, DetachKeysOption
 from devbench_cli.running import run_with_backend
 from devbench_core.errors import DevbenchError, ValidationFailed
 
@@ -54,7 +55,7 @@ def exec_(
     ] = None,
     timeout: Annotated[
         str | None,
-        typer.Option("--timeout", "-t", metavar="DURATION", help="End it and all it started after this."),
+        typer.Option("--timeout", metavar="DURATION", help="End it and all it started after this."),
     ] = None,
     detach: Annotated[
         bool,
@@ -89,6 +90,13 @@ def exec_(
             help="A repeat with the same key within a day follows the same command, run once.",
         ),
     ] = None,
+    tty: Annotated[
+        bool, typer.Option("--tty", "-t", help="Run it at a terminal of our own one's size.")
+    ] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Pass our stdin on as it comes; with -t, every key.")
+    ] = False,
+    detach_keys: DetachKeysOption = DEFAULT_KEYS,
     no_stdin: Annotated[
         bool,
         typer.Option(
@@ -99,7 +107,11 @@ def exec_(
     """Run a command in a container with live output, and exit as it does.
 
     stdout and stderr come out byte for byte on our own. When stdin is a pipe or a file it is read to its end
-    first and given to the command. Ctrl-C ends the command with everything it started.
+    first and given to the command; with -i it is passed on as it comes. Ctrl-C ends the command with everything
+    it started.
+
+    With -it you type at the command: Ctrl-C and all other keys go to it, and it can be left running with the
+    --detach-keys; `devbench attach` comes back to it.
 
     Exit codes: the command's own; 128 + N when signal N ended it; 124 when it timed out; 130 after Ctrl-C;
     127 when there is no such program, 126 when it cannot be executed; 125 when devbench itself failed, with
@@ -109,6 +121,8 @@ def exec_(
     Examples:
       devbench exec web -- python3 main.py
       devbench exec --timeout 5m --env CI=1 web -- sh -c 'make && ./run | tail'
+      devbench exec -it web -- python3
+      tail -f app.log | devbench exec -i web -- grep --line-buffered error
       devbench exec --detach web -- python3 -m http.server
       devbench exec --idempotency-key deploy-7 web -- ./deploy
       echo 'hello' | devbench exec web -- tee greeting.txt
@@ -122,7 +136,10 @@ def exec_(
         "argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin,
         "leftovers": "end" if end_leftovers else "leave", "limits": {"nofile": nofile, "nice": nice}, "queue": queue,
         "idempotency_key": key, "create_cwd": create_cwd, "user": user,
+        "tty": tty, "interactive": interactive, "detach_keys": detach_keys,
     }  # fmt: skip
+    if interactive and no_stdin:
+        raise typer.BadParameter("excludes --no-stdin", param_hint="--interactive")
     raise typer.Exit(_exit_code(ctx, container, given, detach=detach))
 
 
@@ -138,6 +155,8 @@ def _exit_code(ctx: typer.Context, container: str, given: dict[str, Any], *, det
 
 
 async def _exec(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:
+    if given["tty"] or given["interactive"]:
+        return await _session(backend, options, container, given)
     from devbench_cli.backends.protocol import ask
     from devbench_cli.following import exit_code_of_ending, follow, interruptions, unless_interrupted
     from devbench_cli.show.execs import sink, tell_ending, tell_replay
@@ -154,6 +173,20 @@ async def _exec(backend: Backend, options: Options, container: str, given: dict[
         ending = await follow(backend, started.exec.id, sink(options), interruption)
     tell_ending(ending, options, replayed=started.replayed)
     return exit_code_of_ending(ending, interruption.number)
+
+
+async def _session(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:
+    from devbench_cli.terminal import keys, opening
+    from devbench_cli.terminal.session import Session
+
+    session = Session(
+        tty=given["tty"],
+        interactive=given["interactive"],
+        detach_keys=keys.parse("--detach-keys", given["detach_keys"]),
+    )
+    opening.check(session, options)
+    arguments = await _arguments(backend, {**given, "no_stdin": True})
+    return await opening.run_session(backend, options, container, [arguments], session)
 
 
 async def _detached(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:
@@ -175,14 +208,19 @@ async def _arguments(
     from devbench_cli.descriptors import piped_input
     from devbench_cli.units import duration_s, pairs
 
-    stdin = None if given["no_stdin"] else await piped_input(backend.stdin_max_bytes)
+    ours = not given["no_stdin"] and not given["interactive"] and not given["tty"]
+    stdin = await piped_input(backend.stdin_max_bytes) if ours else None
     if stdin and stdin_max is not None and len(stdin) > stdin_max:
         raise ValidationFailed(
             "stdin",
             f"is {len(stdin)} bytes, at most {stdin_max} go with --detach: nobody stays to send the rest",
             hint="copy it into the container with `devbench cp` and read it there",
         )
+    from devbench_cli.terminal.local import size
+
     return {
+        "tty": size() if given["tty"] else None,
+        "open_stdin": given["interactive"],
         "argv": given["argv"],
         "env": pairs("--env", given["env"], inherit=True),
         "cwd": given["cwd"],

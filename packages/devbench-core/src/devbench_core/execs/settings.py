@@ -40,6 +40,11 @@ class ExecLimits(BaseModel):
     default_timeout_s: float | None = Field(
         default=600.0, gt=0, description="Time limit of a command that names none; null for no limit."
     )
+    terminal_timeout_s: float | None = Field(
+        default=86400.0,
+        gt=0,
+        description="Time limit of a command at a terminal that names none; null for no limit.",
+    )
     max_timeout_s: float = Field(
         default=86400.0, gt=0, le=2_000_000, description="The longest time limit that a caller may ask for."
     )

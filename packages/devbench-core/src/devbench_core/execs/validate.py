@@ -47,7 +47,7 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
     check_form(request.user)
     timeout_s = _seconds("timeout_s", request.timeout_s, limits.max_timeout_s)
     if timeout_s is None:
-        timeout_s = limits.default_timeout_s
+        timeout_s = limits.default_timeout_s if request.tty is None else limits.terminal_timeout_s
     size = None if request.tty is None else terminal_size(request.tty)
     return Start(
         key=key,

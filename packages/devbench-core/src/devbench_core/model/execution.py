@@ -152,7 +152,7 @@ class ExecRequest:
         user: ``uid`` or ``uid:gid``; None is the container's user (``policy.user``), and any other one is refused.
         env: Merged over the container's environment.
         stdin: Bytes given at the start, followed by end of file; None gives an empty stdin.
-        timeout_s: The whole tree is ended after this; None is the configured default.
+        timeout_s: The whole tree is ended after this; None is the configured default, which is longer at a terminal.
         grace_s: From TERM to KILL, None is the configured default.
         limits: Of its processes.
         leftovers: What becomes of background processes that it leaves.

@@ -121,7 +121,8 @@ EXEC_TOOLS = (
             '["sh", "-c", "…"]. Next: `exec_poll` with `until` "end" and a `wait_s` to get output and exit code '
             "of a short command in one call; poll with the `cursor` for a long one. A few commands may run at "
             "once; `concurrency_limit` means: wait for one to end, `exec_cancel` one, or give `queue_s`. Give an "
-            "`idempotency_key` to what must not run twice when the answer is lost and you repeat the call."
+            "`idempotency_key` to what must not run twice when the answer is lost and you repeat the call. For a "
+            "program that is talked to, give `tty` or `open_stdin` and use `exec_input`."
         ),
         input=execs.ExecStartInput,
         output=execs.ExecStartOutput,
@@ -187,6 +188,34 @@ EXEC_TOOLS = (
         hints=RUNS_ANYTHING,
         scope=EXEC,
         handler=execs.exec_signal,
+    ),
+    Tool(
+        name="exec_input",
+        title="Give a command input",
+        description=(
+            "Give text or bytes to a running command that was started with `tty` or `open_stdin`; then `exec_poll` "
+            "for what it answers. What is taken arrives in order. When the command does not read within `wait_s`, "
+            "`complete` is false and the bytes after `accepted_bytes` were not given: call again with them. "
+            "`input_unavailable` says why it takes none: it ended, has no open input, or another host holds it."
+        ),
+        input=execs.ExecInputInput,
+        output=execs.ExecInputOutput,
+        hints=RUNS_ANYTHING,
+        scope=EXEC,
+        handler=execs.exec_input,
+    ),
+    Tool(
+        name="exec_resize",
+        title="Resize a command's terminal",
+        description=(
+            "Set the size of the terminal of a command that was started with `tty`; the program in its foreground is "
+            "told (SIGWINCH) and most draw anew. `resized` is false when the command does not run any more."
+        ),
+        input=execs.ExecResizeInput,
+        output=execs.ExecResizeOutput,
+        hints=RUNS_ANYTHING,
+        scope=EXEC,
+        handler=execs.exec_resize,
     ),
     Tool(
         name="exec_list",

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from devbench_core.execs.validate import CORE_MAX_BYTES, NICE_MAX, NOFILE_MAX
+from devbench_core.errors import ValidationFailed
+from devbench_core.execs.validate import CORE_MAX_BYTES, NICE_MAX, NOFILE_MAX, TERMINAL_SIDE_MAX
 from devbench_core.model.execution import (
     Chunk,
     ExecEnding,
@@ -19,6 +20,7 @@ from devbench_core.model.execution import (
     Page,
     ResourceLimits,
     SignalScope,
+    TerminalSize,
 )
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import (
@@ -60,8 +62,8 @@ class LimitsInput(Input):
     )
 
 
-class ExecStartInput(Input):
-    """Arguments of `exec_start`."""
+class CommandInput(Input):
+    """What to run, and how."""
 
     container: ContainerArgument
     argv: list[str] = Field(
@@ -135,6 +137,29 @@ class ExecStartInput(Input):
             "`replayed: true` instead of running it again, so a call whose answer was lost can be repeated safely. "
             "A command that could not be started may be tried again with its key."
         ),
+    )
+
+
+class TerminalInput(Input):
+    """A terminal for a command."""
+
+    columns: int = Field(default=80, ge=1, le=TERMINAL_SIDE_MAX, description="Its width in characters.")
+    rows: int = Field(default=24, ge=1, le=TERMINAL_SIDE_MAX, description="Its height in lines.")
+
+
+class ExecStartInput(CommandInput):
+    """Arguments of `exec_start`."""
+
+    tty: TerminalInput | None = Field(
+        default=None,
+        description=(
+            "Run it at a terminal of this size, for programs that ask for one (REPLs, shells, editors): all output "
+            "is stdout, input stays open and is typed with `exec_input`; TERM is xterm-256color unless in env."
+        ),
+    )
+    open_stdin: bool = Field(
+        default=False,
+        description="Keep standard input open after `stdin`, for `exec_input`; a terminal's always is.",
     )
 
 
@@ -241,6 +266,54 @@ class ExecSignalOutput(ToolOutput):
     sent: bool = Field(description="Whether it was sent; false when the command does not run (any more).")
 
 
+class ExecInputInput(Input):
+    """Arguments of `exec_input`."""
+
+    exec_id: ExecArgument
+    text: str | None = Field(
+        default=None,
+        description=r"Text to give; at a terminal end a line with \n, type Ctrl-C as \u0003, Ctrl-D as \u0004.",
+    )
+    base64: str | None = Field(default=None, description="The same for arbitrary bytes, as base64.")
+    eof: bool = Field(
+        default=False,
+        description=(
+            "Give end of file after it: nothing can be given any more. At a terminal this types Ctrl-D for the "
+            "last time; to go on afterwards, give \u0004 as text instead."
+        ),
+    )
+    wait_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=WAIT_MAX_S,
+        description="Wait at most so many seconds for the command to read what is given.",
+    )
+
+
+class ExecInputOutput(ToolOutput):
+    """Result of `exec_input`."""
+
+    accepted_bytes: int = Field(
+        description="How many bytes were taken, from the first on; less than given when the command did not read."
+    )
+    complete: bool = Field(description="Whether all was taken; if not, give the rest again.")
+    eof: bool = Field(description="Whether end of file was given.")
+
+
+class ExecResizeInput(Input):
+    """Arguments of `exec_resize`."""
+
+    exec_id: ExecArgument
+    columns: int = Field(ge=1, le=TERMINAL_SIDE_MAX, description="The new width in characters.")
+    rows: int = Field(ge=1, le=TERMINAL_SIDE_MAX, description="The new height in lines.")
+
+
+class ExecResizeOutput(ToolOutput):
+    """Result of `exec_resize`."""
+
+    resized: bool = Field(description="Whether it was; false when the command does not run (any more).")
+
+
 class ExecListInput(Input):
     """Arguments of `exec_list`."""
 
@@ -258,7 +331,7 @@ class ExecListOutput(ToolOutput):
     truncated: bool = Field(description="Whether older ones were left out; raise `limit`.")
 
 
-def request_of(given: ExecStartInput) -> ExecRequest:
+def request_of(given: CommandInput, tty: TerminalInput | None = None) -> ExecRequest:
     """Return what core is asked for.
 
     Raises:
@@ -275,6 +348,7 @@ def request_of(given: ExecStartInput) -> ExecRequest:
         grace_s=given.grace_s,
         queue_s=given.queue_s,
         leftovers=Leftovers(given.leftovers),
+        tty=None if tty is None else TerminalSize(columns=tty.columns, rows=tty.rows),
         limits=ResourceLimits() if given.limits is None else ResourceLimits(**given.limits.model_dump()),
     )
 
@@ -282,7 +356,11 @@ def request_of(given: ExecStartInput) -> ExecRequest:
 async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOutput:
     """Start a command."""
     record = await context.bench.execs.start(
-        given.container, request_of(given), idempotency_key=given.idempotency_key, caller=context.caller
+        given.container,
+        request_of(given, given.tty),
+        open_stdin=given.open_stdin,
+        idempotency_key=given.idempotency_key,
+        caller=context.caller,
     )
     return ExecStartOutput(exec=ExecView.of(record), replayed=record.replayed)
 
@@ -362,6 +440,30 @@ async def exec_signal(context: ToolContext, given: ExecSignalInput) -> ExecSigna
         given.exec_id, given.signal, scope=SignalScope(given.scope), caller=context.caller
     )
     return ExecSignalOutput(sent=sent)
+
+
+async def exec_input(context: ToolContext, given: ExecInputInput) -> ExecInputOutput:
+    """Give input."""
+    data = one_content("text", given.text, "base64", given.base64)
+    if data is None and not given.eof:
+        raise ValidationFailed("text", "is missing", hint="give `text`, `base64` or `eof`")
+    data = data or b""
+    taken = await context.bench.execs.write_input(
+        given.exec_id, data, eof=given.eof, wait_s=given.wait_s, caller=context.caller
+    )
+    return ExecInputOutput(
+        accepted_bytes=taken.accepted_bytes,
+        complete=taken.accepted_bytes == len(data) and taken.eof == given.eof,
+        eof=taken.eof,
+    )
+
+
+async def exec_resize(context: ToolContext, given: ExecResizeInput) -> ExecResizeOutput:
+    """Resize a terminal."""
+    size = TerminalSize(columns=given.columns, rows=given.rows)
+    return ExecResizeOutput(
+        resized=await context.bench.execs.resize(given.exec_id, size, caller=context.caller)
+    )
 
 
 async def exec_list(context: ToolContext, given: ExecListInput) -> ExecListOutput:

@@ -16,7 +16,7 @@ from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Chunk, Ends, Exec
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S
-from devbench_core.tools.execs import ExecStartInput, request_of
+from devbench_core.tools.execs import CommandInput, request_of
 from devbench_core.tools.pieces import OutputPiece, pieces_of
 from devbench_core.tools.progress import OutputReporter
 from devbench_core.tools.views import ExecView
@@ -27,7 +27,7 @@ CHUNKS_MAX = 500
 """The most pieces of output: each costs some bytes beside its text."""
 
 
-class RunInput(ExecStartInput):
+class RunInput(CommandInput):
     """Arguments of `run`."""
 
     wait_s: float = Field(

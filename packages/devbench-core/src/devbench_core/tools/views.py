@@ -175,6 +175,7 @@ class ExecView(View):
     container_id: str = Field(description="Where it runs.")
     argv: list[str] = Field(description="Program and arguments; long ones are cut in lists, and end in …")
     cwd: str = Field(default="", description="Working directory, as asked for.")
+    tty: bool = Field(default=False, description="Whether it has a terminal.")
     state: Literal["starting", "running", "ended"] = Field(description="Where it stands.")
     created_at: datetime = Field(description="When it was accepted, UTC.")
     started_at: datetime | None = Field(default=None, description="When its process was there, UTC.")
@@ -188,6 +189,7 @@ class ExecView(View):
             container_id=record.container_id,
             argv=list(record.argv) if argv_max is None else _cut(record.argv, argv_max),
             cwd=record.cwd,
+            tty=record.tty,
             state=record.state.value,
             created_at=record.created_at,
             started_at=record.started_at,

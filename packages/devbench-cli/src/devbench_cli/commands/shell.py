@@ -1,0 +1,93 @@
+"""`devbench shell`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, print_error
+from devbench_cli.options import Options, options_of
+from devbench_cli.parameters import DEFAULT_KEYS, DetachKeysOption
+from devbench_cli.running import run_with_backend
+from devbench_core.errors import DevbenchError
+
+if TYPE_CHECKING:
+    from devbench_cli.backends.protocol import Backend
+
+SHELLS = ("bash", "sh")
+"""In this order; the agent says which of them is there."""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def shell(
+    ctx: typer.Context,
+    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COMMAND]", help="Program and arguments instead of the shell."),
+    ] = None,
+    *,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="KEY[=VALUE]", help="Variable for it; KEY alone copies ours."),
+    ] = None,
+    cwd: Annotated[
+        str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="DURATION", help="End it and all it started after this."),
+    ] = None,
+    detach_keys: DetachKeysOption = DEFAULT_KEYS,
+) -> None:
+    """Type at a shell in a container, as at a terminal there: bash where it is, else sh.
+
+    Every key goes to it, also Ctrl-C and Ctrl-Z; the size of our terminal is that of its own. It ends when you leave
+    it (exit, Ctrl-D), and is ended when this command is (TERM, HUP). The keys Ctrl-P Ctrl-Q leave it running;
+    `devbench attach` comes back to it.
+
+    Exit codes: as those of `devbench exec`; 0 when it was left running.
+
+    Examples:
+      devbench shell web
+      devbench shell --cwd src web
+      devbench shell web -- python3
+      devbench shell --detach-keys none web
+    """
+    given_words = command or []
+    words = given_words[1:] if given_words[:1] == ["--"] else given_words
+    if words is given_words and words and words[0].startswith("-"):
+        raise typer.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
+    given = {"words": words, "env": env or [], "cwd": cwd, "timeout": timeout, "detach_keys": detach_keys}
+    try:
+        code = run_with_backend(ctx, lambda backend, options: _shell(backend, options, container, given))
+    except BrokenPipeError:
+        code = EXIT_BROKEN_PIPE
+    except DevbenchError as error:
+        print_error(error, as_json=options_of(ctx).as_json)
+        code = EXIT_EXEC_FAILED
+    raise typer.Exit(code)
+
+
+async def _shell(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:
+    from devbench_cli.terminal import keys, opening
+    from devbench_cli.terminal.local import size
+    from devbench_cli.terminal.session import Session
+    from devbench_cli.units import duration_s, pairs
+
+    session = Session(
+        tty=True, interactive=True, detach_keys=keys.parse("--detach-keys", given["detach_keys"])
+    )
+    opening.check(session, options)
+    common = {
+        "env": pairs("--env", given["env"], inherit=True),
+        "cwd": given["cwd"],
+        "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
+        "tty": size(),
+    }
+    programs = [given["words"]] if given["words"] else [[name] for name in SHELLS]
+    candidates = [{"argv": argv, **common} for argv in programs]
+    return await opening.run_session(backend, options, container, candidates, session)

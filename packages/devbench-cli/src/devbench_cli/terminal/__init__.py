@@ -1,0 +1,1 @@
+"""Typing at a command from this process's own terminal or pipe."""
