@@ -66,6 +66,7 @@ class StartFlag(IntFlag):
     STDIN = 2
     DROP_WHEN_DETACHED = 4
     END_LEFTOVERS = 8
+    SIDE = 32
 
 
 class Failure(IntEnum):
@@ -102,6 +103,7 @@ class Source(IntEnum):
 
     STDOUT = 1
     STDERR = 2
+    SIDE = 3
 
 
 class Scope(IntEnum):
@@ -110,3 +112,5 @@ class Scope(IntEnum):
     TREE = 1
     GROUP = 2
     LEADER = 3
+    RUN = 4
+    RUN_JOBS = 5

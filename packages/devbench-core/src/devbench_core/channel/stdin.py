@@ -23,6 +23,7 @@ class StdinBuffer:
         self.limit = CREDIT_AT_START
         self.closed = False
         self.lost = False
+        self._anywhere = False
 
     @classmethod
     def orphaned(cls, length: int | None) -> StdinBuffer:
@@ -33,6 +34,16 @@ class StdinBuffer:
         buffer = cls(b"", complete=True)
         buffer.lost = True
         buffer._base = buffer._sent = -1 if length is None else length
+        return buffer
+
+    @classmethod
+    def continued(cls) -> StdinBuffer:
+        """Return the input of an adopted command that stays open: it goes on where the agent says.
+
+        What its former host had taken and not sent is lost; only for input that is typed and looked after.
+        """
+        buffer = cls(b"", complete=False)
+        buffer._anywhere = True
         return buffer
 
     @property
@@ -75,6 +86,9 @@ class StdinBuffer:
         if closed:
             self.close()
             return True
+        if self._anywhere:
+            self._anywhere = False
+            self._base = self._sent = offset
         if not self._base <= offset <= self._sent:
             return False
         self._sent, self._eof_sent = offset, False

@@ -15,6 +15,7 @@ from devbench_core.errors import AgentUnavailable, Conflict, ContainerExited
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
+from devbench_core.execs.launching import CONTINUED
 from devbench_core.execs.run import Run
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name
@@ -24,6 +25,14 @@ from devbench_core.model.execution import Exec
 
 log = get_logger(__name__)
 MakeRun = Callable[[Exec, Journal, int | None], Run]
+
+
+def _input_of(length: int | None) -> StdinBuffer | None:
+    if length is None:
+        return None
+    if length == CONTINUED:
+        return StdinBuffer.continued()
+    return StdinBuffer.orphaned(None if length < 0 else length)
 
 
 class Adopter:
@@ -75,7 +84,7 @@ class Adopter:
             if found is None:
                 run.finish(endings.of_loss("the agent does not know it any more", now(), offset))
                 return
-            run.stdin = None if stdin is None else StdinBuffer.orphaned(None if stdin < 0 else stdin)
+            run.stdin = _input_of(stdin)
             run.stream = ExecStream(
                 Start(key=found.key, flags=0, argv=(b"?",)),
                 run,

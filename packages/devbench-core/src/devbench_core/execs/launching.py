@@ -17,6 +17,7 @@ from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequ
 
 CALLER_GONE = "its caller went away before it was started"
 OPEN_ENDED = -1  # the length of an input that stays open
+CONTINUED = -2  # the same, and the next host goes on with it
 
 
 def new_record(
@@ -36,8 +37,10 @@ def new_record(
     )
 
 
-def stdin_length(request: ExecRequest, *, open_ended: bool) -> int | None:
-    """Return how long the input will be, -1 for an open-ended one, None for none."""
+def stdin_length(request: ExecRequest, *, open_ended: bool, continued: bool = False) -> int | None:
+    """Return how long the input will be, -1 or -2 for an open-ended one, None for none."""
+    if continued:
+        return CONTINUED
     if open_ended:
         return OPEN_ENDED
     return None if request.stdin is None else len(request.stdin)

@@ -7,7 +7,9 @@ import heapq
 from collections import OrderedDict
 from datetime import datetime
 
-from devbench_core.channel.codes import Scope
+import attrs
+
+from devbench_core.channel.codes import Scope, StartFlag
 from devbench_core.channel.link import Fate
 from devbench_core.contracts.store import Record, Remove
 from devbench_core.errors import (
@@ -59,7 +61,13 @@ class Execs:
         self._closed = False
 
     async def start(
-        self, container: str, request: ExecRequest, *, open_stdin: bool = False, caller: Caller = LOCAL
+        self,
+        container: str,
+        request: ExecRequest,
+        *,
+        open_stdin: bool = False,
+        side: bool = False,
+        caller: Caller = LOCAL,
     ) -> Exec:
         """Start a command and return when its program was executed, or could not be.
 
@@ -70,6 +78,7 @@ class Execs:
             container: Where.
             request: What.
             open_stdin: Keep its input open after ``request.stdin``, for `Process.write`.
+            side: Give it a side stream and an open input that the next host goes on with: for `Shells`.
             caller: Who asks.
 
         Raises:
@@ -86,6 +95,9 @@ class Execs:
         context = self._context
         exec_id = new_id(EXEC)
         start = start_of(request, agent_key(exec_id, context.instance), context.limits)
+        if side:
+            start = attrs.evolve(start, flags=start.flags | StartFlag.SIDE, timeout_ms=0)
+        open_stdin = open_stdin or side
         found = await self._context.resolve(container, caller)
         self._context.check(
             Request(operation="exec.start", caller=caller, container_id=found.id, subject=request)
@@ -102,7 +114,10 @@ class Execs:
             raise
         record = new_record(exec_id, found, request, caller, context)
         run = self._follow(
-            record, context.journal(exec_id), stdin_length(request, open_ended=open_stdin), caller
+            record,
+            context.journal(exec_id),
+            stdin_length(request, open_ended=open_stdin, continued=side),
+            caller,
         )
         await launch(run, link, start, stdin_of(request, open_ended=open_stdin))
         return run.record
@@ -193,6 +208,15 @@ class Execs:
                 details={"limit": seconds, "setting": "execs.cancel_timeout_s"},
             )
         return record
+
+    async def followed(self, exec_id: str, *, caller: Caller = LOCAL) -> Run | None:
+        """Return a command that this host follows or followed, None when another living host does.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+        """
+        found = await self._find(exec_id, caller)
+        return found if isinstance(found, Run) else None
 
     def end_soon(self, exec_id: str) -> None:
         """Begin to end a command that this host follows, without waiting: its caller went away."""
