@@ -61,9 +61,16 @@ async def test_a_shell_that_cannot_be_interrupted_is_ended_and_says_so(user: Use
     assert (await user.again()).state is ShellState.ENDED
 
 
-async def test_a_script_with_the_default_for_int_is_not_killed_by_it(user: User):
-    ran = await user.run("trap - INT; sleep 300; (exit 5)", timeout_s=0.2)
-    assert (ran.run.reason, ran.run.exit_code, ran.run.shell_kept) == (RunReason.TIMED_OUT, 5, True)
+async def test_a_script_that_takes_the_shells_trap_away_ends_it_when_interrupted_and_says_so(user: User):
+    ran = await user.run("trap - INT; sleep 300", timeout_s=0.2)
+    assert (ran.run.reason, ran.run.shell_kept) == (RunReason.TIMED_OUT, False)
+
+
+async def test_a_trap_of_the_scripts_own_is_run_and_holds_for_that_run(user: User):
+    ran = await user.run("trap 'echo cleaned up' INT; sleep 300; (exit 5)", timeout_s=0.2)
+    assert (ran.out, ran.run.exit_code, ran.run.shell_kept) == (b"cleaned up\n", 5, True)
+    ran = await user.run("sleep 300", timeout_s=0.2)
+    assert (ran.out, ran.run.shell_kept) == (b"", True)
 
 
 async def test_an_interrupted_bash_keeps_no_trap_of_the_interruption(shell_host: Host):

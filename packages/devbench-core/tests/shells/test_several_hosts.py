@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import ShellElsewhere
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.shell import RunReason, ShellState
@@ -18,7 +19,12 @@ async def test_the_next_host_goes_on_with_a_shell_of_one_that_died(local_agent: 
         user = User(host=first, shell=await first.shells.open(CONTAINER_ID))
         await user.run("kept=yes")
     async with open_host(
-        local_agent.connect, local_agent.token, claim=False, store=store, instance="i_second", shell_limits=QUICK
+        local_agent.connect,
+        local_agent.token,
+        claim=False,
+        store=store,
+        instance="i_second",
+        shell_limits=QUICK,
     ) as second:
         second.dead.add("i_first")
         user = User(host=second, shell=await second.shells.get(user.shell.id))
@@ -32,10 +38,18 @@ async def test_a_run_that_was_under_way_is_found_at_its_end(local_agent: LocalAg
     store = MemoryStore()
     async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first:
         user = User(host=first, shell=await first.shells.open(CONTAINER_ID))
-        begun = await first.shells.run(user.shell.id, "echo one; until [ -e go ]; do sleep 0.02; done; echo two; (exit 6)")
+        begun = await first.shells.run(
+            user.shell.id, "echo one; until [ -e go ]; do sleep 0.02; done; echo two; (exit 6)"
+        )
+        assert (await first.shells.poll(user.shell.id, after=begun.after, run=begun.number, wait_s=10)).chunks
     (local_agent.workspace / "go").touch()
     async with open_host(
-        local_agent.connect, local_agent.token, claim=False, store=store, instance="i_second", shell_limits=QUICK
+        local_agent.connect,
+        local_agent.token,
+        claim=False,
+        store=store,
+        instance="i_second",
+        shell_limits=QUICK,
     ) as second:
         second.dead.add("i_first")
         ran = await User(host=second, shell=user.shell).rest(begun)
@@ -46,9 +60,15 @@ async def test_the_time_limit_of_a_run_holds_although_its_host_died(local_agent:
     store = MemoryStore()
     async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first:
         user = User(host=first, shell=await first.shells.open(CONTAINER_ID))
-        begun = await first.shells.run(user.shell.id, "sleep 300", timeout_s=0.3)
+        begun = await first.shells.run(user.shell.id, "echo begun; sleep 300", timeout_s=0.3)
+        assert (await first.shells.poll(user.shell.id, after=begun.after, run=begun.number, wait_s=10)).chunks
     async with open_host(
-        local_agent.connect, local_agent.token, claim=False, store=store, instance="i_second", shell_limits=QUICK
+        local_agent.connect,
+        local_agent.token,
+        claim=False,
+        store=store,
+        instance="i_second",
+        shell_limits=QUICK,
     ) as second:
         second.dead.add("i_first")
         await second.shells.sweep()  # nobody need ask for it
@@ -61,7 +81,12 @@ async def test_another_living_host_may_read_and_not_run(local_agent: LocalAgent)
     async with (
         open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first,
         open_host(
-            local_agent.connect, local_agent.token, claim=False, store=store, instance="i_second", shell_limits=QUICK
+            local_agent.connect,
+            local_agent.token,
+            claim=False,
+            store=store,
+            instance="i_second",
+            shell_limits=QUICK,
         ) as second,
     ):
         mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
@@ -73,12 +98,17 @@ async def test_another_living_host_may_read_and_not_run(local_agent: LocalAgent)
 
 
 async def test_a_cut_channel_neither_loses_nor_repeats_a_run(local_agent: LocalAgent):
-    async with open_host(local_agent.connect, local_agent.token, shell_limits=QUICK) as host:
+    streams: list[ByteStream] = []
+
+    async def connect() -> ByteStream:
+        streams.append(await local_agent.connect())
+        return streams[-1]
+
+    async with open_host(connect, local_agent.token, shell_limits=QUICK) as host:
         user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
         for number in range(5):
             begun = await host.shells.run(user.shell.id, f"echo {number} >>told; cat told | tail -1")
-            channel = await host.link.channel()
-            await channel.aclose()
+            await streams[-1].close()
             assert (await user.rest(begun)).out == f"{number}\n".encode()
         assert (local_agent.workspace / "told").read_text() == "0\n1\n2\n3\n4\n"
 

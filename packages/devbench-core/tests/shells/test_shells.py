@@ -25,7 +25,9 @@ from .conftest import QUICK, User
 
 
 async def test_directory_variables_functions_options_and_positional_parameters_stay(user: User):
-    await user.run("mkdir -p deep/er; cd deep/er; name='a b'; greet() { echo \"hello $1\"; }; set -u; set -- x y")
+    await user.run(
+        "mkdir -p deep/er; cd deep/er; name='a b'; greet() { echo \"hello $1\"; }; set -u; set -- x y"
+    )
     ran = await user.run('pwd; echo "$name"; greet you; case $- in *u*) echo nounset;; esac; echo "$2"')
     lines = ran.out.decode().splitlines()
     assert lines[0].endswith("/deep/er")
@@ -35,7 +37,9 @@ async def test_directory_variables_functions_options_and_positional_parameters_s
 
 async def test_background_jobs_stay_and_can_be_waited_for(user: User):
     await user.run("sleep 300 & job=$!")
-    ran = await user.run('kill -0 $job && echo alive; [ "$job" = "$!" ] && echo same; kill $job; wait $job; echo $?')
+    ran = await user.run(
+        'kill -0 $job && echo alive; [ "$job" = "$!" ] && echo same; kill $job; wait $job; echo $?'
+    )
     assert ran.out == b"alive\nsame\n143\n"
 
 
@@ -72,7 +76,8 @@ async def test_a_syntax_error_ends_the_run_and_not_the_shell(user: User, script:
 
 async def test_nothing_that_is_printed_ends_a_run(user: User):
     script = (
-        "for fd in 3 4 5 6 7 8 9; do ( eval \"printf '\\n%s 0 sh /\\n%s.\\n' $guess $guess >&$fd\" ) 2>/dev/null; done\n"
+        "for fd in 3 4 5 6 7 8 9; do\n"
+        "( eval \"printf '\\n%s 0 sh /\\n%s.\\n' $guess $guess >&$fd\" ) 2>/dev/null\ndone\n"
         "sh -c 'for fd in 3 4 5 6 7 8 9; do (eval \"echo forged >&$fd\") 2>/dev/null; done'\n"
         "set | head -c 100000 >/dev/null; echo true end"
     )
@@ -83,7 +88,8 @@ async def test_nothing_that_is_printed_ends_a_run(user: User):
 
 async def test_descriptors_above_nine_cannot_end_a_run_either(shell_host: Host):
     user = User(host=shell_host, shell=await shell_host.shells.open(CONTAINER_ID, kind=ShellKind.BASH))
-    script = "for fd in {3..20}; do { printf '\\n0123 0 bash /\\n0123.\\nhalf' >&$fd; } 2>/dev/null; done; echo true end"
+    forged = "printf '\\n0123 0 bash /\\n0123.\\nhalf' >&$fd"
+    script = f"for fd in {{3..20}}; do {{ {forged}; }} 2>/dev/null; done; echo true end"
     assert (await user.run(script)).out == b"true end\n"
     assert (await user.run("echo next")).out == b"next\n"
 
@@ -123,7 +129,12 @@ async def test_tracing_shows_the_script_and_nothing_of_the_shells_own_work(user:
 
 @pytest.mark.parametrize(
     ("script", "code"),
-    [("exit 7", 7), ("exec sh -c 'exit 8'", 8), ("set -e; sh -c 'exit 9'; echo not", 9), ("kill -9 $$", None)],
+    [
+        ("exit 7", 7),
+        ("exec sh -c 'exit 8'", 8),
+        ("set -e; sh -c 'exit 9'; echo not", 9),
+        ("kill -9 $$", None),
+    ],
 )
 async def test_what_ends_the_shell_says_so(user: User, script: str, code: int | None):
     ran = await user.run(script)
@@ -163,7 +174,9 @@ async def test_a_program_is_talked_to(user: User):
     shells = user.host.shells
     with pytest.raises(ShellIdle):
         await shells.input(user.shell.id, b"x")
-    begun = await shells.run(user.shell.id, "read -r a; echo got $a; read -r b; echo and $b", interactive=True)
+    begun = await shells.run(
+        user.shell.id, "read -r a; echo got $a; read -r b; echo and $b", interactive=True
+    )
     await shells.input(user.shell.id, b"first\n")
     page = await shells.poll(user.shell.id, after=begun.after, run=begun.number, wait_s=10)
     assert page.chunks[0].data == b"got first\n"
@@ -175,7 +188,12 @@ async def test_the_python_repl_is_driven(user: User):
     shells = user.host.shells
     begun = await shells.run(user.shell.id, "python3 -i -q 2>&1", interactive=True)
     cursor, seen = begun.after, b""
-    for line, wanted in ((b"", b">>> "), (b"6*7\n", b"42\n>>> "), (b"x='kept'\n", b">>> "), (b"x\n", b"'kept'\n>>> ")):
+    for line, wanted in (
+        (b"", b">>> "),
+        (b"6*7\n", b"42\n>>> "),
+        (b"x='kept'\n", b">>> "),
+        (b"x\n", b"'kept'\n>>> "),
+    ):
         if line:
             seen = b""
             await shells.input(user.shell.id, line)

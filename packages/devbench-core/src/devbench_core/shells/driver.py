@@ -3,7 +3,8 @@
 The shell has the side stream as descriptor 3. From it the loop reads a line with the number of lines of the script and
 whether its programs have an input, then the script; it runs that itself, so that everything which the script changes
 stays, and with the side stream closed, so that nothing which the script starts or prints has it. Only then it reads the
-secret that its report must hold, which so is in no variable while the script runs.
+secret that its report must hold, which so is in no variable while the script runs. An empty line says that a script is about to begin: an interruption
+that came before it would be in vain.
 
 INT ends the script and not the shell. In sh an error in the trap unwinds what `command eval` runs. bash would exit;
 there the script is a sourced one, and a DEBUG trap returns from each function, loop and file that it is in.
@@ -38,6 +39,7 @@ while :; do
     __devbench_n=$((__devbench_n - 1))
   done
   __devbench_i= __devbench_r=130
+  command echo >&8
   case ${__devbench_h#* } in
     0) command eval "$__devbench_b" 8<&- </dev/null ;;
     *) command eval "$__devbench_b" 8<&- ;;
@@ -78,6 +80,7 @@ while :; do
   exec {__devbench_t}<<<"$__devbench_s"
   __devbench_i= __devbench_r=
   [[ ${__devbench_h#* } == 1 ]] || __devbench_r='</dev/null'
+  builtin echo >&"$__devbench_f"
   builtin eval "trap '__devbench_i=130; set -T; trap \"return 130\" DEBUG' INT
 . /dev/fd/$__devbench_t $__devbench_f<&- $__devbench_r"
   {

@@ -66,6 +66,8 @@ class Follower:
         self._reason = RunReason.EXITED
         self._due_s = context.clock.monotonic_s() + left_s
         self._again_s = 0.0
+        self._asked = False  # to end
+        self._begun = False
 
     def interrupt(self) -> None:
         """Begin to end it, unless that began already."""
@@ -87,6 +89,7 @@ class Follower:
     async def _step(self) -> Outcome | None:
         page = await self._next_page()
         for chunk in page.chunks:
+            self._begun |= chunk.stream is StreamName.SIDE
             report = self._reports.feed(chunk.data) if chunk.stream is StreamName.SIDE else None
             if report is not None:
                 return Outcome(reason=self._reason, until=chunk.seq, report=report)
@@ -124,10 +127,15 @@ class Follower:
     async def _press(self) -> None:
         """Do what is due: the next stage, or the present one's signals again."""
         now = self._context.clock.monotonic_s()
-        if self._woken.is_set() or now >= self._due_s:
+        if self._woken.is_set() or (now >= self._due_s and not self._asked):
             self._woken.clear()
+            self._asked = True
+            self._due_s = now + self._context.limits.interrupt_grace_s
             if self._reason is RunReason.EXITED:
                 self._reason = RunReason.TIMED_OUT
+        if not self._asked:
+            return
+        if now >= self._due_s or (self._begun and self._stage is Stage.NONE):
             self._stage = Stage(min(self._stage.value + 1, Stage.END.value))
             self._due_s = now + self._context.limits.interrupt_grace_s
             await self._signal()

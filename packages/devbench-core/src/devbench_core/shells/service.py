@@ -172,8 +172,9 @@ class Shells:
             live = self._lives.get(shell_id)
             changed = None if live is None else live.changed
             shell = await self.get(shell_id, caller=caller)
-            if run is None and shell.run is not None:
-                run = shell.run.number  # its end is worth an answer
+            newest = shell.runs[-1] if shell.runs else None
+            if run is None and newest and newest.number and (shell.run or newest.until > after):
+                run = newest.number  # its end is news
             rest_s = max(0.0, deadline - self._context.clock.monotonic_s())
             found = run_of(shell, run)
             is_over = shell.ended or (found is not None and found.ended_at is not None and run is not None)
@@ -202,8 +203,14 @@ class Shells:
         await live.settled()
         return run_of(live.shell, run.number)
 
-    async def input(self, shell_id: str, data: bytes, *, caller: Caller = LOCAL) -> None:
-        """Send bytes to what the present run's programs read.
+    def interrupt_soon(self, shell_id: str) -> None:
+        """Begin to end the run of a shell that this host follows, without waiting: its caller went away."""
+        live = self._lives.get(shell_id)
+        if live is not None:
+            live.interrupt()
+
+    async def input(self, shell_id: str, data: bytes, *, caller: Caller = LOCAL) -> int:
+        """Send bytes to what the present run's programs read; returns the cursor of the output before it.
 
         Raises:
             ValidationFailed: It is too much at once, or nothing.
@@ -228,6 +235,7 @@ class Shells:
             )
         try:
             async with asyncio.timeout(limits.input_timeout_s), live.input_lock:
+                cursor = live.command.journal.cut()
                 for piece in pieces(data):  # one, by the bound
                     await stdin.add(piece)
         except TimeoutError as error:
@@ -238,6 +246,7 @@ class Shells:
             ) from error
         stream.push_stdin()
         live.touch()
+        return cursor
 
     async def get(self, shell_id: str, *, caller: Caller = LOCAL) -> Shell:
         """Return the record of a shell, open or ended.

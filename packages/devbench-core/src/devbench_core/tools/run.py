@@ -134,7 +134,7 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
     request = attrs.evolve(request, queue_s=min(request.queue_s, given.wait_s))
     record = await execs.start(given.container, request, caller=context.caller)
     kept, cursor = HeadAndTail(given.max_output_bytes), 0
-    reporter = _Reporter(context, begun, given.wait_s)
+    reporter = Reporter(context, begun, given.wait_s)
     try:
         while True:
             rest_s = max(0.0, begun + given.wait_s - time.monotonic())
@@ -165,7 +165,7 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
     )
 
 
-class _Reporter:
+class Reporter:
     """Tells the client the last line of output, a few times a second."""
 
     def __init__(self, context: ToolContext, begun: float, wait_s: float) -> None:
@@ -175,6 +175,7 @@ class _Reporter:
         self._told_at = float("-inf")
 
     async def tell(self, chunks: Iterable[Chunk]) -> None:
+        """Say what came last, unless that was done a moment ago."""
         now = time.monotonic()
         if now - self._told_at < REPORT_EVERY_S:
             return
