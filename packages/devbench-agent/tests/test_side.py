@@ -127,7 +127,7 @@ def test_no_other_process_can_open_the_side_stream(host: Channel):
 def test_input_by_offset_is_taken_once(host: Channel):
     run = shell(host, 'read -r a <&3; echo "$a"; read -r b <&3; echo "$b"')
     host.side_input(run, 0, b"one\n")
-    host.pump(lambda: run.stdout == b"one\n")
+    host.pump(lambda: bytes(run.stdout) == b"one\n")
     host.side_input(run, 0, b"one\n")
     host.side_input(run, 4, b"two\n")
     host.finish(run)
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(host: Channel):
     host.side_input(run, 0, b"one\ntwo\n")
     assert refusal(host, 1) == (SIDE_INPUT, INVALID)
     host.stdin(run, 0, b"\n")
-    host.pump(lambda: run.stdout == b"one\n")
+    host.pump(lambda: bytes(run.stdout) == b"one\n")
     host.side_input(run, 4, b"two\n")
     host.finish(run)
     assert bytes(run.stdout) == b"one\ntwo\n"

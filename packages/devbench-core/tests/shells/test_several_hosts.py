@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import ShellElsewhere
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.shell import RunReason, ShellState
+from devbench_core.shells import records
+from devbench_core.shells.driver import frame_of
 from harness.agent_host import CONTAINER_ID, LocalAgent, eventually, open_host
 
 from .conftest import QUICK, User
@@ -74,6 +77,41 @@ async def test_the_time_limit_of_a_run_holds_although_its_host_died(local_agent:
         await second.shells.sweep()  # nobody need ask for it
         ran = await User(host=second, shell=user.shell).rest(begun)
         assert (ran.run.reason, ran.run.shell_kept) == (RunReason.TIMED_OUT, True)
+
+
+async def test_a_run_that_its_host_recorded_and_never_sent_is_lost_and_the_shell_is_kept(
+    local_agent: LocalAgent,
+):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first:
+        user = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        await user.run("kept=yes")
+        left = await user.again()
+    run = attrs.evolve(
+        left.runs[-1], number=2, after=left.runs[-1].until, until=0, ended_at=None, reason=None
+    )
+    size = len(frame_of("touch begun", "0" * 32, interactive=True))
+    recorded = attrs.evolve(
+        left,
+        runs=(*left.runs, run),
+        secret="0" * 32,
+        sent_before=left.sent_bytes,
+        sent_bytes=left.sent_bytes + size,
+    )
+    await records.save(store, recorded)
+    async with open_host(
+        local_agent.connect,
+        local_agent.token,
+        claim=False,
+        store=store,
+        instance="i_second",
+        shell_limits=QUICK,
+    ) as second:
+        second.dead.add("i_first")
+        user = User(host=second, shell=user.shell)
+        ran = await user.rest(run)
+        assert (ran.run.reason, ran.run.exit_code, ran.run.shell_kept) == (RunReason.LOST, None, True)
+        assert (await user.run("echo $kept; ls")).out == b"yes\n"
 
 
 async def test_another_living_host_may_read_and_not_run(local_agent: LocalAgent):

@@ -32,6 +32,7 @@ class RunReason(StrEnum):
     EXITED = "exited"  # it came to its end; see exit_code
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
+    LOST = "lost"  # its host died before the shell had the script: nothing of it was run
     SHELL_ENDED = "shell_ended"  # the script ended the shell itself: exit, exec, set -e, a signal
 
 
@@ -79,7 +80,8 @@ class Shell:
         used_at: When something was last asked of it, UTC.
         runs: The newest ones, the oldest of them first.
         ended: Whether it is over.
-        sent_bytes: How much its driver was sent.
+        sent_bytes: How much its loop was sent.
+        sent_before: How much of that before the newest run.
         secret: What only the end of the present run can know.
         revision: The store's revision of this record.
     """
@@ -95,6 +97,7 @@ class Shell:
     runs: tuple[ShellRun, ...] = ()
     ended: bool = False
     sent_bytes: int = 0
+    sent_before: int = 0
     secret: str = attrs.field(default="", repr=False)
     revision: int = 0
 

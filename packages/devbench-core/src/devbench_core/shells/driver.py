@@ -3,8 +3,8 @@
 The shell has the side stream as descriptor 3. From it the loop reads a line with the number of lines of the script and
 whether its programs have an input, then the script; it runs that itself, so that everything which the script changes
 stays, and with the side stream closed, so that nothing which the script starts or prints has it. Only then it reads the
-secret that its report must hold, which so is in no variable while the script runs. An empty line says that a script is about to begin: an interruption
-that came before it would be in vain.
+secret that its report must hold, which so is in no variable while the script runs. An empty line says that a script is
+about to begin: to interrupt it before that would be in vain.
 
 INT ends the script and not the shell. In sh an error in the trap unwinds what `command eval` runs. bash would exit;
 there the script is a sourced one, and a DEBUG trap returns from each function, loop and file that it is in.
@@ -124,21 +124,33 @@ def frame_of(script: str, secret: str, *, interactive: bool) -> bytes:
     return f"{text.count(chr(10))} {int(interactive)}\n{text}{secret}\n".encode()
 
 
+def filler_of(size: int, secret: str) -> bytes:
+    """Return what the loop reads for a run that does nothing, in exactly as many bytes as some other one."""
+    return frame_of("#" * (size - len(frame_of("", secret, interactive=False))), secret, interactive=False)
+
+
 @attrs.frozen(kw_only=True)
 class Report:
-    """What the loop says of a run: exit code, program and directory."""
+    """What the loop says of a run: exit code, program and directory; and whether that run was the filler."""
 
     exit_code: int
     program: str
     cwd: str
+    is_filler: bool = False
 
 
 class Reports:
-    """Finds a run's report in what comes on the side stream; whatever else is there is skipped."""
+    """Finds a run's report in what comes on the side stream; whatever else is there is skipped.
 
-    def __init__(self, secret: str) -> None:
-        word = re.escape(secret.encode())
-        self._form = re.compile(rb"\n" + word + rb" (\d{1,3}) (bash|sh) (.*)\n" + word + rb"\.\n", re.DOTALL)
+    Args:
+        secret: Of the run.
+        filler: Of the run that does nothing in its place, "" when there is none.
+    """
+
+    def __init__(self, secret: str, filler: str = "") -> None:
+        words = b"|".join([re.escape(word.encode()) for word in (secret, filler) if word])
+        self._filler = filler.encode()
+        self._form = re.compile(rb"\n(" + words + rb") (\d{1,3}) (bash|sh) (.*)\n\1\.\n", re.DOTALL)
         self._seen = b""
 
     def feed(self, data: bytes) -> Report | None:
@@ -147,5 +159,10 @@ class Reports:
         found = self._form.search(self._seen)
         if found is None:
             return None
-        code, program, cwd = found.groups()
-        return Report(exit_code=int(code) & 255, program=program.decode(), cwd=cwd.decode(errors="replace"))
+        secret, code, program, cwd = found.groups()
+        return Report(
+            exit_code=int(code) & 255,
+            program=program.decode(),
+            cwd=cwd.decode(errors="replace"),
+            is_filler=secret == self._filler,
+        )

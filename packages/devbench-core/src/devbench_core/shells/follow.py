@@ -51,16 +51,23 @@ class Follower:
         shell: Whose.
         command: The shell as this host follows it.
         left_s: Of its time limit.
+        filler: The secret of the run that takes its place if it never began.
     """
 
     def __init__(
-        self, context: ShellContext, shell: Shell, run: ShellRun, command: Run, left_s: float
+        self,
+        context: ShellContext,
+        shell: Shell,
+        run: ShellRun,
+        command: Run,
+        left_s: float,
+        filler: str = "",
     ) -> None:
         self._context = context
         self._shell = shell
         self._command = command
         self._cursor = run.after
-        self._reports = Reports(shell.secret)
+        self._reports = Reports(shell.secret, filler)
         self._woken = asyncio.Event()
         self._stage = Stage.NONE
         self._reason = RunReason.EXITED
@@ -92,7 +99,8 @@ class Follower:
             self._begun |= chunk.stream is StreamName.SIDE
             report = self._reports.feed(chunk.data) if chunk.stream is StreamName.SIDE else None
             if report is not None:
-                return Outcome(reason=self._reason, until=chunk.seq, report=report)
+                reason = RunReason.LOST if report.is_filler else self._reason
+                return Outcome(reason=reason, until=chunk.seq, report=report)
         self._cursor = page.cursor
         if page.ending is not None:
             reason = RunReason.SHELL_ENDED if self._reason is RunReason.EXITED else self._reason

@@ -11,10 +11,10 @@ import attrs
 from devbench_core.errors import Conflict, DevbenchError, ShellBusy, ShellEnded, ShellNotFound, StoreFailed
 from devbench_core.execs.run import Run
 from devbench_core.logs import get_logger
-from devbench_core.model.shell import Shell, ShellRun
+from devbench_core.model.shell import RunReason, Shell, ShellRun
 from devbench_core.shells import records
 from devbench_core.shells.context import ShellContext, owner
-from devbench_core.shells.driver import frame_of
+from devbench_core.shells.driver import filler_of, frame_of
 from devbench_core.shells.follow import Follower, Outcome
 
 log = get_logger(__name__)
@@ -44,7 +44,7 @@ class Live:
         run = shell.run
         if run is not None:  # its former host died meanwhile
             spent_s = (context.clock.now() - run.started_at).total_seconds()
-            self._follow(run, max(0.0, run.timeout_s - spent_s))
+            self._follow(run, max(0.0, run.timeout_s - spent_s), self._fill())
 
     async def begin(self, script: str, *, timeout_s: float, interactive: bool) -> ShellRun:
         """Give the shell a script.
@@ -75,6 +75,7 @@ class Live:
             await self._save(
                 runs=(*self.shell.runs, run)[-self._context.limits.runs_kept :],
                 secret=secret,
+                sent_before=offset,
                 sent_bytes=offset + len(frame),
                 used_at=now,
             )
@@ -113,8 +114,20 @@ class Live:
         if self._task is not None:
             self._task.cancel()
 
-    def _follow(self, run: ShellRun, left_s: float) -> None:
-        self._follower = Follower(self._context, self.shell, run, self.command, left_s)
+    def _fill(self) -> str:
+        """Send a run that does nothing to where the present one was to be; taken only if that never came there.
+
+        A host may die between recording a run and sending it. The agent takes each byte of the stream once, so whose
+        report comes, with whose secret, says whether it had.
+        """
+        secret = secrets.token_hex(SECRET_BYTES)
+        offset, size = self.shell.sent_before, self.shell.sent_bytes - self.shell.sent_before
+        if self.command.stream is not None:
+            self.command.stream.send_side(offset, filler_of(size, secret))
+        return secret
+
+    def _follow(self, run: ShellRun, left_s: float, filler: str = "") -> None:
+        self._follower = Follower(self._context, self.shell, run, self.command, left_s, filler)
         self._task = self._context.tasks.create_task(
             self._finish(self._follower, run), name=f"shell {self.shell.id}"
         )
@@ -175,6 +188,8 @@ def ended_run(run: ShellRun, outcome: Outcome, context: ShellContext) -> ShellRu
     """Return a run with its end."""
     report, ending = outcome.report, outcome.ending
     code = report.exit_code if report is not None else ending.exit_code if ending is not None else None
+    if outcome.reason is RunReason.LOST:
+        code = None
     return attrs.evolve(
         run,
         until=outcome.until,

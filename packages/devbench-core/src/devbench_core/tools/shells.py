@@ -46,9 +46,10 @@ class ShellRunView(View):
     started_at: datetime = Field(description="When it was given to the shell, UTC.")
     timeout_s: float = Field(description="Its time limit.")
     ended_at: datetime | None = Field(default=None, description="When it ended, UTC; absent while it runs.")
-    reason: Literal["exited", "timed_out", "cancelled", "shell_ended"] | None = Field(
+    reason: Literal["exited", "timed_out", "cancelled", "lost", "shell_ended"] | None = Field(
         default=None,
-        description="How it ended: exited (see exit_code), or what ended it; shell_ended: the script ended the shell.",
+        description="How it ended: exited (see exit_code), or what ended it; lost: the host died before it began; "
+        "shell_ended: the script ended the shell.",
     )
     exit_code: int | None = Field(
         default=None,
