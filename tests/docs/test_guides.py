@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
-GUIDE = REPOSITORY / "docs" / "guides" / "commands.md"
+GUIDES = REPOSITORY / "docs" / "guides"
 NAMED = re.compile(r"`(test_\w+)`")
 DEFINED = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
 
@@ -17,7 +19,8 @@ def defined() -> set[str]:
     return {name for file in files for name in DEFINED.findall(file.read_text(encoding="utf-8"))}
 
 
-def test_every_test_that_the_guide_to_commands_names_is_there():
-    named = set(NAMED.findall(GUIDE.read_text(encoding="utf-8")))
+@pytest.mark.parametrize("guide", ["commands.md", "shells.md"])
+def test_every_test_that_a_guide_names_is_there(guide: str):
+    named = set(NAMED.findall((GUIDES / guide).read_text(encoding="utf-8")))
     assert len(named) > 30
     assert named - defined() == set()

@@ -32,6 +32,9 @@ from devbench_core.memory.store import MemoryStore
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerSpec, Status
 from devbench_core.model.event import Event, Request, Veto
+from devbench_core.shells import Shells
+from devbench_core.shells.context import ShellContext
+from devbench_core.shells.settings import ShellLimits
 
 CONTAINER_ID = "c_" + "0" * 20
 START_S = 10.0
@@ -99,6 +102,7 @@ class Host:
     Attributes:
         execs: Commands.
         files: Files.
+        shells: Persistent shells.
         link: To the agent.
         store: Where it keeps its state.
         container: The container; replace it to change what the use cases see.
@@ -117,6 +121,7 @@ class Host:
     dead: set[str] = attrs.field(factory=set[str])
     execs: Execs = attrs.field(init=False)
     files: Files = attrs.field(init=False)
+    shells: Shells = attrs.field(init=False)
 
     async def resolve(self, name: str, caller: Caller) -> Container:
         """Return the one container."""
@@ -170,6 +175,7 @@ def host_in(
     instance: str = "i_first",
     exec_limits: ExecLimits | None = None,
     file_limits: FileLimits | None = None,
+    shell_limits: ShellLimits | None = None,
     channel_limits: ChannelLimits | None = None,
     clock: Clock | None = None,
 ) -> Host:
@@ -200,6 +206,19 @@ def host_in(
             file_limits=file_limits or FileLimits(),
         )
     )
+    host.shells = Shells(
+        ShellContext(
+            store=host.store,
+            clock=clock,
+            limits=shell_limits or ShellLimits(),
+            tasks=tasks,
+            execs=host.execs,
+            resolve=host.resolve,
+            find=host.resolve,
+            review=host.review,
+            emit=host.events.append,
+        )
+    )
     host.files = Files(
         FileContext(
             clock=clock,
@@ -223,6 +242,7 @@ async def open_host(
     instance: str = "i_first",
     exec_limits: ExecLimits | None = None,
     file_limits: FileLimits | None = None,
+    shell_limits: ShellLimits | None = None,
     channel_limits: ChannelLimits | None = None,
     clock: Clock | None = None,
 ) -> AsyncGenerator[Host]:
@@ -237,12 +257,14 @@ async def open_host(
             instance=instance,
             exec_limits=exec_limits,
             file_limits=file_limits,
+            shell_limits=shell_limits,
             channel_limits=channel_limits,
             clock=clock,
         )
         try:
             yield host
         finally:
+            host.shells.aclose()
             await host.link.aclose()
             await host.execs.aclose()
 

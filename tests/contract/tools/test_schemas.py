@@ -53,6 +53,15 @@ def test_the_tools_are_there_once_each():
     assert set(names) == {
         *("spawn", "attach", "kill", "inspect", "list_containers", "exec_start", "exec_poll", "exec_wait"),
         *("run", "exec_signal", "exec_list", "exec_input", "exec_resize"),
+        *(
+            "shell_open",
+            "shell_run",
+            "shell_input",
+            "shell_read",
+            "shell_cancel",
+            "shell_close",
+            "shell_list",
+        ),
         *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
     }
     assert len(names) == len(set(names))
@@ -130,6 +139,7 @@ ENDURING = {
     "file_conflict",
     "file_not_found",
     "input_unavailable",
+    "shell_busy",
     "unknown",
     "end",
 } | {

@@ -27,6 +27,7 @@ from devbench_core.files import Files
 from devbench_core.ids import INSTANCE, new_id
 from devbench_core.images import Images
 from devbench_core.logs import get_logger
+from devbench_core.shells import Shells
 from devbench_core.tasks import background
 from devbench_core.tool import Tool
 from devbench_core.wiring import Parts, Services, wire
@@ -70,6 +71,11 @@ class Bench:
     def execs(self) -> Execs:
         """Run commands and follow them."""
         return self.services.execs
+
+    @property
+    def shells(self) -> Shells:
+        """Open shells that keep their state, and run scripts in them."""
+        return self.services.shells
 
     @property
     def files(self) -> Files:
@@ -180,6 +186,7 @@ async def _served(bench: Bench) -> AsyncGenerator[None, None]:
         # each of these runs whatever the others raise: an open link would keep its tasks, and us, alive for ever
         stack.push_async_callback(bench.containers.close)
         stack.push_async_callback(bench.execs.aclose)
+        stack.callback(bench.shells.aclose)
         stack.push_async_callback(bench.containers.leave)
         await bench.containers.beat()
         await bench.containers.reconcile()

@@ -77,6 +77,12 @@ class TaskNotFound(NotFound):
     code = "task_not_found"
 
 
+class ShellNotFound(NotFound):
+    """No shell has this id."""
+
+    code = "shell_not_found"
+
+
 class ImageNotFound(NotFound):
     """The engine has no such image and may not or could not pull it."""
 
@@ -131,6 +137,31 @@ class InputUnavailable(DevbenchError):
     """A command takes no input here; ``details['reason']`` is ``ended``, ``no_stdin``, ``closed`` or ``elsewhere``."""
 
     code = "input_unavailable"
+
+
+class ShellBusy(DevbenchError):
+    """The shell has not finished what it was given last; ``details['run']`` is its number."""
+
+    code = "shell_busy"
+    retry = True
+
+
+class ShellEnded(DevbenchError):
+    """The shell is over: it was closed, ended itself, or was ended with its container or its run."""
+
+    code = "shell_ended"
+
+
+class ShellIdle(DevbenchError):
+    """Nothing in the shell reads an input: no run that was started with one is under way."""
+
+    code = "shell_idle"
+
+
+class ShellElsewhere(DevbenchError):
+    """Another living host follows the shell; only that one can give it something to do."""
+
+    code = "shell_elsewhere"
 
 
 class TimedOut(DevbenchError):

@@ -29,6 +29,8 @@ from devbench_core.model.container import Container
 from devbench_core.model.event import Event
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.image import Image
+from devbench_core.shells import Shells
+from devbench_core.shells.context import ShellContext
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -37,6 +39,7 @@ class Services:
 
     containers: Containers
     execs: Execs
+    shells: Shells
     files: Files
     images: Images
 
@@ -119,6 +122,19 @@ def wire(parts: Parts) -> Services:
             file_limits=settings.files,
         )
     )
+    shells = Shells(
+        ShellContext(
+            store=parts.store,
+            clock=parts.clock,
+            limits=settings.shells,
+            tasks=parts.tasks,
+            execs=execs,
+            resolve=living,
+            find=find,
+            review=parts.registry.review,
+            emit=parts.emit,
+        )
+    )
     files = Files(
         FileContext(
             clock=parts.clock,
@@ -129,11 +145,13 @@ def wire(parts: Parts) -> Services:
             emit=parts.emit,
         )
     )
-    later.containers = _containers(parts, images, instances, links, execs)
-    return Services(containers=later.containers, execs=execs, files=files, images=images)
+    later.containers = _containers(parts, images, instances, links, execs, shells)
+    return Services(containers=later.containers, execs=execs, shells=shells, files=files, images=images)
 
 
-def _containers(parts: Parts, images: Images, instances: Instances, links: Links, execs: Execs) -> Containers:
+def _containers(
+    parts: Parts, images: Images, instances: Instances, links: Links, execs: Execs, shells: Shells
+) -> Containers:
     settings = parts.settings
 
     async def resolve_image(name: str, caller: Caller, progress: Progress | None) -> Image:
@@ -143,6 +161,10 @@ def _containers(parts: Parts, images: Images, instances: Instances, links: Links
         if image.command:
             caller = Caller(tenant=container.tenant, subject=container.created_by)
             await execs.start(container.id, ExecRequest(argv=image.command), caller=caller)
+
+    async def forget(container_id: str) -> None:
+        await shells.forget(container_id)
+        await execs.forget(container_id)
 
     context = Context(
         settings=settings,
@@ -167,5 +189,6 @@ def _containers(parts: Parts, images: Images, instances: Instances, links: Links
         end_execs=execs.end_all,
         recover_execs=execs.recover,
         running_execs=execs.running,
-        forget_execs=execs.forget,
+        forget_execs=forget,
+        sweep_shells=shells.sweep,
     )

@@ -67,6 +67,7 @@ class StartFlag(IntFlag):
     DROP_WHEN_DETACHED = 4
     END_LEFTOVERS = 8
     TTY = 16
+    SIDE = 32
 
 
 class Failure(IntEnum):
@@ -104,6 +105,7 @@ class Source(IntEnum):
 
     STDOUT = 1
     STDERR = 2
+    SIDE = 3
 
 
 class Scope(IntEnum):
@@ -112,3 +114,5 @@ class Scope(IntEnum):
     TREE = 1
     GROUP = 2
     LEADER = 3
+    RUN = 4
+    RUN_JOBS = 5

@@ -231,6 +231,16 @@ class Signal(Message):
 
 
 @frozen(kw_only=True)
+class SideInput(Message):
+    """What the command's leader reads on its side stream."""
+
+    TYPE: ClassVar[int] = 0x2F
+    WAY: ClassVar[Way] = Way.HOST
+    offset: int = field(metadata=U64)
+    data: bytes = field(metadata=rest(1, DATA_MAX), repr=False)
+
+
+@frozen(kw_only=True)
 class List(Message):
     """Which commands are there?"""
 
@@ -288,6 +298,7 @@ EXEC_MESSAGES: tuple[type[Message], ...] = (
     Detached,
     Cancel,
     Signal,
+    SideInput,
     List,
     EntryList,
     Resize,

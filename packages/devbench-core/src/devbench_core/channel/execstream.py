@@ -20,6 +20,7 @@ from devbench_core.channel.exec_messages import (
     Resize,
     Resume,
     Resumed,
+    SideInput,
     Signal,
     Start,
     Started,
@@ -145,6 +146,7 @@ class ExecStream:
         self._cancel_ms: int | None = None
         self._size: tuple[int, int] | None = None
         self._recorded = False
+        self._side: SideInput | None = None
 
     def begin(self, port: Port, handle: int) -> None:
         """Send START."""
@@ -232,10 +234,20 @@ class ExecStream:
         self._cancel_ms = grace_ms if self._cancel_ms is None else min(grace_ms, self._cancel_ms)
         self._say_cancel()
 
-    def signal(self, number: int) -> None:
-        """Send a signal to the whole tree, if it runs."""
+    def signal(self, number: int, scope: Scope = Scope.TREE) -> None:
+        """Send a signal, if it runs."""
         if self._port is not None and self.phase is Phase.RUNNING:
-            self._port.post(Signal(id=self.handle, signal=number, scope=Scope.TREE))
+            self._port.post(Signal(id=self.handle, signal=number, scope=scope))
+
+    def send_side(self, offset: int, data: bytes) -> None:
+        """Give the leader a piece on its side stream; said again on each new channel, and taken once.
+
+        Args:
+            offset: How many bytes all pieces before it had.
+            data: At most 64 KiB. The leader must have read all of the last one.
+        """
+        self._side = SideInput(id=self.handle, offset=offset, data=data)
+        self._say_side()
 
     def resize(self, columns: int, rows: int) -> None:
         """Tell the terminal's size; remembered until it can be said."""
@@ -298,7 +310,12 @@ class ExecStream:
         self._say_ack()  # what became safe before it could be said
         self.push_stdin()
         self._say_size()
+        self._say_side()
         self._say_cancel()
+
+    def _say_side(self) -> None:
+        if self._side is not None and self._port is not None and self.phase is Phase.RUNNING:
+            self._port.post_bulk(evolve(self._side, id=self.handle))
 
     def _say_ack(self) -> None:
         if self._port is None or self.phase is not Phase.RUNNING or self._acked <= self._said:

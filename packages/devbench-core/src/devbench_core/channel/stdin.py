@@ -23,7 +23,7 @@ class StdinBuffer:
         self.limit = CREDIT_AT_START
         self.closed = False
         self.lost = False
-        self._unknown = False
+        self._anywhere = False
 
     @classmethod
     def orphaned(cls, length: int | None) -> StdinBuffer:
@@ -37,10 +37,13 @@ class StdinBuffer:
         return buffer
 
     @classmethod
-    def typed_on(cls) -> StdinBuffer:
-        """Return the input of a terminal whose host died: it goes on where the agent says."""
+    def continued(cls) -> StdinBuffer:
+        """Return the input of an adopted command that stays open: it goes on where the agent says.
+
+        What its former host had taken and not sent is lost; only for input that is typed and looked after.
+        """
         buffer = cls(b"", complete=False)
-        buffer._unknown = True
+        buffer._anywhere = True
         return buffer
 
     @property
@@ -83,9 +86,10 @@ class StdinBuffer:
         if closed:
             self.close()
             return True
-        if self._unknown:
-            self._base, self._unknown = offset, False
-        elif not self._base <= offset <= self._sent:
+        if self._anywhere:
+            self._anywhere = False
+            self._base = self._sent = offset
+        if not self._base <= offset <= self._sent:
             return False
         self._sent, self._eof_sent = offset, False
         self.limit = limit

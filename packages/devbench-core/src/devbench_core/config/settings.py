@@ -15,6 +15,7 @@ from devbench_core.execs.settings import ExecLimits
 from devbench_core.files.settings import FileLimits
 from devbench_core.images.settings import ImageSettings
 from devbench_core.json_types import JsonValue
+from devbench_core.shells.settings import ShellLimits
 
 AUTO = "auto"
 PREFIX = "DEVBENCH_"
@@ -146,6 +147,7 @@ class Settings(BaseSettings):
         default_factory=PolicySettings, description="Isolation, and who may loosen it."
     )
     execs: ExecLimits = Field(default_factory=ExecLimits, description="Bounds of commands and their output.")
+    shells: ShellLimits = Field(default_factory=ShellLimits, description="Bounds of persistent shells.")
     files: FileLimits = Field(default_factory=FileLimits, description="Bounds of file operations.")
     channel: ChannelLimits = Field(
         default_factory=ChannelLimits, description="Bounds of the channel to the agent."

@@ -27,6 +27,7 @@ from devbench_core.model.execution import Exec
 log = get_logger(__name__)
 CLIENT_MAX = 100
 KILLS_AT_ONCE = 8
+SweepShells = Callable[[], Awaitable[None]]
 ListExecs = Callable[[Container], Awaitable[tuple[Exec, ...]]]
 
 
@@ -44,9 +45,11 @@ class Containers:
         recover_execs: Recover,
         running_execs: ListExecs,
         forget_execs: Forget,
+        sweep_shells: SweepShells,
     ) -> None:
         self._context = context
         self._running_execs = running_execs
+        self._sweep_shells = sweep_shells
         self._ender = Ender(context, end_execs)
         self._spawner = Spawner(context, self._ender, resolve_image, forget_image, run_entrypoint)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
@@ -210,6 +213,7 @@ class Containers:
 
     async def sweep(self) -> None:
         """Do one round of the reaper."""
+        await self._sweep_shells()
         await self._sweeper.round()
 
     async def beat(self) -> None:

@@ -16,7 +16,7 @@ from devbench_core.errors import Conflict, ContainerExited, DevbenchError
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
-from devbench_core.execs.launching import TYPED
+from devbench_core.execs.launching import CONTINUED
 from devbench_core.execs.run import Run
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name
@@ -26,6 +26,15 @@ from devbench_core.model.execution import Exec, ExecState
 
 log = get_logger(__name__)
 MakeRun = Callable[[Exec, Journal, int | None], Run]
+
+
+def _input_of(length: int | None) -> StdinBuffer | None:
+    """Return the input that goes on: a terminal's and a shell's can be typed on, another one only be ended."""
+    if length is None:
+        return None
+    if length == CONTINUED:
+        return StdinBuffer.continued()
+    return StdinBuffer.orphaned(None if length < 0 else length)
 
 
 class Adopter:
@@ -114,12 +123,3 @@ class Adopter:
         if found is None and record.state is ExecState.STARTING:
             return await link.find_at_last(is_it)
         return found
-
-
-def _input_of(length: int | None) -> StdinBuffer | None:
-    """Return the input that goes on: a terminal's can always be typed on, another one only be ended."""
-    if length is None:
-        return None
-    if length == TYPED:
-        return StdinBuffer.typed_on()
-    return StdinBuffer.orphaned(None if length < 0 else length)

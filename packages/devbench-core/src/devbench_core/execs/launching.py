@@ -21,7 +21,7 @@ from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequ
 
 CALLER_GONE = "its caller went away before it was started"
 OPEN_ENDED = -1  # the length of an input that stays open
-TYPED = -2  # that of a terminal, which stays open for whoever types
+CONTINUED = -2  # the same, and the next host goes on with it: a terminal's, a shell's
 
 
 def new_record(
@@ -42,10 +42,10 @@ def new_record(
     )
 
 
-def stdin_length(request: ExecRequest, *, open_ended: bool) -> int | None:
-    """Return how long the input will be, -1 for an open-ended one, -2 for a terminal's, None for none."""
-    if request.tty is not None:
-        return TYPED
+def stdin_length(request: ExecRequest, *, open_ended: bool, continued: bool = False) -> int | None:
+    """Return how long the input will be, -1 or -2 for an open-ended one, None for none."""
+    if continued or request.tty is not None:
+        return CONTINUED
     if open_ended:
         return OPEN_ENDED
     return None if request.stdin is None else len(request.stdin)

@@ -19,9 +19,7 @@ KIND = "exec"
 LIVE = "live"
 ENDED = "ended"
 PAGE = 200
-STDIN = (
-    "stdin_bytes"  # beside the record's own fields: length of the input, -1 when open-ended, -2 a terminal's
-)
+STDIN = "stdin_bytes"  # beside the record's own fields: length of the input, or what `launching` calls it
 NO_STDIN = None
 
 

@@ -143,6 +143,8 @@ class Run:
     def output(self, end: int, stream: int, data: bytes) -> None:
         """More output."""
         self.journal.add(end, StreamName(stream), data)
+        if stream == StreamName.SIDE:
+            self._hurry.set()  # somebody waits for a report, which is all that comes now
         self._kick()
 
     def gap(self, start: int, end: int) -> None:

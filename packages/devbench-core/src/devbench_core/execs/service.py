@@ -78,6 +78,7 @@ class Execs:
         *,
         open_stdin: bool = False,
         idempotency_key: str | None = None,
+        side: bool = False,
         caller: Caller = LOCAL,
     ) -> Exec:
         """Start a command and return when its program was executed, or could not be.
@@ -96,6 +97,8 @@ class Execs:
             open_stdin: Keep its input open after ``request.stdin``, for `write_input` and `Process.write`; that of a
                 terminal always is.
             idempotency_key: 1-200 printable characters.
+            side: Give it a side stream and an open input that the next host goes on with: for `Shells`, without a
+                key.
             caller: Who asks.
 
         Raises:
@@ -113,7 +116,9 @@ class Execs:
                 ``details["exec_id"]`` names it.
         """
         if idempotency_key is None:
-            return await self._starter.start(container, request, open_stdin=open_stdin, caller=caller)
+            return await self._starter.start(
+                container, request, open_stdin=open_stdin, side=side, caller=caller
+            )
         return await self._keyed.start(
             container, request, idempotency_key, open_stdin=open_stdin, caller=caller
         )
@@ -266,6 +271,15 @@ class Execs:
                 details={"limit": seconds, "setting": "execs.cancel_timeout_s"},
             )
         return record
+
+    async def followed(self, exec_id: str, *, caller: Caller = LOCAL) -> Run | None:
+        """Return a command that this host follows or followed, None when another living host does.
+
+        Raises:
+            ExecNotFound: The caller's tenant has no such command.
+        """
+        found = await self._find(exec_id, caller)
+        return found if isinstance(found, Run) else None
 
     def end_soon(self, exec_id: str) -> None:
         """Begin to end a command that this host follows, without waiting: its caller went away."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
+from devbench_core.channel.codes import StartFlag
 from devbench_core.contracts.store import Change
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.directory import directory_of, made
@@ -40,6 +43,7 @@ class Starter:
         request: ExecRequest,
         *,
         open_stdin: bool,
+        side: bool = False,
         caller: Caller,
         claim: Claim | None = None,
     ) -> Exec:
@@ -49,6 +53,7 @@ class Starter:
             container: Where.
             request: What.
             open_stdin: Keep its input open.
+            side: Give it a side stream, no time limit, and an open input that the next host goes on with.
             caller: Who asks.
             claim: What must be in the store, together with the record, before anything is sent.
 
@@ -58,6 +63,8 @@ class Starter:
         context = self._context
         exec_id = new_id(EXEC)
         start = start_of(request, agent_key(exec_id, context.instance), context.limits)
+        if side:
+            start = attrs.evolve(start, flags=start.flags | StartFlag.SIDE, timeout_ms=0)
         directory = directory_of(request, context.file_limits)
         found = await context.resolve(container, caller)
         context.check(Request(operation="exec.start", caller=caller, container_id=found.id, subject=request))
@@ -75,9 +82,9 @@ class Starter:
             self._slots.free(found.id)
             raise
         record = new_record(exec_id, found, request, caller, context)
-        stdin = stdin_length(request, open_ended=open_stdin)
+        stdin = stdin_length(request, open_ended=open_stdin, continued=side)
         run = self._follow(record, context.journal(exec_id), stdin, caller)
         if claim is not None:
             await run.record_first(claim(exec_id))
-        await launch(run, link, start, stdin_of(request, open_ended=open_stdin))
+        await launch(run, link, start, stdin_of(request, open_ended=open_stdin or side))
         return run.record

@@ -66,6 +66,7 @@ class Journal:
         self.last_seq = seq
         self.durable_offset = offset
         self.closed = False
+        self._is_cut = False
 
     @property
     def is_clean(self) -> bool:
@@ -91,7 +92,9 @@ class Journal:
         """Take output up to the agent's offset ``end``; it is shown once it was `written`."""
         self._pending_bytes += len(data)
         last = self._pending[-1] if self._pending else None
-        if last and last.stream is stream and not last.lost and last.size + len(data) <= CHUNK_MAX:
+        joins = last is not None and not self._is_cut
+        self._is_cut = False
+        if joins and last and last.stream is stream and not last.lost and last.size + len(data) <= CHUNK_MAX:
             last.parts.append(data)
             last.size += len(data)
             last.end = end
@@ -101,6 +104,11 @@ class Journal:
     def add_gap(self, start: int, end: int) -> None:
         """Take note that the agent dropped output."""
         self._pending.append(_Pending(stream=StreamName.STDOUT, end=end, parts=[], size=0, lost=end - start))
+
+    def cut(self) -> int:
+        """Begin a new chunk with the next output; return the seq of the last one so far, written or not."""
+        self._is_cut = True
+        return self.last_seq + len(self._batch) + len(self._pending)
 
     def batch(self) -> Append | None:
         """Return what is to be written next, None for nothing; the same again until it was `written`."""

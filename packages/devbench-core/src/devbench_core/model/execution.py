@@ -14,6 +14,7 @@ class StreamName(IntEnum):
 
     STDOUT = 1
     STDERR = 2
+    SIDE = 3  # what a shell's driver reports; no output of anything that was run
 
 
 class ExecState(StrEnum):
@@ -219,7 +220,7 @@ class Chunk:
     """A piece of output in the journal.
 
     Attributes:
-        seq: From 1, without gaps, across both streams.
+        seq: From 1, without gaps, across all streams.
         stream: Which.
         data: The bytes, at least one, unless ``lost_bytes`` is set.
         lost_bytes: Bytes that were dropped at this place by a bounded buffer; 0 normally.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devbench_core.tool import Tool, ToolHints
-from devbench_core.tools import containers, execs, files, host, run
+from devbench_core.tools import containers, execs, files, host, run, shells
 from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
 
 LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
@@ -233,6 +233,108 @@ EXEC_TOOLS = (
     ),
 )
 
+SHELL_TOOLS = (
+    Tool(
+        name="shell_open",
+        title="Open a shell",
+        description=(
+            "Open a shell that stays: what a script changes in it (directory, variables, functions, options, "
+            "background jobs) is there for the next. Use it when steps build on each other; for a single command "
+            "`run` is simpler. It counts as one of the container's commands, and is closed when nothing is asked of "
+            "it for long. Next: `shell_run`; at the end `shell_close`."
+        ),
+        input=shells.ShellOpenInput,
+        output=shells.ShellOpenOutput,
+        hints=ADDS,
+        scope=EXEC,
+        handler=shells.shell_open,
+    ),
+    Tool(
+        name="shell_run",
+        title="Run a script in a shell",
+        description=(
+            "Run a script in an open shell, wait for its end, and return its exit code and its own output. One at a "
+            "time: `shell_busy` means that the last still runs. If `ended` is false when `wait_s` is over it goes on: "
+            "`shell_read` from `cursor`, or `shell_cancel`. At its time limit it is interrupted as by Ctrl-C, then "
+            "killed, without its background jobs if that suffices; `shell_kept` says whether the shell survived "
+            "that. For a program that asks, set `interactive` and a short `wait_s`, then use `shell_input` and "
+            "`shell_read`. Without `interactive` programs meet the end of their input at once."
+        ),
+        input=shells.ShellRunInput,
+        output=shells.ShellRunOutput,
+        hints=RUNS_ANYTHING,
+        scope=EXEC,
+        handler=shells.shell_run,
+    ),
+    Tool(
+        name="shell_input",
+        title="Type into a shell's program",
+        description=(
+            "Send text to the program that an interactive `shell_run` started and that still runs. Returns `cursor`: "
+            "give it to `shell_read` as `after` for what it answers. There is no terminal, so programs show no "
+            "prompt unless told to, as by python3 -i, and no key has a special meaning: interrupt with `shell_cancel`."
+        ),
+        input=shells.ShellInputInput,
+        output=shells.ShellInputOutput,
+        hints=RUNS_ANYTHING,
+        scope=EXEC,
+        handler=shells.shell_input,
+    ),
+    Tool(
+        name="shell_read",
+        title="Read a shell's output",
+        description=(
+            "Return a shell's output after a cursor: until one of the texts in `until` comes, for example a prompt, or "
+            "until it is quiet for `quiet_s`, the run ends or `wait_s` is over; `stopped_by` says which. Use it after "
+            "`shell_input`, for a run that goes on, and for what background jobs said between runs."
+        ),
+        input=shells.ShellReadInput,
+        output=shells.ShellReadOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=shells.shell_read,
+    ),
+    Tool(
+        name="shell_cancel",
+        title="Cancel a shell's run",
+        description=(
+            "End the script that a shell is busy with, as its time limit would, and return it when it has ended. The "
+            "shell is kept when that is possible: see `shell_kept`. Harmless when the shell is idle."
+        ),
+        input=shells.ShellCancelInput,
+        output=shells.ShellCancelOutput,
+        hints=ENDS,
+        scope=EXEC,
+        handler=shells.shell_cancel,
+    ),
+    Tool(
+        name="shell_close",
+        title="Close a shell",
+        description=(
+            "End a shell with everything that it started, also its background jobs. Use it when you need it no more: "
+            "it takes the place of a command. Its output can still be read. Closing it again changes nothing."
+        ),
+        input=shells.ShellCloseInput,
+        output=shells.ShellCloseOutput,
+        hints=ENDS,
+        scope=EXEC,
+        handler=shells.shell_close,
+    ),
+    Tool(
+        name="shell_list",
+        title="List a container's shells",
+        description=(
+            "Return the shells of a container, the oldest first, with their state, directory and newest run. Use it "
+            "to find a shell again after a restart of yours."
+        ),
+        input=shells.ShellListInput,
+        output=shells.ShellListOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=shells.shell_list,
+    ),
+)
+
 FILE_TOOLS = (
     Tool(
         name="fs_read",
@@ -336,4 +438,4 @@ HOST_TOOLS = (
     ),
 )
 
-TOOLS = (*CONTAINER_TOOLS, *EXEC_TOOLS, *FILE_TOOLS, *HOST_TOOLS)
+TOOLS = (*CONTAINER_TOOLS, *EXEC_TOOLS, *SHELL_TOOLS, *FILE_TOOLS, *HOST_TOOLS)

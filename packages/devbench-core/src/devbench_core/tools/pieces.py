@@ -49,6 +49,8 @@ def _joined(chunks: Iterable[Chunk]) -> Iterable[tuple[StreamName, bytes, int]]:
     gathered: list[bytes] = []
     lost = 0
     for chunk in chunks:
+        if chunk.stream is StreamName.SIDE:
+            continue  # for shells' own book-keeping
         if stream is not None and (chunk.stream is not stream or chunk.lost_bytes):
             yield stream, b"".join(gathered), lost
             gathered, lost = [], 0

@@ -1,0 +1,217 @@
+"""A shell that this host follows."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+
+import attrs
+
+from devbench_core.errors import Conflict, DevbenchError, ShellBusy, ShellEnded, ShellNotFound, StoreFailed
+from devbench_core.execs.run import Run
+from devbench_core.logs import get_logger
+from devbench_core.model.shell import RunReason, Shell, ShellRun
+from devbench_core.shells import records
+from devbench_core.shells.context import ShellContext, owner
+from devbench_core.shells.driver import filler_of, frame_of
+from devbench_core.shells.follow import Follower, Outcome
+
+log = get_logger(__name__)
+SECRET_BYTES = 16
+STORE_RETRY_FIRST_S = 0.05
+STORE_RETRY_MAX_S = 5.0
+
+
+class Live:
+    """One shell and, if there is one, the run that it is busy with.
+
+    Args:
+        context: The collaborators.
+        shell: As it is in the store.
+        command: The command that it is.
+    """
+
+    def __init__(self, context: ShellContext, shell: Shell, command: Run) -> None:
+        self.shell = shell
+        self.command = command
+        self.input_lock = asyncio.Lock()
+        self._context = context
+        self._changed = asyncio.Event()
+        self._follower: Follower | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+        run = shell.run
+        if run is not None:  # its former host died meanwhile
+            spent_s = (context.clock.now() - run.started_at).total_seconds()
+            self._follow(run, max(0.0, run.timeout_s - spent_s), self._fill())
+
+    async def begin(self, script: str, *, timeout_s: float, interactive: bool) -> ShellRun:
+        """Give the shell a script.
+
+        Raises:
+            ShellBusy: Another run has not ended.
+            ShellEnded: The shell has.
+        """
+        if self._lock.locked():
+            raise busy(self.shell)
+        async with self._lock:
+            if self.shell.run is not None:
+                raise busy(self.shell)
+            stream = self.command.stream
+            if self.shell.ended or stream is None or self.command.record.ending is not None:
+                raise over(self.shell)
+            secret = secrets.token_hex(SECRET_BYTES)
+            frame = frame_of(script, secret, interactive=interactive)
+            offset, now = self.shell.sent_bytes, self._context.clock.now()
+            run = ShellRun(
+                number=self.shell.runs[-1].number + 1 if self.shell.runs else 0,
+                after=self.command.journal.cut(),
+                interactive=interactive,
+                started_at=now,
+                timeout_s=timeout_s,
+            )
+            # Recorded first: the next host must know what it waits for.
+            await self._save(
+                runs=(*self.shell.runs, run)[-self._context.limits.runs_kept :],
+                secret=secret,
+                sent_before=offset,
+                sent_bytes=offset + len(frame),
+                used_at=now,
+            )
+            stream.send_side(offset, frame)
+            self._follow(run, timeout_s)
+            return run
+
+    def interrupt(self) -> None:
+        """Begin to end the run, if there is one."""
+        if self._follower is not None:
+            self._follower.interrupt()
+
+    def touch(self) -> None:
+        """Note that something was asked of it; written with the next run."""
+        self.shell = attrs.evolve(self.shell, used_at=self._context.clock.now())
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when the next run ends, or the shell does; take it before looking at `shell`."""
+        return self._changed
+
+    async def end(self) -> None:
+        """Write down that it is over, unless that was done."""
+        await self.settled()
+        if not self.shell.ended:
+            await self._save(ended=True, secret="")
+            self._ring()
+
+    async def settled(self) -> None:
+        """Wait for the end of the run; that of the shell is one."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def stop(self) -> None:
+        """Follow it no longer."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _fill(self) -> str:
+        """Send a run that does nothing to where the present one was to be; taken only if that never came there.
+
+        A host may die between recording a run and sending it. The agent takes each byte of the stream once, so whose
+        report comes, with whose secret, says whether it had.
+        """
+        secret = secrets.token_hex(SECRET_BYTES)
+        offset, size = self.shell.sent_before, self.shell.sent_bytes - self.shell.sent_before
+        if self.command.stream is not None:
+            self.command.stream.send_side(offset, filler_of(size, secret))
+        return secret
+
+    def _follow(self, run: ShellRun, left_s: float, filler: str = "") -> None:
+        self._follower = Follower(self._context, self.shell, run, self.command, left_s, filler)
+        self._task = self._context.tasks.create_task(
+            self._finish(self._follower, run), name=f"shell {self.shell.id}"
+        )
+
+    async def _finish(self, follower: Follower, run: ShellRun) -> None:
+        outcome = await follower.outcome()
+        ended = ended_run(run, outcome, self._context)
+        report = outcome.report
+        changes: dict[str, object] = {
+            "runs": (*self.shell.runs[:-1], ended),
+            "ended": report is None,
+            "secret": "",
+            "used_at": self._context.clock.now(),
+        }
+        if report is not None:
+            changes |= {"program": report.program, "cwd": report.cwd}
+        await self._save_surely(changes)
+        self._follower = None
+        self._ring()
+        if run.number:
+            fields: dict[str, object] = {
+                "run": run.number,
+                "reason": str(ended.reason),
+                "exit_code": ended.exit_code,
+                "shell_kept": ended.shell_kept,
+            }
+            self._context.tell("shell.ran", self.shell, None, fields)
+
+    async def _save_surely(self, changes: dict[str, object]) -> None:
+        """Write an end down, however long the store refuses; the run counts as going on until then."""
+        pause = STORE_RETRY_FIRST_S
+        while True:
+            try:
+                await self._save(**changes)
+            except Conflict:
+                await self._reload()
+            except DevbenchError as error:
+                log.warning("shell.not_recorded", shell=self.shell.id, error=error.message)
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, STORE_RETRY_MAX_S)
+
+    async def _reload(self) -> None:
+        with suppress(ShellNotFound, StoreFailed):
+            found = await records.load(self._context.store, self.shell.id, owner(self.shell))
+            self.shell = attrs.evolve(self.shell, revision=found.revision)
+
+    async def _save(self, **changes: object) -> None:
+        self.shell = await records.save(self._context.store, attrs.evolve(self.shell, **changes))
+
+    def _ring(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+def ended_run(run: ShellRun, outcome: Outcome, context: ShellContext) -> ShellRun:
+    """Return a run with its end."""
+    report, ending = outcome.report, outcome.ending
+    code = report.exit_code if report is not None else ending.exit_code if ending is not None else None
+    if outcome.reason is RunReason.LOST:
+        code = None
+    return attrs.evolve(
+        run,
+        until=outcome.until,
+        ended_at=context.clock.now(),
+        reason=outcome.reason,
+        exit_code=code,
+        shell_kept=report is not None,
+    )
+
+
+def busy(shell: Shell) -> ShellBusy:
+    """Return the error for a shell that does something else."""
+    number = shell.run.number if shell.run is not None else 0
+    return ShellBusy(
+        f"shell {shell.id!r} is busy with run {number}",
+        hint="wait for its end with shell_read, cancel it with shell_cancel, or open another shell",
+        details={"run": number},
+    )
+
+
+def over(shell: Shell) -> ShellEnded:
+    """Return the error for a shell that has ended."""
+    return ShellEnded(
+        f"shell {shell.id!r} has ended", hint="open another; what the last one had in memory is gone"
+    )

@@ -1,0 +1,54 @@
+"""Bounds of persistent shells."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ShellLimits(BaseModel):
+    """Bounds of persistent shells."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    per_container: int = Field(
+        default=3,
+        ge=1,
+        le=48,
+        description="How many shells may be open in one container; each is one of its commands.",
+    )
+    idle_s: float = Field(
+        default=1800.0,
+        gt=0,
+        le=2_000_000,
+        description="A shell of which nothing was asked so long is closed.",
+    )
+    open_timeout_s: float = Field(
+        default=15.0, gt=0, le=600, description="How long a new shell may take until it answers."
+    )
+    default_timeout_s: float = Field(
+        default=600.0, gt=0, le=2_000_000, description="Time limit of a run that names none."
+    )
+    max_timeout_s: float = Field(
+        default=86400.0, gt=0, le=2_000_000, description="The longest time limit that a run may ask for."
+    )
+    interrupt_grace_s: float = Field(
+        default=2.0,
+        gt=0,
+        le=600,
+        description=(
+            "When a run is to end: from INT to KILL, from there to KILL for its background jobs too, and from "
+            "there to the end of the shell."
+        ),
+    )
+    script_max_bytes: int = Field(
+        default=48 * 1024, ge=1, le=60_000, description="Size of one script, as UTF-8."
+    )
+    input_max_bytes: int = Field(
+        default=64 * 1024, ge=1, le=64 * 1024, description="Size of one input to a run's programs."
+    )
+    input_timeout_s: float = Field(
+        default=10.0, gt=0, le=600, description="How long an input waits while the program does not read."
+    )
+    runs_kept: int = Field(
+        default=16, ge=1, le=1000, description="How many of a shell's newest runs can be asked for."
+    )
