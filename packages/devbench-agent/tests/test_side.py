@@ -185,10 +185,10 @@ def test_a_signal_to_the_run_reaches_what_is_new_and_no_background_job(host: Cha
     host.pump(lambda: run.side.count(b"\n") == 2)
     before, during = (int(line) for line in run.side.split())
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
-    wait_until(lambda: _sleeping(children) == 3, "the foreground child")
+    wait_until(lambda: _runs(children, "63"), "the foreground program")
     host.send(SIGNAL, 1, bytes([signal.SIGINT, SCOPE_RUN]))
     host.pump(lambda: b"caught\nnext\n" in run.stdout)
-    wait_until(lambda: _sleeping(children) == 3, "the next one")
+    wait_until(lambda: _runs(children, "64"), "the next one")
     host.send(SIGNAL, 1, bytes([signal.SIGKILL, SCOPE_RUN]))
     host.pump(lambda: b"end\n" in run.stdout)
     assert {str(before), str(during)} <= set(children.read_text().split())
@@ -201,10 +201,9 @@ def test_a_signal_to_the_run_reaches_what_is_new_and_no_background_job(host: Cha
     host.finish(run)
 
 
-def _sleeping(children: Path) -> int:
-    """How many run `sleep`: a fork that has not executed it yet still has the shell's trap, and swallows a signal."""
-    names = [Path(f"/proc/{pid}/comm").read_text() for pid in children.read_text().split()]
-    return names.count("sleep\n")
+def _runs(children: Path, seconds: str) -> bool:
+    lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.read_text().split()]
+    return f"sleep\0{seconds}\0".encode() in lines
 
 
 def _stat(pid: int) -> list[str]:
