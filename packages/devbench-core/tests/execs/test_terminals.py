@@ -211,6 +211,18 @@ async def test_an_impossible_size_names_its_bound(host: Host, size: tuple[int, i
         await host.execs.resize(record.id, wrong)
 
 
+async def test_a_terminal_has_a_time_limit_of_its_own(local_agent: LocalAgent):
+    limits = ExecLimits(default_timeout_s=0.2, terminal_timeout_s=1.0, grace_s=0)
+    async with open_host(local_agent.connect, local_agent.token, exec_limits=limits) as host:
+        ended = [
+            await host.execs.wait((await started(host, "sleep", "300", tty=tty)).id, wait_s=20)
+            for tty in (None, SIZE)
+        ]
+        walls = [each.ending.usage.wall_s for each in ended if each.ending and each.ending.usage]
+        assert [each.ending.reason for each in ended if each.ending] == [ExecReason.TIMED_OUT] * 2
+        assert walls[0] < 1.0 <= walls[1]
+
+
 async def test_what_has_no_terminal_cannot_be_resized(host: Host):
     record = await started(host, "sleep", "300")
     with pytest.raises(ValidationFailed, match="has no terminal"):
