@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from devbench_core.execs import Execs
 from devbench_core.model.caller import Caller
-from devbench_core.model.execution import Chunk
+from devbench_core.model.execution import Chunk, StreamName
 from devbench_core.model.image import PullProgress
 from devbench_core.tool import ProgressSink
 
@@ -71,7 +71,8 @@ class _Pull:
 
 def last_line(chunks: Iterable[Chunk]) -> str:
     """Return the last line of output that is not blank, "" when there is none; a long one is cut."""
-    lines = b"".join(chunk.data for chunk in chunks).decode("utf-8", "replace").split("\n")
+    shown = (chunk.data for chunk in chunks if chunk.stream is not StreamName.SIDE)
+    lines = b"".join(shown).decode("utf-8", "replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")[:LINE_MAX]
 
 

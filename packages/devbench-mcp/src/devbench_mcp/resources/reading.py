@@ -9,7 +9,7 @@ from mcp import types
 
 from devbench_core.errors import ExecNotFound
 from devbench_core.model.caller import Caller
-from devbench_core.model.execution import Chunk, Exec, ExecEnding
+from devbench_core.model.execution import Chunk, Exec, ExecEnding, StreamName
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES
 from devbench_core.tools.run import CHUNKS_MAX, HeadAndTail
 from devbench_core.tools.views import ExecEndingView
@@ -81,7 +81,7 @@ async def _ends(bench: Bench, uri: OutputUri, most: int, caller: Caller) -> type
 def _text(chunks: Iterable[Chunk]) -> tuple[str, dict[str, Any]]:
     """Return output as text, whether that is exact, and how much of it was lost."""
     found = tuple(chunks)
-    data = b"".join(chunk.data for chunk in found)
+    data = b"".join(chunk.data for chunk in found if chunk.stream is not StreamName.SIDE)
     lost = sum(chunk.lost_bytes for chunk in found)
     try:
         return data.decode("utf-8"), {"exact": not lost, "lost_bytes": lost}
