@@ -57,7 +57,7 @@ def _place(version: int, controllers: frozenset[str], base: Path, installation: 
         if version == 2:
             controllers = _enabled(base, top, group)
     except OSError:
-        return None
+        controllers = frozenset()
     bounding = _bounding(version, controllers, group)
     if not bounding:
         close_groups(top)
