@@ -70,6 +70,21 @@ def _report_coverage(session: nox.Session, data: dict[str, str]) -> None:
 
 
 @nox.session
+def cgroup2(session: nox.Session) -> None:
+    """Test limits on a kernel whose control groups are version 2 only, booted in a virtual machine.
+
+    The arguments (``nox -s cgroup2 -- -k memory``) go to pytest.
+    """
+    session.run(
+        sys.executable,
+        "tests/cgroup2",
+        *session.posargs,
+        interrupt_timeout=CLEAN_UP_TIMEOUT_S,
+        terminate_timeout=CLEAN_UP_TIMEOUT_S,
+    )
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure devbench against the raw engines, and write the table into the documentation."""
     _with_engines(session, sys.executable, "-m", "performance", *session.posargs, env={"PYTHONPATH": "tests"})

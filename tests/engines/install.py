@@ -77,13 +77,19 @@ def install_missing(needs: tuple[Need, ...] = NEEDS) -> None:
     if not can_be_root():
         raise PrivilegeMissingError(f"some packages are missing; run: sudo {shlex.join(command)}")
     with _services_stay_down():
-        _apt(["apt-get", "update", "-q"])
-        _apt(command)
+        apt(["apt-get", "update", "-q"])
+        apt(command)
     if lacking := [need.probe for need in needs if not need.met()]:
         raise RuntimeError(f"installed {', '.join(packages)}, and still there is no {', '.join(lacking)}")
 
 
-def _apt(command: list[str]) -> None:
+def apt(command: list[str]) -> None:
+    """Run a command of apt-get as root.
+
+    Raises:
+        PrivilegeMissingError: this user cannot be root.
+        RuntimeError: it failed; the message has the end of what it said.
+    """
     say(f"running {shlex.join(command)}")
     argv = [command[0], "-o", f"DPkg::Lock::Timeout={LOCK_WAIT_S}", "-o", "Acquire::Retries=3", *command[1:]]
     done = subprocess.run(

@@ -7,8 +7,9 @@ import pytest
 
 from devbench_core.model.policy import MEBIBYTE, Clause, Policy
 from devbench_runtime_bubblewrap.cgroups import limits
-from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups, Place
+from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
 from devbench_runtime_bubblewrap.cgroups.mounts import find_hierarchies
+from devbench_runtime_bubblewrap.cgroups.places import Place
 
 POLICY = Policy(memory_bytes=64 * MEBIBYTE, cpus=0.5, pids=32)
 

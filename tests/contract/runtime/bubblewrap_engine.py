@@ -12,11 +12,10 @@ from devbench_core.model.image import Image
 from devbench_runtime_bubblewrap.plugin import plugin
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
+from harness.control_groups import groups_called
 
 FOLDER = Path(f"/var/tmp/devbench-test-bubblewrap-{os.geteuid()}")
 """Everybody may pass, as the user needs that root's containers run as; imported images stay for the next run."""
-
-GROUPS = Path("/sys/fs/cgroup")
 
 
 def _settings(places: Places) -> BubblewrapSettings:
@@ -45,7 +44,7 @@ def _left(installation: str) -> list[str]:
         path for name in ("containers", "trash", "incoming") for path in FOLDER.glob(f"{name}/*/spec.json")
     ]
     kept = [path for path in specs if installation in path.read_text(encoding="utf-8")]
-    groups = [path for path in GROUPS.glob(f"*/devbench/{installation}/*") if path.is_dir()]
+    groups = [path for group in groups_called(installation) for path in group.iterdir() if path.is_dir()]
     return [str(path) for path in (*kept, *groups)]
 
 

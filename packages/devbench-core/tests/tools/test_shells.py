@@ -38,7 +38,7 @@ async def test_steps_build_on_each_other(call: Call, shell: str):
 
 async def test_a_run_that_takes_longer_goes_on_and_is_read_to_its_end(call: Call, container: str, shell: str):
     script = "echo one; while [ ! -e go ]; do sleep 0.02; done; echo two"
-    first = await call("shell_run", shell_id=shell, script=script, wait_s=0.3)
+    first = await call("shell_run", shell_id=shell, script=script, wait_s=2)
     assert (first["ended"], text_of(first)) == (False, "one\n")
     with pytest.raises(ShellBusy):
         await call("shell_run", shell_id=shell, script="echo other")

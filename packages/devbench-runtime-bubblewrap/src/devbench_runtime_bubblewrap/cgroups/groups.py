@@ -14,20 +14,10 @@ import attrs
 from devbench_core.contracts.powers import Stats
 from devbench_core.model.policy import Clause, Policy
 from devbench_runtime_bubblewrap.cgroups import limits
-from devbench_runtime_bubblewrap.cgroups.mounts import WANTED, Hierarchy, find_hierarchies
+from devbench_runtime_bubblewrap.cgroups.places import Place, close_groups, hierarchies, open_places
 
-FOLDER = "devbench"
 BUSY_POLL_S = 0.002
 REVIVALS_MAX = 5
-
-
-@attrs.frozen(kw_only=True)
-class Place:
-    """A group of ours under which containers get theirs, with the controllers that bound there."""
-
-    version: int
-    group: Path
-    controllers: frozenset[str]
 
 
 class ControlGroups:
@@ -66,7 +56,7 @@ class ControlGroups:
         it costs the container's start nothing. Failing does not matter.
         """
         if self.places:
-            ours = next((h.own for h in _hierarchies() if self.places[0].group.is_relative_to(h.mount)), None)
+            ours = next((h.own for h in hierarchies() if self.places[0].group.is_relative_to(h.mount)), None)
             if ours is not None:
                 with suppress(OSError):
                     (ours / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
@@ -111,12 +101,7 @@ class ControlGroups:
         Another host that lives makes its group again when it needs one.
         """
         for place in self.places:
-            top = place.group.parent
-            for group in [each for each in top.iterdir() if each.is_dir()] if top.is_dir() else []:
-                with suppress(OSError):
-                    group.rmdir()
-            with suppress(OSError):
-                top.rmdir()
+            close_groups(place.group.parent)
 
 
 def _make_group(group: Path) -> None:
@@ -161,48 +146,8 @@ def _remove_group(group: Path, deadline: float) -> None:
 
 
 def open_groups(installation: str) -> ControlGroups:
-    """Find where groups can be made and make the installation's own; blocking."""
-    found = (_place(h, installation) for h in _hierarchies())
-    return ControlGroups(tuple(place for place in found if place is not None and place.controllers))
+    """Find where groups can be made and make the installation's own; blocking.
 
-
-def _hierarchies() -> tuple[Hierarchy, ...]:
-    mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-    memberships = Path("/proc/self/cgroup").read_text(encoding="utf-8")
-    return find_hierarchies(mountinfo, memberships)
-
-
-def _place(hierarchy: Hierarchy, installation: str) -> Place | None:
-    if hierarchy.base is None:
-        return None
-    top = hierarchy.base / FOLDER
-    group = top / installation
-    try:
-        top.mkdir(exist_ok=True)
-        group.mkdir(exist_ok=True)
-        if hierarchy.version == 2:
-            for parent in (hierarchy.base, top, group):
-                _enable(parent)
-        return Place(version=hierarchy.version, group=group, controllers=_bounding(hierarchy, group))
-    except OSError:
-        return None
-
-
-def _enable(group: Path) -> None:
-    """Let the groups beneath have each wanted controller; one that the kernel refuses is simply not there."""
-    for controller in (group / "cgroup.controllers").read_text(encoding="ascii").split():
-        if controller in WANTED:
-            with suppress(OSError):
-                (group / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
-
-
-def _bounding(hierarchy: Hierarchy, group: Path) -> frozenset[str]:
-    """Return the controllers that really bound in groups beneath ``group``."""
-    if hierarchy.version == 2:
-        there = set((group / "cgroup.subtree_control").read_text(encoding="ascii").split())
-    else:
-        there = set(hierarchy.controllers)
-    files = {c: limits.FILE[hierarchy.version, c] for c in there if (hierarchy.version, c) in limits.FILE}
-    bounding = {c for c, file in files.items() if os.access(group / file, os.W_OK)}
-    counting = there & {"cpuacct"}
-    return frozenset(bounding | counting)
+    On version 2 this may move the processes of a delegated group, ourselves among them, into one beneath it.
+    """
+    return ControlGroups(open_places(installation))
