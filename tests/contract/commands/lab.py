@@ -12,6 +12,13 @@ from devbench_core.model.execution import Chunk, Exec, ExecEnding, ExecReason, E
 WAIT_S = 60.0
 ACTOR = "/workspace/actor"
 """The program of ``actor.c``."""
+EACH_WITH_WORD = r"""
+    cd /proc
+    for file in [0-9]*/cmdline; do
+        [ $file = $$/cmdline ] && continue
+        tr '\0' '\n' 2> /dev/null < $file | grep -qx "$0" || continue
+"""
+"""A shell's loop over the processes with a word among their arguments; the loop's own shell does not count."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,8 +102,9 @@ class Lab:
 
     async def processes(self, word: str) -> int:
         """Return how many processes of the container have a word among their arguments."""
-        script = r"""
-            for file in /proc/[0-9]*/cmdline; do tr '\0' '\n' < $file | grep -qx "$0" && echo 1; done 2> /dev/null
-        """
-        listing = await self.run("sh", "-c", script, word)
-        return len(listing.out.split()) - 1  # the shell that looks has the word, too
+        listing = await self.run("sh", "-c", EACH_WITH_WORD + "echo 1; done; true", word)
+        return len(listing.out.split())
+
+    async def kill(self, word: str) -> None:
+        """Kill the processes that have a word among their arguments."""
+        assert (await self.run("sh", "-c", EACH_WITH_WORD + "kill -9 ${file%/*}; done", word)).exit_code == 0

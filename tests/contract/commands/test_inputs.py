@@ -156,7 +156,9 @@ async def test_fifty_mebibytes_written_live_arrive_whole(lab: Lab):
 
 
 async def test_input_can_be_given_in_turns_with_output(lab: Lab):
-    command = await lab.start("sh", "-c", 'while read word; do echo "<$word>"; done; echo end', open_stdin=True)
+    command = await lab.start(
+        "sh", "-c", 'while read word; do echo "<$word>"; done; echo end', open_stdin=True
+    )
     process = await lab.bench.execs.process(command.id)
     for number in range(20):
         await process.write(b"%d\n" % number)

@@ -40,7 +40,7 @@ def _first_of(process: Path) -> int:
 
 async def start_talking(bench: Bench, container: str, word: str) -> Exec:
     """Start a command that says something and stays."""
-    script = f"echo before; echo trouble >&2; sleep 1000; echo never"
+    script = "echo before; echo trouble >&2; sleep 1000; echo never"
     started = await bench.execs.start(container, ExecRequest(argv=("sh", "-c", script, word)))
     await until_all_was_said(bench, started)
     return started

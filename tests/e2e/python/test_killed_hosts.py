@@ -119,7 +119,7 @@ async def test_a_host_killed_fifty_times_in_mid_command_loses_and_repeats_nothin
     config: dict[str, Any], tmp_path: Path, ticker: bytes
 ):
     seed = secrets.randbits(32)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201 - pytest shows it when the test fails
     histories = [
         History(
             config={**config, "state_dir": str(tmp_path / f"state{number}")},
