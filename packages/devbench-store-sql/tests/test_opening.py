@@ -1,6 +1,7 @@
 """Opening: the file, its rights, its schema."""
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
+import attrs
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -244,3 +246,17 @@ async def test_the_diagnosis_names_file_and_schema(open_sql: OpenSql, database: 
     damaged = look(SqlSettings(), database.parent)
     assert not damaged.ok
     assert "no SQLite database" in damaged.summary
+
+
+async def test_many_new_databases_are_opened_at_once_in_one_process(tmp_path: Path):
+    async def one(number: int) -> None:
+        async with opened(SqlSettings(), tmp_path / str(number)) as store:
+            await store.apply(attrs.evolve(PUT, data={"n": number}))
+            found = await store.get("k", "a")
+            assert found is not None
+            assert found.data == {"n": number}
+
+    for _ in range(3):
+        await asyncio.gather(*(one(number) for number in range(10)))
+        for number in range(10):
+            await asyncio.to_thread(shutil.rmtree, tmp_path / str(number))

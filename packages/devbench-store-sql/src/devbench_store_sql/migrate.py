@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,9 @@ HEAD = "0001"
 """The schema of this program; the last of the folder ``migrations`` (a test compares)."""
 SCRIPTS = Path(__file__).parent / "migrations"
 RETRY_S = 0.02
+_ALEMBIC = threading.Lock()
+"""Alembic keeps the migration that runs in variables of its modules: one at a time in a process, or they use each
+other's connections."""
 
 
 def migrate(path: Path, settings: SqlSettings) -> None:
@@ -52,7 +56,8 @@ def _upgrade(connection: Connection, path: Path) -> None:
             hint="a newer devbench-store-sql wrote it: upgrade this one, or name another file in plugin.sql.url",
         )
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _ALEMBIC:
+        command.upgrade(config, "head")
 
 
 def _present(connection: Connection) -> str | None:
