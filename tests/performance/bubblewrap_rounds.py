@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import devbench_core
+from performance.beside import measure as measure_beside
 from performance.measure import Row, interleave
 from performance.ours import Python
 from performance.setting import Setting
@@ -40,8 +41,9 @@ async def run(setting: Setting) -> list[Row]:
             rounds=setting.quick // IN_A_ROW,
             in_a_row=IN_A_ROW,
         )
+        beside = await measure_beside(setting, bench, ours)
         await ours.kill()
-    return [spawn, row, command]
+    return [spawn, row, command, beside]
 
 
 async def bwrap() -> None:

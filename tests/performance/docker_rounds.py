@@ -9,6 +9,7 @@ import aiodocker
 from mcp import Client
 
 import devbench_core
+from performance.beside import measure as measure_beside
 from performance.measure import Figures, Row, Step, interleave, line, timed
 from performance.ours import Mcp, Python, serving
 from performance.raw_docker import RawDocker
@@ -37,6 +38,7 @@ async def run(setting: Setting) -> list[Row]:
         try:
             rows += await _commands(setting, raw, ours, mcp)
             rows += await _files(setting, raw, ours, mcp)
+            rows.append(await measure_beside(setting, bench, ours))
         finally:
             for contender in (raw, ours, mcp):
                 await contender.kill()

@@ -37,12 +37,14 @@ class Row:
         figures: By contender, the raw one first.
         bounds: The largest ratio to the raw one's median that a contender may have.
         bounds_ms: The largest median that a contender may have.
+        bounds_p95: The largest ratio to the raw one's 95th percentile that a contender may have.
     """
 
     operation: str
     figures: dict[str, Figures]
     bounds: dict[str, float] = attrs.field(factory=dict[str, float])
     bounds_ms: dict[str, float] = attrs.field(factory=dict[str, float])
+    bounds_p95: dict[str, float] = attrs.field(factory=dict[str, float])
 
     @property
     def raw(self) -> Figures:
@@ -53,12 +55,17 @@ class Row:
         """Return a contender's median as a multiple of the raw one's."""
         return self.figures[contender].p50_ms / self.raw.p50_ms
 
+    def ratio_p95(self, contender: str) -> float:
+        """Return a contender's 95th percentile as a multiple of the raw one's."""
+        return self.figures[contender].p95_ms / self.raw.p95_ms
+
     def most(self, contender: str) -> str:
         """Return a contender's bounds for people."""
         ratio, milliseconds = self.bounds.get(contender), self.bounds_ms.get(contender)
         parts = [
             "" if ratio is None else f"{ratio:g} x",
             "" if milliseconds is None else f"{milliseconds:g} ms",
+            f"p95 {self.bounds_p95[contender]:g} x" if contender in self.bounds_p95 else "",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -69,7 +76,12 @@ class Row:
             for name, bound in self.bounds.items()
             if self.ratio(name) > bound
         ]
-        return ratios + [
+        late = [
+            f"{self.operation}, {name}: p95 {self.ratio_p95(name):.3f} x is above {bound:g} x"
+            for name, bound in self.bounds_p95.items()
+            if self.ratio_p95(name) > bound
+        ]
+        return [*ratios, *late] + [
             f"{self.operation}, {name}: {self.figures[name].p50_ms:.2f} ms is above {bound:g} ms"
             for name, bound in self.bounds_ms.items()
             if self.figures[name].p50_ms > bound
@@ -133,4 +145,5 @@ def line(row: Row) -> str:
     """Return a row as one line for a terminal."""
     parts = [f"{name} {figures.p50_ms:.2f} ms" for name, figures in row.figures.items()]
     ratios = [f"{name} {row.ratio(name):.3f} x" for name in list(row.figures)[1:]]
-    return f"{row.operation}: {', '.join(parts)}; {', '.join(ratios)}"
+    late = [f"{name} p95 {row.ratio_p95(name):.3f} x" for name in row.bounds_p95]
+    return f"{row.operation}: {', '.join(parts)}; {', '.join([*ratios, *late])}"

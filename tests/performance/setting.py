@@ -23,6 +23,8 @@ class Setting:
         floor: Rounds of the trivial tool call.
         burst: Commands in one burst of many callers through devbench.
         burst_raw: The same on the raw engine.
+        small: Trivial commands alone, and at most beside a stream.
+        stream_mib: Size of that stream.
     """
 
     folder: Path
@@ -34,6 +36,8 @@ class Setting:
     floor: int = 200
     burst: int = 1000
     burst_raw: int = 60
+    small: int = 1000
+    stream_mib: int = 1024
 
     @classmethod
     def from_environment(cls, folder: Path, *, short: bool) -> Setting:
@@ -41,7 +45,16 @@ class Setting:
         host = os.environ.get("DEVBENCH_TEST_DOCKER_HOST") or os.environ["DOCKER_HOST"]
         if short:
             return cls(
-                folder=folder, docker_host=host, slow=3, kills=3, quick=10, floor=20, burst=100, burst_raw=20
+                folder=folder,
+                docker_host=host,
+                slow=3,
+                kills=3,
+                quick=10,
+                floor=20,
+                burst=100,
+                burst_raw=20,
+                small=50,
+                stream_mib=64,
             )
         return cls(folder=folder, docker_host=host)
 
