@@ -14,6 +14,8 @@ from engines.places import cache_folder
 from engines.progress import say
 
 META_PACKAGE = "linux-image-amd64"
+"""The ordinary kernel: the smaller one for clouds has no 9p."""
+
 WANTED_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 QUERY_TIMEOUT_S = 60
 DOWNLOAD_TIMEOUT_S = 600

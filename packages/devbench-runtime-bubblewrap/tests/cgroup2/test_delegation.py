@@ -91,8 +91,22 @@ def test_a_user_s_service_whose_group_is_delegated_bounds_commands(home: Path):
         beneath = f"/service.slice/service/devbench/{HOSTS}"
         assert seen == ("signaled 9", beneath)
         assert own_group(pid) == beneath
+        with pytest.raises(OSError, match="busy"):  # a second host has to be started beneath
+            (group / "cgroup.procs").write_text(str(pid), "ascii")
         assert [path.name for path in (group / "devbench").iterdir() if path.is_dir()] == [HOSTS]
     assert groups_called(HOSTS) == []
+
+
+def test_the_kernel_lets_some_controllers_through_beside_processes_and_spoils_what_is_beneath():
+    with made_groups("service.slice", delegated=False) as [group], neighbour(group) as pid:
+        beneath = group / "beneath"
+        beneath.mkdir()
+        with pytest.raises(OSError, match="busy"):
+            (group / "cgroup.subtree_control").write_text("+memory", "ascii")
+        (group / "cgroup.subtree_control").write_text("+cpu +pids", "ascii")
+        assert (beneath / "cgroup.type").read_text("ascii") == "domain invalid\n"
+        with pytest.raises(OSError, match="not supported"):
+            (beneath / "cgroup.procs").write_text(str(pid), "ascii")
 
 
 def test_what_the_delegated_group_may_not_have_is_absent_by_name(home: Path):
