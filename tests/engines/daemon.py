@@ -92,6 +92,17 @@ def load(folder: Path) -> Engine | None:
         return None
 
 
+def restart(engine: Engine) -> None:
+    """Stop an engine as the machine's service manager does, and start it again; its containers end on the way."""
+    say(f"restarting the Docker engine in {engine.folder}")
+    folder = Path(engine.folder)
+    _end_processes(engine)
+    process = _launch(
+        folder, engine.bridge
+    )  # whatever interrupts this, the engine can be stopped by its folder
+    _await_answer(engine, process, folder / "docker.log")
+
+
 def stop(engine: Engine) -> None:
     """Stop an engine and remove everything it had; doing it twice is fine."""
     say(f"stopping the Docker engine in {engine.folder}")

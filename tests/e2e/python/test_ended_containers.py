@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
+import tempfile
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import devbench_core
 from devbench_core.containers import SpawnRequest
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest
+from engines import daemon, images, signals
+from engines.api import DockerApi
+from engines.places import PRIVATE_PARENT, PRIVATE_PREFIX
 from harness.agent_host import eventually
 
 Bench = devbench_core.Bench
@@ -87,3 +95,42 @@ async def test_commands_whose_container_died_with_its_host_have_an_ending_at_the
     async with devbench_core.open(config) as bench:
         await check(bench, command)
         assert await bench.execs.list(lab, running=True) == ()
+
+
+@pytest.fixture
+def own_engine(rootfs_tar: Callable[[str], Path]) -> Generator[daemon.Engine]:
+    """A Docker engine that nobody else uses, with one image."""
+    folder = Path(tempfile.mkdtemp(prefix=PRIVATE_PREFIX, dir=PRIVATE_PARENT))
+    engine = daemon.start(folder, owner_pid=os.getpid())
+    try:
+        recipe = images.recipe("busybox")
+        with rootfs_tar("busybox").open("rb") as tar:
+            DockerApi(engine.host).import_image(recipe.reference, tar, recipe.changes, "busybox")
+        yield engine
+    finally:
+        with signals.ignored():
+            daemon.stop(engine)
+
+
+async def test_commands_whose_engine_was_restarted_say_so_and_keep_their_output(
+    own_engine: daemon.Engine, tmp_path: Path
+):
+    config: dict[str, Any] = {
+        "runtime": "docker",
+        "store": "sql",
+        "state_dir": str(tmp_path / "state"),
+        "cache_dir": str(tmp_path / "cache"),
+        "plugin": {"docker": {"host": own_engine.host}},
+        "images": {"default": images.image_reference("busybox"), "pull_policy": "never"},
+    }
+    async with devbench_core.open(config) as bench:
+        lab = (await bench.containers.spawn(SpawnRequest(persistent=True))).container.id
+        talking = [await start_talking(bench, lab, f"w{number}") for number in range(3)]
+        await asyncio.to_thread(daemon.restart, own_engine)
+        for command in talking:
+            await check(bench, command)
+        after = (await bench.containers.spawn(SpawnRequest())).container.id
+        started = await bench.execs.start(after, ExecRequest(argv=("true",)))
+        ended = await bench.execs.wait(started.id, wait_s=WAIT_S)
+        assert ended.ending is not None
+        assert ended.ending.reason is ExecReason.EXITED

@@ -13,6 +13,8 @@ from devbench_core.contracts.store import Put, Remove, Store
 from devbench_core.records import from_json, to_json
 
 KIND = "instance"
+DEAD_STATES = frozenset("ZX")
+"""Of a process in ``/proc/PID/stat``: it has ended, and its parent has not asked how."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PID_NAMESPACE = Path("/proc/self/ns/pid")
 
@@ -88,9 +90,10 @@ def _boot_id() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return the start time of a process from ``/proc/PID/stat`` (proc(5), field 22), "" when there is none."""
+    """Return the start time of a process from ``/proc/PID/stat`` (proc(5), field 22), "" when none lives."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in DEAD_STATES else fields[19]
