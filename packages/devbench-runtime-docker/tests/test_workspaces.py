@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -101,6 +102,17 @@ def test_this_process_lives_and_others_are_judged_only_where_they_can_be_seen():
     assert not is_dead(f"{boot}:1:999999999:1")
     assert not is_dead("")
     assert not is_dead("nonsense")
+
+
+def test_a_process_that_ended_is_dead_also_before_its_parent_has_buried_it():
+    boot, namespace, _, _ = this_process().split(":")
+    with subprocess.Popen(["sleep", "600"]) as process:
+        stat = Path(f"/proc/{process.pid}/stat")
+        owner = f"{boot}:{namespace}:{process.pid}:{stat.read_text().rpartition(')')[2].split()[19]}"
+        assert not is_dead(owner)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it stays unburied
+        assert is_dead(owner)
 
 
 async def test_more_users_than_are_kept_ready_are_served(runtime: DockerRuntime, wanted: Requests):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 PID_NAMESPACE = Path("/proc/self/ns/pid")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+DEAD_STATES = frozenset("ZX")  # it has ended, and its parent has not asked how
 START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the command's closing parenthesis
 
 
@@ -38,4 +39,5 @@ def _start_time(pid: int) -> str:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[START_TIME_FIELD]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in DEAD_STATES else fields[START_TIME_FIELD]
