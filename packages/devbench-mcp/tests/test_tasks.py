@@ -10,6 +10,7 @@ import pytest
 from mcp import Client, MCPError, types
 
 import devbench_core
+from devbench_core.errors import ExecPurged
 from devbench_core.model.execution import ExecReason
 from devbench_mcp.settings import McpSettings
 from devbench_mcp.tasks import records
@@ -182,6 +183,34 @@ async def test_wrong_parameters_are_refused(serve: Serve):
                     Nameless(method="tasks/get", params=params), types.EmptyResult
                 )
             assert refused.value.error.code == types.INVALID_PARAMS
+
+
+async def test_a_task_whose_command_was_purged_is_not_found_and_keeps_no_other_from_being_forgotten(
+    serve: Serve, bench: devbench_core.Bench, monkeypatch: pytest.MonkeyPatch
+):
+    async with serve() as served, knowing_tasks(served.url) as client:
+        container = await spawn(client)
+        begun = [
+            await begin(client, "run", container=container, argv=["sh", "-c", "sleep 0.1"]) for _ in range(2)
+        ]
+        for each in begun:
+            await until_ended(client.session, each.task_id)
+        stored = [record async for record in records.every(bench.store)]
+        tasks, get = Tasks(bench, McpSettings()), bench.execs.get
+
+        async def purged(exec_id: str, **rest: Any) -> Any:
+            if exec_id == stored[0].exec_id:
+                raise ExecPurged("it is kept no longer", hint="see execs.retain_s")
+            return await get(exec_id, **rest)
+
+        monkeypatch.setattr(bench.execs, "get", purged)
+        with pytest.raises(MCPError) as refused:
+            await ask(client.session, "tasks/get", stored[0].id)
+        assert "task" in refused.value.error.message
+        now = datetime.now(UTC) + timedelta(days=30)
+        monkeypatch.setattr("devbench_mcp.tasks.service._now", lambda: now)
+        await tasks.sweep()
+        assert [record async for record in records.every(bench.store)] == []
 
 
 async def test_a_task_is_forgotten_some_time_after_its_end_and_with_its_command(

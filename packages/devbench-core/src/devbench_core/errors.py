@@ -65,7 +65,7 @@ class ExecNotFound(NotFound):
     code = "exec_not_found"
 
 
-class ExecPurged(DevbenchError):
+class ExecPurged(NotFound):
     """The exec ended, and its record and output are kept no longer; ``details`` name when, and the setting."""
 
     code = "exec_purged"

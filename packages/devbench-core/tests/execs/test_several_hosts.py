@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 from devbench_core.contracts.store import Append, Change, Put, Record, Store
+from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import Conflict, ExecNotFound, StoreFailed
 from devbench_core.execs import records
 from devbench_core.memory.store import MemoryStore
@@ -102,6 +103,28 @@ async def test_a_host_that_left_cleanly_is_followed_without_losing_a_byte(local_
         assert ended.ending is not None
         assert ended.ending.exit_code == 0
         assert ended.instance == "i_second"
+
+
+async def test_an_adoption_that_is_cancelled_leaves_the_command_to_the_next_who_asks(local_agent: LocalAgent):
+    store, asked, go = MemoryStore(), asyncio.Event(), asyncio.Event()
+
+    async def connect() -> ByteStream:
+        asked.set()
+        await go.wait()
+        return await local_agent.connect()
+
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=python(SLOW_COUNT)))
+    async with open_host(connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        poll = asyncio.create_task(second.execs.poll(started.id, wait_s=10))
+        await asked.wait()
+        poll.cancel()
+        await asyncio.gather(poll, return_exceptions=True)
+        assert not second.execs.running_here, "nobody follows it in vain"
+        go.set()
+        assert await all_output(second, started.id) == LINES
+        assert not second.execs.running_here
 
 
 async def test_a_command_of_a_dead_host_is_adopted_by_whoever_asks_for_it(local_agent: LocalAgent):

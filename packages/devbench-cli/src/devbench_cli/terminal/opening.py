@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from devbench_cli.backends.protocol import Backend, ask
 from devbench_cli.failures import EXIT_SIGNAL_BASE
 from devbench_cli.following import Interruption, exit_code_of_ending, interruptions, unless_interrupted
 from devbench_cli.options import Options
-from devbench_cli.show.execs import sink, tell_ending
+from devbench_cli.show.execs import sink, tell_ending, tell_replay
 from devbench_cli.terminal.local import require_terminal
 from devbench_cli.terminal.session import Session, follow_session
 from devbench_core.errors import ValidationFailed
@@ -55,7 +57,11 @@ async def run_session(
         started = await unless_interrupted(start, interruption)
         if started is None:
             return EXIT_SIGNAL_BASE + interruption.number
-        return await _follow(backend, options, started, session, interruption)
+        if started.replayed:
+            tell_replay(started.exec.id, options)
+            if not session.tty:  # what is piped to us was given to it the first time
+                session = attrs.evolve(session, interactive=False)
+        return await _follow(backend, options, started.exec, session, interruption)
 
 
 async def join_session(backend: Backend, options: Options, started: ExecView, session: Session) -> int:
@@ -78,7 +84,7 @@ async def _follow(
 
 async def _start_first(
     backend: Backend, container: str, candidates: Sequence[Mapping[str, Any]], session: Session
-) -> ExecView:
+) -> ExecStartOutput:
     for arguments in candidates:
         env = dict(arguments.get("env") or {})
         if session.tty and os.environ.get("TERM"):
@@ -87,5 +93,5 @@ async def _start_first(
         started = await ask(backend, ExecStartOutput, "exec_start", **given)
         missing = started.exec.ending is not None and started.exec.ending.failure == "not_found"
         if not missing or arguments is candidates[-1]:
-            return started.exec
+            return started
     raise ValidationFailed("COMMAND", "nothing to run")

@@ -12,7 +12,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.contracts.store import Record
-from devbench_core.errors import Conflict, ContainerExited, DevbenchError
+from devbench_core.errors import Conflict, ContainerExited
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
@@ -105,8 +105,10 @@ class Adopter:
                 run.finish(endings.of_container(container.ending, now(), offset))
             else:
                 run.finish(endings.of_loss("its container ended", now(), offset))
-        except DevbenchError:
-            await run.stop(0)  # it stays an orphan
+        except (
+            BaseException
+        ):  # also a caller that is cancelled: it stays an orphan, and is not followed in vain
+            await run.stop(0)
             raise
 
     async def _held(self, link: AgentLink, record: Exec) -> Entry | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from mcp import types
@@ -9,9 +10,9 @@ from mcp.server import Server, ServerRequestContext
 
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
-from devbench_core.tools.base import EXEC, OUTPUT_DEFAULT_BYTES, READ
+from devbench_core.tools.base import EXEC, READ
 from devbench_core.tools.call import ToolResult
-from devbench_core.tools.run import RunOutput
+from devbench_core.tools.run import RunInput, RunOutput
 from devbench_mcp.context import caller_of, need_scope, protocol_error
 from devbench_mcp.settings import McpSettings
 from devbench_mcp.tasks.service import Tasks
@@ -55,9 +56,13 @@ class TaskHandlers:
         output = result.output
         if not isinstance(output, RunOutput) or output.ended:
             return None
-        most = (arguments or {}).get("max_output_bytes", OUTPUT_DEFAULT_BYTES)
+        given = RunInput.model_validate(arguments or {})
         try:
-            view = await self.tasks.create(output.exec.id, int(most), caller)
+            view = await self.tasks.create(output.exec.id, given.max_output_bytes, caller)
+        except asyncio.CancelledError:
+            if given.ends_with_call:  # nobody was told its id
+                self._bench.execs.end_soon(output.exec.id)
+            raise
         except DevbenchError as error:
             error.details.setdefault("exec_id", output.exec.id)
             raise

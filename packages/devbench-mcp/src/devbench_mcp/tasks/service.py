@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from devbench_core.clock import SystemClock
-from devbench_core.errors import DevbenchError, NotFound, TimedOut
+from devbench_core.errors import DevbenchError, NotFound, StoreFailed, TimedOut
 from devbench_core.ids import TASK, new_id
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
@@ -124,6 +124,10 @@ class Tasks:
                 await self._command(record)
             except NotFound:
                 await records.remove(self._bench.store, record.id)
+            except StoreFailed:
+                raise
+            except DevbenchError as error:  # one command's trouble keeps no other task
+                log.warning("task.not_looked_at", task=record.id, error=error.message)
 
     async def _command(self, record: TaskRecord) -> Exec:
         """Return the command of a task that is still kept.
