@@ -18,9 +18,10 @@ from devbench_core.channel.codes import Way
 from devbench_core.channel.exec_messages import Entry
 from devbench_core.channel.file_messages import Named, Stat
 from devbench_core.channel.messages import Message
-from devbench_core.channel.wire import Malformed
+from devbench_core.channel.wire import OFFSET_MAX, Malformed
 
 U8, U16, U32, U64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
+OFFSET = st.integers(0, OFFSET_MAX)
 TEXT = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 STRING = st.binary(max_size=40).map(lambda data: data.replace(b"\0", b"0"))
 STAT = st.builds(
@@ -35,7 +36,7 @@ STAT = st.builds(
     target=STRING,
 )
 ENTRY = st.builds(
-    Entry, handle=U32, state=st.sampled_from(codes.RunState), pid=U32, first=U64, next=U64, key=TEXT
+    Entry, handle=U32, state=st.sampled_from(codes.RunState), pid=U32, first=OFFSET, next=OFFSET, key=TEXT
 )
 BY_NAME: dict[str, st.SearchStrategy[object]] = {
     "magic": st.binary(min_size=4, max_size=4),
@@ -70,6 +71,10 @@ SPECIAL: dict[tuple[str, str], st.SearchStrategy[object]] = {
     ("Entries", "entries"): st.lists(st.builds(Named, name=STRING, stat=STAT), max_size=4).map(tuple),
     ("Output", "data"): st.binary(min_size=1, max_size=100),
     ("Data", "data"): st.binary(min_size=1, max_size=100),
+    ("SideInput", "data"): st.binary(min_size=1, max_size=100),
+    ("Gap", "end"): OFFSET,
+    ("Resumed", "next"): OFFSET,
+    ("Ended", "output_end"): OFFSET,
 }
 BY_TYPE: dict[str, st.SearchStrategy[object]] = {
     "int": U32,

@@ -92,11 +92,12 @@ static void leader_ended(struct command *x, const struct report *r) {
     if (x->reason == N_TIMED_OUT && r->at_ns < x->timeout_at) x->reason = 0;
 }
 
-static void release_keeper(struct command *x) {
+static void release_keeper(struct command *x, bool leaves) {
     int control = x->control.fd;
     (void)watch_want(&x->control, 0);
     x->control.fd = -1;
-    keepers_rest(x->keeper, control);
+    if (leaves) (void)close_fd(control);
+    else keepers_rest(x->keeper, control);
     x->keeper = 0;
 }
 
@@ -108,7 +109,7 @@ static void on_report(struct command *x, const struct report *r) {
     x->empty = true;
     x->phase = KILL_NONE;
     if (!x->finished && r->kind == K_EMPTY) x->usage = r->usage; /* with what outlived the leader */
-    release_keeper(x);
+    release_keeper(x, r->leaves);
 }
 
 static void lost(struct command *x) {
@@ -140,12 +141,13 @@ static void on_control(struct watch *w, uint32_t events) {
 
 void commands_reaped(pid_t pid) {
     struct command *x = command_by_keeper(pid);
-    keepers_reaped(pid);
-    if (x == NULL) return;
-    read_reports(x);
-    /* Killed between its fork and the program's exec, the child still holds the socket: no end of file yet. */
-    if (!x->empty && !x->keeper_lost) lost(x);
-    x->keeper = 0;
+    if (x != NULL) {
+        read_reports(x);
+        /* Killed between its fork and the program's exec, the child still holds the socket: no end of file yet. */
+        if (!x->empty && !x->keeper_lost) lost(x);
+        x->keeper = 0;
+    }
+    keepers_reaped(pid); /* after its last report, which may have put it to rest */
 }
 
 void ending_watch(struct command *x, int control) {

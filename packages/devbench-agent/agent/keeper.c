@@ -59,6 +59,12 @@ static void report_failure(enum launch_stage stage, int error) {
     send_report(FD_CONTROL, &r);
 }
 
+_Noreturn static void give_up(int control, int error) {
+    struct report r = {.kind = K_FAILED, .stage = STAGE_FORK, .error = error, .empty = 1, .leaves = 1, .at_ns = now_ns()};
+    send_report(control, &r);
+    _exit(0);
+}
+
 static pid_t start(const struct launch *order, int side) {
     struct launch moved = *order;
     moved.workspace = order->workspace < 0 ? -1 : FD_WORKSPACE;
@@ -92,7 +98,8 @@ static void keep(pid_t leader) {
         add_usage(&r.usage, &usage);
         if (pid != leader) continue;
         struct report end = {.kind = K_ENDED, .pid = pid, .status = status, .at_ns = now_ns(), .usage = r.usage};
-        end.empty = waitpid(-1, NULL, WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+        siginfo_t info;
+        end.empty = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
         send_report(FD_CONTROL, &end);
         if (end.empty) return;
     }
@@ -157,8 +164,8 @@ _Noreturn static void serve_more(int workspace) {
         wipe(payload, (size_t)n);
         o.launch.workspace = workspace;
         o.launch.nofile_before = process_nofile_before();
-        if (answer == PARSED) serve(&o.launch, side);
-        else report_failure(STAGE_FORK, ENOMEM); /* the agent has parsed it: only memory can be missing */
+        if (answer != PARSED) give_up(FD_CONTROL, ENOMEM); /* the agent has parsed it: only memory can be missing */
+        serve(&o.launch, side);
         order_drop(&o);
     }
     _exit(0);
@@ -166,19 +173,12 @@ _Noreturn static void serve_more(int workspace) {
 
 _Noreturn void keeper_main(struct order *first) {
     int workspace = first->launch.workspace < 0 ? -1 : FD_WORKSPACE;
-    if (!arrange(&first->launch)) {
-        struct report r = {.kind = K_FAILED, .stage = STAGE_FORK, .error = EMFILE, .empty = 1, .at_ns = now_ns()};
-        send_report(first->launch.control, &r);
-        _exit(0);
-    }
+    if (!arrange(&first->launch)) give_up(first->launch.control, EMFILE);
     /* Without the agent nobody would ask for what is kept. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "devbench-keeper", 0, 0, 0);
     (void)setpgid(0, 0);
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
-        report_failure(STAGE_FORK, errno);
-        _exit(0);
-    }
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) give_up(FD_CONTROL, errno);
     serve(&first->launch, first->launch.side < 0 ? -1 : FD_SIDE);
     order_drop(first);
     serve_more(workspace);

@@ -23,7 +23,8 @@ struct report {
     int32_t status; /* as wait gives it */
     int32_t error;
     uint32_t stage;
-    uint32_t empty; /* no child is left */
+    uint32_t empty;  /* no child is left */
+    uint32_t leaves; /* it ends, and takes no other command */
     uint64_t at_ns;
     struct usage usage; /* of all that were waited for */
 };

@@ -94,6 +94,8 @@ static bool read_some(struct command *x, unsigned i, bool *full) {
     if (n < 0 && errno == EINTR) return true;
     if (n < 0 && errno == EAGAIN) {
         if (x->leader_ended) x->drained[i] = true;
+        /* Somebody else may have read what was seen there: nothing of it can come any more. */
+        if (i < SIDE) x->before[i] = 0;
         return false;
     }
     if (n <= 0) {

@@ -238,6 +238,23 @@ def test_a_command_after_another_finds_nothing_of_it(host: Channel):
     assert seen(3) == before
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        "prlimit --pid $PPID --nofile=50:50",
+        "prlimit --pid $PPID --core=0:0",
+        "renice -n 15 -p $PPID >/dev/null",
+        "taskset -cp 0 $PPID >/dev/null",
+        "ionice -c3 -p $PPID",
+    ],
+)
+def test_what_a_command_does_to_its_keeper_does_not_reach_the_next(host: Channel, order: str):
+    look = "ulimit -Ha; ulimit -Sa; nice; taskset -cp $$ | sed s/.*://; ionice -p $$"
+    before = bytes(host.run(1, ["sh", "-c", look]).stdout)
+    assert host.finish(host.start(2, ["sh", "-c", order])).exit_code == 0
+    assert bytes(host.run(3, ["sh", "-c", look]).stdout) == before
+
+
 def test_a_keeper_that_waits_and_is_killed_is_replaced(host: Channel, agent: Agent):
     host.run(1, ["true"])
     (spare,) = agent.children()

@@ -117,6 +117,8 @@ LIES: dict[str, Sequence[Message]] = {
     "a failure after output": [STARTED, output(0), Failed(code=Failure.OTHER, errno=0, message="")],
     "a gap that goes back": [STARTED, output(0, 10), Gap(start=5, end=20)],
     "an empty gap": [STARTED, Gap(start=0, end=0)],
+    "a gap beyond any output": [STARTED, Gap(start=0, end=2**64 - 1)],
+    "credit beyond any input": [STARTED, StdinCredit(limit=2**63, closed=False)],
     "an exit code that cannot be": [STARTED, attrs.evolve(ENDED, exit_code=256)],
     "a signal that cannot be": [STARTED, attrs.evolve(ENDED, signal=65)],
     "credit for input that goes back": [STARTED, StdinCredit(limit=1, closed=False)],
@@ -165,7 +167,7 @@ async def test_a_lie_closes_the_channel(lie: str):
             await channel.list_execs()
     await playing
     assert isinstance(last_words[0], Error)
-    assert last_words[0].code is Fault.UNEXPECTED
+    assert last_words[0].code is (Fault.MALFORMED if "beyond any" in lie else Fault.UNEXPECTED)
 
 
 async def answer_with(

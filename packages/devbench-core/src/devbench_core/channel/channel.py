@@ -225,7 +225,7 @@ class AgentChannel:
     def resume(self, stream: ExecStream, handle: int) -> None:
         """Go on with a command that the agent runs under this handle."""
         self._execs[handle] = stream
-        self._next_handle = max(self._next_handle, handle + 1)
+        self._next_handle = max(self._next_handle, handle + 1 if handle < ID_MAX else 1)
         stream.resume(self, handle)
 
     async def list_execs(self) -> tuple[Entry, ...]:

@@ -21,6 +21,7 @@ from devbench_core.channel.wire import (
     BOOL,
     DATA_MAX,
     I32,
+    OFFSET,
     STRING,
     TEXT,
     U8,
@@ -103,7 +104,7 @@ class StdinCredit(Message):
 
     TYPE: ClassVar[int] = 0x15
     WAY: ClassVar[Way] = Way.AGENT
-    limit: int = field(metadata=U64)
+    limit: int = field(metadata=OFFSET)
     closed: bool = field(metadata=BOOL)
 
 
@@ -113,7 +114,7 @@ class Output(Message):
 
     TYPE: ClassVar[int] = 0x16
     WAY: ClassVar[Way] = Way.AGENT
-    offset: int = field(metadata=U64)
+    offset: int = field(metadata=OFFSET)
     stream: Source = field(metadata=enum(U8, Source))
     data: bytes = field(metadata=rest(1, DATA_MAX), repr=False)
 
@@ -124,8 +125,8 @@ class Gap(Message):
 
     TYPE: ClassVar[int] = 0x17
     WAY: ClassVar[Way] = Way.AGENT
-    start: int = field(metadata=U64)
-    end: int = field(metadata=U64)
+    start: int = field(metadata=OFFSET)
+    end: int = field(metadata=OFFSET)
 
 
 @frozen(kw_only=True)
@@ -164,7 +165,7 @@ class Ended(Message):
     involuntary_switches: int = field(metadata=U64)
     read_bytes: int = field(metadata=U64)
     written_bytes: int = field(metadata=U64)
-    output_end: int = field(metadata=U64)
+    output_end: int = field(metadata=OFFSET)
     leftovers: int = field(metadata=U32)
     message: str = field(metadata=TEXT)
 
@@ -195,10 +196,10 @@ class Resumed(Message):
     WAY: ClassVar[Way] = Way.AGENT
     state: RunState = field(metadata=enum(U8, RunState))
     pid: int = field(metadata=U32)
-    first: int = field(metadata=U64)
-    next: int = field(metadata=U64)
-    stdin_next: int = field(metadata=U64)
-    stdin_limit: int = field(metadata=U64)
+    first: int = field(metadata=OFFSET)
+    next: int = field(metadata=OFFSET)
+    stdin_next: int = field(metadata=OFFSET)
+    stdin_limit: int = field(metadata=OFFSET)
     stdin_closed: bool = field(metadata=BOOL)
     key: str = field(metadata=TEXT)
 
@@ -255,8 +256,8 @@ class Entry:
     handle: int = field(metadata=U32)
     state: RunState = field(metadata=enum(U8, RunState))
     pid: int = field(metadata=U32)
-    first: int = field(metadata=U64)
-    next: int = field(metadata=U64)
+    first: int = field(metadata=OFFSET)
+    next: int = field(metadata=OFFSET)
     key: str = field(metadata=TEXT)
 
 

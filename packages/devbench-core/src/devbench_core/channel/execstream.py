@@ -331,7 +331,6 @@ class ExecStream:
     def _say_size(self) -> None:
         if self._size is not None and self._port is not None and self.phase is Phase.RUNNING:
             self._port.post(Resize(id=self.handle, columns=self._size[0], rows=self._size[1]))
-            self._size = None
 
     def _output(self, message: Output) -> None:
         self._require(message, Phase.STARTING, Phase.RUNNING)  # a fast program's output may overtake STARTED
@@ -412,6 +411,8 @@ class ExecStream:
         elif message.type == Resume.TYPE:
             self._require(message, Phase.RESUMING)
             self.lose(f"the agent cannot resume it: {message.code.name.lower()}")
+        elif message.type == SideInput.TYPE and message.code in {Refusal.TOO_MANY, Refusal.INVALID}:
+            self.cancel(0)  # a piece was lost, so no later one could be taken either
         # a refused CANCEL, SIGNAL, RESIZE or STDIN crossed the ending or the move to another channel
 
 

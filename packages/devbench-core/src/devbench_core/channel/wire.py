@@ -123,6 +123,17 @@ def _converted(base: Kind, convert: Callable[[int], Any]) -> Kind:
     return attrs.evolve(base, read=read, convert=convert)
 
 
+OFFSET_MAX = 2**62
+"""Above any byte that will ever be counted; so sums of what an agent says fit their fields."""
+
+
+def _offset(value: int) -> int:
+    if value > OFFSET_MAX:
+        raise Malformed(f"{value} is no offset")
+    return value
+
+
+OFFSET = field_of(_converted(_U64, _offset))
 BOOL = field_of(_converted(_U8, _flag))
 
 

@@ -38,6 +38,8 @@ class Settler:
             log.debug("exec.settling_postponed", container=container.id, error=error.message)
         except DevbenchError as error:
             log.warning("exec.settling_failed", container=container.id, error=error.message)
+        except Exception:  # in nobody's call: it must not end the host
+            log.exception("exec.settling_failed", container=container.id)
 
     async def _fate(self, key: str) -> Fate:
         """Judge a command at the agent: its record is written beside its START, so it may have none.
