@@ -8,7 +8,15 @@ from contextlib import suppress
 
 import attrs
 
-from devbench_core.errors import Conflict, DevbenchError, ShellBusy, ShellEnded, ShellNotFound, StoreFailed
+from devbench_core.errors import (
+    AgentUnavailable,
+    Conflict,
+    DevbenchError,
+    ShellBusy,
+    ShellEnded,
+    ShellNotFound,
+    StoreFailed,
+)
 from devbench_core.execs.run import Run
 from devbench_core.logs import get_logger
 from devbench_core.model.shell import RunReason, Shell, ShellRun
@@ -40,48 +48,119 @@ class Live:
         self._changed = asyncio.Event()
         self._follower: Follower | None = None
         self._task: asyncio.Task[None] | None = None
-        self._lock = asyncio.Lock()
+        self._beginning: asyncio.Task[ShellRun | DevbenchError] | None = None
+        self._unsent: set[str] = set()  # secrets of runs that may be recorded, and were not sent
         run = shell.run
         if run is not None:  # its former host died meanwhile
             spent_s = (context.clock.now() - run.started_at).total_seconds()
             self._follow(run, max(0.0, run.timeout_s - spent_s), self._fill())
 
     async def begin(self, script: str, *, timeout_s: float, interactive: bool) -> ShellRun:
-        """Give the shell a script.
+        """Give the shell a script. A caller that is cancelled while it waits here ends the run.
 
         Raises:
             ShellBusy: Another run has not ended.
             ShellEnded: The shell has.
+            Conflict: Another host changed its record; nothing was sent.
+            StoreFailed: It could not be recorded, so nothing was sent.
         """
-        if self._lock.locked():
+        if self._beginning is not None and not self._beginning.done():
             raise busy(self.shell)
-        async with self._lock:
-            if self.shell.run is not None:
-                raise busy(self.shell)
-            stream = self.command.stream
-            if self.shell.ended or stream is None or self.command.record.ending is not None:
-                raise over(self.shell)
-            secret = secrets.token_hex(SECRET_BYTES)
-            frame = frame_of(script, secret, interactive=interactive)
-            offset, now = self.shell.sent_bytes, self._context.clock.now()
-            run = ShellRun(
-                number=self.shell.runs[-1].number + 1 if self.shell.runs else 0,
-                after=self.command.journal.cut(),
-                interactive=interactive,
-                started_at=now,
-                timeout_s=timeout_s,
+        # In a task of its own: a run that is recorded must be sent and followed, whatever becomes of the caller.
+        beginning = self._beginning = self._context.tasks.create_task(
+            self._begin(script, timeout_s=timeout_s, interactive=interactive),
+            name=f"shell {self.shell.id} begins",
+        )
+        try:
+            await asyncio.wait([beginning])
+        except asyncio.CancelledError:
+            beginning.add_done_callback(lambda _: self.interrupt())
+            raise
+        if beginning.cancelled():
+            raise AgentUnavailable(f"this host closed before shell {self.shell.id!r} had the script")
+        begun = beginning.result()
+        if isinstance(begun, ShellRun):
+            return begun
+        raise begun
+
+    async def _begin(self, script: str, *, timeout_s: float, interactive: bool) -> ShellRun | DevbenchError:
+        """Record a run, send it and follow it; an error is returned, as it would end all tasks."""
+        try:
+            if self._unsent:
+                await self._take_back()
+            run, frame, changes = self._next_run(script, timeout_s=timeout_s, interactive=interactive)
+            await self._record(changes)
+        except DevbenchError as error:
+            return error
+        if self.command.stream is not None:
+            self.command.stream.send_side(self.shell.sent_before, frame)
+        self._follow(run, timeout_s)
+        return run
+
+    def _next_run(
+        self, script: str, *, timeout_s: float, interactive: bool
+    ) -> tuple[ShellRun, bytes, dict[str, object]]:
+        """Return a run, what is to be sent for it, and what changes in the record."""
+        if self.shell.run is not None:
+            raise busy(self.shell)
+        if self.shell.ended or self.command.stream is None or self.command.record.ending is not None:
+            raise over(self.shell)
+        secret = secrets.token_hex(SECRET_BYTES)
+        frame = frame_of(script, secret, interactive=interactive)
+        offset, now = self.shell.sent_bytes, self._context.clock.now()
+        run = ShellRun(
+            number=self.shell.runs[-1].number + 1 if self.shell.runs else 0,
+            after=self.command.journal.cut(),
+            interactive=interactive,
+            started_at=now,
+            timeout_s=timeout_s,
+        )
+        changes: dict[str, object] = {
+            "runs": (*self.shell.runs, run)[-self._context.limits.runs_kept :],
+            "secret": secret,
+            "sent_before": offset,
+            "sent_bytes": offset + len(frame),
+            "used_at": now,
+        }
+        return run, frame, changes
+
+    async def _record(self, changes: dict[str, object]) -> None:
+        """Write a run down before it is sent: the next host must know what it waits for."""
+        self._unsent.add(str(changes["secret"]))
+        try:
+            await self._save(**changes)
+        except DevbenchError:
+            # It may be in the store nevertheless. What the store refuses now is done before the next run.
+            with suppress(DevbenchError):
+                await self._take_back()
+            raise
+        self._unsent.clear()
+
+    async def _take_back(self) -> None:
+        """Take over what the store has; a run that this host recorded there and did not send is lost.
+
+        Raises:
+            Conflict: Another host changes it.
+            StoreFailed: It cannot be read or written.
+        """
+        found = await records.load(self._context.store, self.shell.id, owner(self.shell))
+        run = found.run
+        if run is None:
+            self.shell = found
+        elif found.secret in self._unsent:
+            lost = attrs.evolve(
+                run,
+                until=run.after,
+                ended_at=self._context.clock.now(),
+                reason=RunReason.LOST,
+                shell_kept=True,
             )
-            # Recorded first: the next host must know what it waits for.
-            await self._save(
-                runs=(*self.shell.runs, run)[-self._context.limits.runs_kept :],
-                secret=secret,
-                sent_before=offset,
-                sent_bytes=offset + len(frame),
-                used_at=now,
+            self.shell = await records.save(
+                self._context.store,
+                attrs.evolve(found, runs=(*found.runs[:-1], lost), secret="", sent_bytes=found.sent_before),
             )
-            stream.send_side(offset, frame)
-            self._follow(run, timeout_s)
-            return run
+            self._unsent.clear()
+        # else another host follows it by now
 
     def interrupt(self) -> None:
         """Begin to end the run, if there is one."""
@@ -111,8 +190,9 @@ class Live:
 
     def stop(self) -> None:
         """Follow it no longer."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in (self._beginning, self._task):
+            if task is not None:
+                task.cancel()
 
     def _fill(self) -> str:
         """Send a run that does nothing to where the present one was to be; taken only if that never came there.
