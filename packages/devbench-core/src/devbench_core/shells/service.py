@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from math import inf
 from pathlib import PurePosixPath
 
 import attrs
@@ -14,6 +15,8 @@ from devbench_core.errors import (
     ConcurrencyLimit,
     Conflict,
     DevbenchError,
+    ExecNotFound,
+    ExecPurged,
     ShellElsewhere,
     ShellEnded,
     ShellIdle,
@@ -28,7 +31,8 @@ from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellRun
 from devbench_core.shells import records
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import argv_of
-from devbench_core.shells.live import Live, over
+from devbench_core.shells.follow import Follower
+from devbench_core.shells.live import Live, ended_run, over
 
 log = get_logger(__name__)
 LOOK_EVERY_S = 1.0  # how often the end of a run is looked for where another host follows it
@@ -260,8 +264,7 @@ class Shells:
             raise records.not_found(shell_id)
         if shell.ended:
             return shell
-        command = await self._context.execs.get(shell_id, caller=caller)
-        if command.ending is not None and (live is None or live.shell.run is None):
+        if await self._is_over(shell) and (live is None or live.shell.run is None):
             return await self._note_end(shell)
         if live is None and shell.run is not None:  # its host may have died: somebody must see to its end
             live = await self._adopt(shell)
@@ -402,14 +405,26 @@ class Shells:
         self._context.tell("shell.closed", shell, caller, {"why": why})
         return shell
 
+    async def _is_over(self, shell: Shell) -> bool:
+        """Tell whether the command which a shell is has ended; only one that has is purged."""
+        try:
+            return (await self._context.execs.get(shell.id, caller=owner(shell))).ending is not None
+        except (ExecPurged, ExecNotFound):
+            return True
+
     async def _note_end(self, shell: Shell) -> Shell:
-        """Write down that the command which a shell is has ended."""
+        """Write down that the command which a shell is has ended, and so has a run that nobody followed to its end."""
         live = self._lives.pop(shell.id, None)
         try:
             if live is not None:
                 await live.end()
                 return live.shell
-            return await records.save(self._context.store, attrs.evolve(shell, ended=True, secret=""))
+            runs, run = shell.runs, shell.run
+            if run is not None:
+                outcome = await Follower(self._context, shell, run, None, inf).rest()
+                runs = (*runs[:-1], ended_run(run, outcome, self._context))
+            gone = attrs.evolve(shell, runs=runs, ended=True, secret="")
+            return await records.save(self._context.store, gone)
         except Conflict:
             return await records.load(self._context.store, shell.id, owner(shell))
 
