@@ -16,6 +16,7 @@ from devbench_core.errors import (
     ShellEnded,
     ShellNotFound,
     StoreFailed,
+    TimedOut,
 )
 from devbench_core.execs.run import Run
 from devbench_core.logs import get_logger
@@ -177,16 +178,31 @@ class Live:
         return self._changed
 
     async def end(self) -> None:
-        """Write down that it is over, unless that was done."""
-        await self.settled()
+        """Write down that it is over, unless that was done.
+
+        Raises:
+            TimedOut: The end of its run could not be written down in time.
+        """
+        await self.settled(self._context.ending_within_s)
         if not self.shell.ended:
             await self._save(ended=True, secret="")
             self._ring()
 
-    async def settled(self) -> None:
-        """Wait for the end of the run; that of the shell is one."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+    async def settled(self, within_s: float) -> None:
+        """Wait for the end of the run; that of the shell is one.
+
+        Raises:
+            TimedOut: It did not end in time; this host goes on seeing to its end.
+        """
+        if self._task is None:
+            return
+        _, going = await asyncio.wait([self._task], timeout=within_s)
+        if going:
+            raise TimedOut(
+                f"the run in shell {self.shell.id!r} did not end within {within_s:g} s",
+                hint="it is still being ended: look again later, or kill the container if it must be gone",
+                details={"limit": within_s, "setting": "shells.interrupt_grace_s"},
+            )
 
     def stop(self) -> None:
         """Follow it no longer."""

@@ -196,6 +196,8 @@ class Shells:
         Raises:
             ShellNotFound: The caller's tenant has no such shell.
             ShellElsewhere: Another living host follows it.
+            TimedOut: It did not end within all graces and the end of a command: its agent does not answer. It is
+                still being ended.
             Vetoed: A reviewer refuses.
         """
         live = await self._live(shell_id, caller)
@@ -204,7 +206,7 @@ class Shells:
         if run is None:
             return None
         live.interrupt()
-        await live.settled()
+        await live.settled(self._context.ending_within_s)
         return run_of(live.shell, run.number)
 
     def interrupt_soon(self, shell_id: str) -> None:
@@ -346,8 +348,8 @@ class Shells:
     async def _opened(self, live: Live, caller: Caller) -> Shell:
         """Wait for the first answer."""
         try:
-            await live.settled()
-        except asyncio.CancelledError:
+            await live.settled(self._context.limits.open_timeout_s + self._context.ending_within_s)
+        except (asyncio.CancelledError, TimedOut):
             self._context.execs.end_soon(live.shell.id)
             raise
         run = live.shell.runs[-1]
@@ -398,7 +400,7 @@ class Shells:
         await self._context.execs.cancel(shell.id, caller=caller or owner(shell))
         live = self._lives.get(shell.id)
         if live is not None:
-            await live.settled()
+            await live.settled(self._context.ending_within_s)
             shell = live.shell
         if not shell.ended:
             shell = await self._note_end(shell)
