@@ -13,7 +13,8 @@ from devbench_core.errors import TimedOut
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.model.shell import RunReason, ShellState
 from devbench_core.shells.settings import ShellLimits
-from harness.agent_host import CONTAINER_ID, LocalAgent, open_host
+from devbench_core.testing.moody import MovableClock
+from harness.agent_host import CONTAINER_ID, LocalAgent, eventually, open_host
 
 from .conftest import User
 
@@ -47,3 +48,19 @@ async def test_a_cancel_does_not_wait_for_a_frozen_agent_without_end(local_agent
             assert refused.value.details == {"limit": BOUND_S, "setting": "shells.interrupt_grace_s"}
             assert (await user.again()).state is ShellState.RUNNING
         assert (await user.rest(begun)).run.reason is RunReason.CANCELLED
+
+
+async def test_the_sweep_waits_for_no_frozen_agent(local_agent: LocalAgent):
+    clock = MovableClock()
+    async with open_host(local_agent.connect, local_agent.token, shell_limits=HASTY, clock=clock) as host:
+        for _ in range(2):
+            await host.shells.open(CONTAINER_ID)
+        clock.pass_s(HASTY.idle_s)
+        with frozen(local_agent):
+            since = time.monotonic()
+            await host.shells.sweep()
+            assert time.monotonic() - since < 2.0  # a cancel would wait 17 s for each
+        await eventually(lambda: host.execs.running_here == 0)
+        await host.shells.sweep()
+        assert await host.shells.list(CONTAINER_ID) == ()
+        assert [event.fields["why"] for event in host.told("shell.closed")] == ["idle", "idle"]

@@ -15,11 +15,12 @@ from devbench_core.errors import (
     ValidationFailed,
     Vetoed,
 )
-from devbench_core.model.caller import Caller
+from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.event import Veto
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.shell import RunReason, ShellKind, ShellState
-from harness.agent_host import CONTAINER_ID, Host, LocalAgent, open_host
+from devbench_core.shells import records
+from harness.agent_host import CONTAINER_ID, Host, LocalAgent, eventually, open_host
 
 from .conftest import QUICK, User
 
@@ -253,7 +254,9 @@ async def test_an_idle_shell_is_closed_and_a_busy_one_is_not(local_agent: LocalA
         idle, working = await host.shells.open(CONTAINER_ID), await host.shells.open(CONTAINER_ID)
         await host.shells.run(working.id, "sleep 300")
         await host.shells.sweep()
-        assert (await host.shells.get(idle.id)).state is ShellState.ENDED
+        await eventually(lambda: host.execs.running_here == 1)
+        await host.shells.sweep()
+        assert (await records.load(host.store, idle.id, LOCAL)).state is ShellState.ENDED
         assert (await host.shells.get(working.id)).state is ShellState.RUNNING
         assert [event.fields for event in host.told("shell.closed")] == [{"why": "idle"}]
 

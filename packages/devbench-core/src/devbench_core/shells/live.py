@@ -22,6 +22,7 @@ from devbench_core.execs.run import Run
 from devbench_core.logs import get_logger
 from devbench_core.model.shell import RunReason, Shell, ShellRun
 from devbench_core.shells import records
+from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import filler_of, frame_of
 from devbench_core.shells.follow import Follower, Outcome
@@ -46,6 +47,7 @@ class Live:
         self.command = command
         self.input_lock = asyncio.Lock()
         self._context = context
+        self._closing = ENDED_ALONE
         self._changed = asyncio.Event()
         self._follower: Follower | None = None
         self._task: asyncio.Task[None] | None = None
@@ -177,6 +179,11 @@ class Live:
         """Set when the next run ends, or the shell does; take it before looking at `shell`."""
         return self._changed
 
+    def closing(self, closing: Closing) -> None:
+        """Say why it is being ended, unless that was said."""
+        if self._closing is ENDED_ALONE:
+            self._closing = closing
+
     async def end(self) -> None:
         """Write down that it is over, unless that was done.
 
@@ -185,8 +192,10 @@ class Live:
         """
         await self.settled(self._context.ending_within_s)
         if not self.shell.ended:
-            await self._save(ended=True, secret="")
+            is_news = await self._save(ended=True, secret="")
             self._ring()
+            if is_news:
+                self._closing.tell(self._context, self.shell)
 
     async def settled(self, within_s: float) -> None:
         """Wait for the end of the run; that of the shell is one.
@@ -234,13 +243,14 @@ class Live:
         report = outcome.report
         changes: dict[str, object] = {
             "runs": (*self.shell.runs[:-1], ended),
-            "ended": report is None,
             "secret": "",
             "used_at": self._context.clock.now(),
         }
-        if report is not None:
+        if report is None:
+            changes["ended"] = True
+        else:
             changes |= {"program": report.program, "cwd": report.cwd}
-        await self._save_surely(changes)
+        is_over = await self._save_surely(changes)
         self._follower = None
         self._ring()
         if run.number:
@@ -251,29 +261,39 @@ class Live:
                 "shell_kept": ended.shell_kept,
             }
             self._context.tell("shell.ran", self.shell, None, fields)
+        if is_over:
+            self._closing.tell(self._context, self.shell)
 
-    async def _save_surely(self, changes: dict[str, object]) -> None:
-        """Write an end down, however long the store refuses; the run counts as going on until then."""
-        pause = STORE_RETRY_FIRST_S
+    async def _save_surely(self, changes: dict[str, object]) -> bool:
+        """Write an end down, however long the store refuses; the run counts as going on until then.
+
+        Returns:
+            Whether it was this host that noted the end of the shell.
+        """
+        pause, is_doubtful = STORE_RETRY_FIRST_S, False
         while True:
             try:
-                await self._save(**changes)
+                is_over = await self._save(**changes)
             except Conflict:
                 await self._reload()
             except DevbenchError as error:
+                is_doubtful = True  # it may be in the store nevertheless
                 log.warning("shell.not_recorded", shell=self.shell.id, error=error.message)
             else:
-                return
+                return is_over or (is_doubtful and self.shell.ended)
             await asyncio.sleep(pause)
             pause = min(2 * pause, STORE_RETRY_MAX_S)
 
     async def _reload(self) -> None:
         with suppress(ShellNotFound, StoreFailed):
             found = await records.load(self._context.store, self.shell.id, owner(self.shell))
-            self.shell = attrs.evolve(self.shell, revision=found.revision)
+            self.shell = attrs.evolve(self.shell, revision=found.revision, ended=found.ended)
 
-    async def _save(self, **changes: object) -> None:
+    async def _save(self, **changes: object) -> bool:
+        """Write changes; return whether this write, of all hosts' and tasks', noted the end of the shell."""
+        was_ended = self.shell.ended
         self.shell = await records.save(self._context.store, attrs.evolve(self.shell, **changes))
+        return self.shell.ended and not was_ended
 
     def _ring(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

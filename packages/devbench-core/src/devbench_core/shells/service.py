@@ -29,6 +29,7 @@ from devbench_core.model.container import Container
 from devbench_core.model.execution import ExecRequest, Page, StreamName
 from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellRun
 from devbench_core.shells import records
+from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import argv_of
 from devbench_core.shells.follow import Follower
@@ -304,12 +305,13 @@ class Shells:
         if shell.ended:
             return shell
         self._context.check("shell.close", caller, shell.container_id, shell_id)
-        return await self._close(shell, caller, "closed")
+        return await self._close(shell, caller)
 
     async def sweep(self) -> None:
-        """Close shells of which nothing was asked for long, and note those that ended by themselves.
+        """Begin to close shells of which nothing was asked for long, and note those that have ended since.
 
-        One shell's trouble does not keep the others from being looked at.
+        One shell's trouble does not keep the others from being looked at, and no shell's end is waited for: its agent
+        may not answer, and the reaper has others to look after.
         """
         async for found in records.all_of(self._context.store, records.LIVE):
             caller = owner(found)
@@ -318,8 +320,10 @@ class Shells:
                 idle_since = shell.used_at + timedelta(seconds=self._context.limits.idle_s)
                 if shell.ended or shell.run is not None or self._context.clock.now() < idle_since:
                     continue
-                if await self._context.execs.followed(shell.id, caller=caller) is not None:
-                    await self._close(shell, None, "idle")
+                live = self._lives.get(shell.id) or await self._adopt(shell)
+                if live is not None:
+                    live.closing(Closing(why="idle"))
+                    self._context.execs.end_soon(shell.id)
             except DevbenchError as error:
                 log.warning("shell.sweep_failed", shell=found.id, error=error.message)
 
@@ -396,16 +400,15 @@ class Shells:
         live = self._lives[shell.id] = Live(self._context, shell, command)
         return live
 
-    async def _close(self, shell: Shell, caller: Caller | None, why: str) -> Shell:
-        await self._context.execs.cancel(shell.id, caller=caller or owner(shell))
-        live = self._lives.get(shell.id)
+    async def _close(self, shell: Shell, caller: Caller) -> Shell:
+        closing, live = Closing(why="closed", caller=caller), self._lives.get(shell.id)
+        if live is not None:
+            live.closing(closing)
+        await self._context.execs.cancel(shell.id, caller=caller)
         if live is not None:
             await live.settled(self._context.ending_within_s)
             shell = live.shell
-        if not shell.ended:
-            shell = await self._note_end(shell)
-        self._context.tell("shell.closed", shell, caller, {"why": why})
-        return shell
+        return shell if shell.ended else await self._note_end(shell, closing)
 
     async def _is_over(self, shell: Shell) -> bool:
         """Tell whether the command which a shell is has ended; only one that has is purged."""
@@ -414,21 +417,25 @@ class Shells:
         except (ExecPurged, ExecNotFound):
             return True
 
-    async def _note_end(self, shell: Shell) -> Shell:
+    async def _note_end(self, shell: Shell, closing: Closing = ENDED_ALONE) -> Shell:
         """Write down that the command which a shell is has ended, and so has a run that nobody followed to its end."""
-        live = self._lives.pop(shell.id, None)
+        live = self._lives.get(shell.id)
         try:
             if live is not None:
                 await live.end()
+                self._lives.pop(shell.id, None)
                 return live.shell
             runs, run = shell.runs, shell.run
             if run is not None:
                 outcome = await Follower(self._context, shell, run, None, inf).rest()
                 runs = (*runs[:-1], ended_run(run, outcome, self._context))
             gone = attrs.evolve(shell, runs=runs, ended=True, secret="")
-            return await records.save(self._context.store, gone)
+            gone = await records.save(self._context.store, gone)
         except Conflict:
+            self._lives.pop(shell.id, None)
             return await records.load(self._context.store, shell.id, owner(shell))
+        closing.tell(self._context, gone)
+        return gone
 
     async def _page(
         self,
