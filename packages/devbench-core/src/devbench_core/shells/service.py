@@ -17,6 +17,7 @@ from devbench_core.errors import (
     DevbenchError,
     ExecNotFound,
     ExecPurged,
+    InputUnavailable,
     ShellElsewhere,
     ShellEnded,
     ShellIdle,
@@ -222,6 +223,7 @@ class Shells:
         Raises:
             ValidationFailed: It is too much at once, or nothing.
             ShellIdle: No interactive run is under way.
+            InputUnavailable: The shell has no input any more, since a script closed it; nothing was sent.
             TimedOut: The program did not read what it has within ``shells.input_timeout_s``; nothing was sent.
             ShellNotFound: The caller's tenant has no such shell.
             ShellElsewhere: Another living host follows it.
@@ -242,15 +244,21 @@ class Shells:
             )
         try:
             async with asyncio.timeout(limits.input_timeout_s), live.input_lock:
-                cursor = live.command.journal.cut()
+                cursor, is_taken = live.command.journal.cut(), True
                 for piece in pieces(data):  # one, by the bound
-                    await stdin.add(piece)
+                    is_taken = await stdin.add(piece)
         except TimeoutError as error:
             raise TimedOut(
                 f"the program in shell {shell_id!r} did not read within {limits.input_timeout_s:g} s",
                 hint="nothing of this input was sent",
                 details={"limit": limits.input_timeout_s, "setting": "shells.input_timeout_s"},
             ) from error
+        if not is_taken:
+            raise InputUnavailable(
+                f"shell {shell_id!r} has no input any more; nothing was sent",
+                hint="a script closed it or sent it elsewhere, as by `exec <`; open another shell",
+                details={"reason": "closed", "accepted_bytes": 0},
+            )
         stream.push_stdin()
         live.touch()
         return cursor
