@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from devbench_core.errors import ShellEnded
+from devbench_core.errors import ShellEnded, Vetoed
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.container import ContainerEnding, EndReason
+from devbench_core.model.event import Request, Veto
 from devbench_core.model.shell import ShellKind
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, eventually, open_host
 
@@ -81,3 +82,18 @@ async def test_one_that_never_answered_was_not_opened_and_is_not_closed(shell_ho
     await shell_host.shells.sweep()
     assert shell_host.told("shell.opened") == []
     assert whys(shell_host) == []
+
+
+async def test_a_close_that_a_reviewer_stops_at_the_command_is_not_why_it_ended(
+    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+):
+    def review(host: Host, request: Request) -> Veto | None:
+        return Veto(clause="no", reason="no") if request.operation == "exec.cancel" else None
+
+    monkeypatch.setattr(Host, "review", review)
+    async with open_host(local_agent.connect, local_agent.token, shell_limits=QUICK) as host:
+        user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
+        with pytest.raises(Vetoed):
+            await host.shells.close(user.shell.id)
+        await user.run("exit 0")
+        assert whys(host) == ["ended"]

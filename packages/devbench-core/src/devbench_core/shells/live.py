@@ -184,6 +184,11 @@ class Live:
         if self._closing is ENDED_ALONE:
             self._closing = closing
 
+    def not_closing(self, closing: Closing) -> None:
+        """Take that back: it may not be ended."""
+        if self._closing is closing:
+            self._closing = ENDED_ALONE
+
     async def end(self) -> None:
         """Write down that it is over, unless that was done.
 

@@ -23,6 +23,7 @@ from devbench_core.errors import (
     ShellIdle,
     TimedOut,
     ValidationFailed,
+    Vetoed,
 )
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
@@ -412,7 +413,12 @@ class Shells:
         closing, live = Closing(why="closed", caller=caller), self._lives.get(shell.id)
         if live is not None:
             live.closing(closing)
-        await self._context.execs.cancel(shell.id, caller=caller)
+        try:
+            await self._context.execs.cancel(shell.id, caller=caller)
+        except Vetoed:
+            if live is not None:
+                live.not_closing(closing)
+            raise
         if live is not None:
             await live.settled(self._context.ending_within_s)
             shell = live.shell
