@@ -134,7 +134,7 @@ class ConcurrencyLimit(DevbenchError):
 
 
 class InputUnavailable(DevbenchError):
-    """A command takes no input here; ``details['reason']`` is ``ended``, ``no_stdin``, ``closed`` or ``elsewhere``."""
+    """A command takes no input here: ``reason`` is ``ended``, ``no_stdin``, ``closed``, ``shell`` or ``elsewhere``."""
 
     code = "input_unavailable"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 import pytest
 
 from devbench_core.errors import (
     ConcurrencyLimit,
+    InputUnavailable,
     ShellBusy,
     ShellEnded,
     ShellIdle,
@@ -15,11 +17,12 @@ from devbench_core.errors import (
     ValidationFailed,
     Vetoed,
 )
-from devbench_core.model.caller import Caller
+from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.event import Veto
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.shell import RunReason, ShellKind, ShellState
-from harness.agent_host import CONTAINER_ID, Host, LocalAgent, open_host
+from devbench_core.shells import records
+from harness.agent_host import CONTAINER_ID, Host, LocalAgent, eventually, open_host
 
 from .conftest import QUICK, User
 
@@ -184,6 +187,39 @@ async def test_a_program_is_talked_to(user: User):
     assert (await user.rest(begun)).out == b"got first\nand second\n"
 
 
+async def test_input_that_nobody_can_read_any_more_is_refused_and_not_dropped(user: User):
+    shells = user.host.shells
+    await shells.run(user.shell.id, "exec </dev/null; sleep 300", interactive=True)
+    with pytest.raises(InputUnavailable) as refused:  # the agent learns of it when it writes
+        await keep_giving(user)
+    assert refused.value.details == {"reason": "closed", "accepted_bytes": 0}
+
+
+async def test_a_shell_is_given_input_by_its_runs_alone(user: User):
+    execs = user.host.execs
+    process = await execs.process(user.shell.id)
+    for give in (
+        lambda: execs.write_input(user.shell.id, b"", eof=True),
+        lambda: execs.write_input(user.shell.id, b"stray\n"),
+        lambda: process.write(b"stray\n"),
+        process.close_stdin,
+    ):
+        with pytest.raises(InputUnavailable) as refused:
+            await give()
+        assert refused.value.details == {"reason": "shell", "accepted_bytes": 0}
+    begun = await user.host.shells.run(user.shell.id, "read -r x; echo got $x", interactive=True)
+    await user.host.shells.input(user.shell.id, b"it\n")
+    assert (await user.rest(begun)).out == b"got it\n"
+
+
+async def keep_giving(user: User) -> None:
+    """Give input until that is refused."""
+    async with asyncio.timeout(10):
+        while True:
+            await user.host.shells.input(user.shell.id, b"x")
+            await asyncio.sleep(0.005)
+
+
 async def test_the_python_repl_is_driven(user: User):
     shells = user.host.shells
     begun = await shells.run(user.shell.id, "python3 -i -q 2>&1", interactive=True)
@@ -253,7 +289,9 @@ async def test_an_idle_shell_is_closed_and_a_busy_one_is_not(local_agent: LocalA
         idle, working = await host.shells.open(CONTAINER_ID), await host.shells.open(CONTAINER_ID)
         await host.shells.run(working.id, "sleep 300")
         await host.shells.sweep()
-        assert (await host.shells.get(idle.id)).state is ShellState.ENDED
+        await eventually(lambda: host.execs.running_here == 1)
+        await host.shells.sweep()
+        assert (await records.load(host.store, idle.id, LOCAL)).state is ShellState.ENDED
         assert (await host.shells.get(working.id)).state is ShellState.RUNNING
         assert [event.fields for event in host.told("shell.closed")] == [{"why": "idle"}]
 

@@ -16,7 +16,7 @@ from devbench_core.errors import Conflict, ContainerExited
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
-from devbench_core.execs.launching import CONTINUED
+from devbench_core.execs.records import CONTINUED
 from devbench_core.execs.run import Run
 from devbench_core.journal.journal import Journal
 from devbench_core.journal.log import find_end, log_name

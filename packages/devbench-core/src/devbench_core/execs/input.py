@@ -16,6 +16,7 @@ HINTS = {
     "ended": "its output and its ending can still be polled",
     "no_stdin": "start the command with `open_stdin`, or with `tty` for a terminal",
     "closed": "it closed its input or is ending, or it was given end of file before",
+    "shell": "use `shell_input` while an interactive run is under way",
     "elsewhere": "ask the host that started it; it alone holds what the command has not read yet",
 }
 
@@ -49,16 +50,29 @@ def open_input(found: Run | Record, exec_id: str) -> tuple[Run, StdinBuffer]:
             raise _unavailable("ended", f"command {exec_id!r} has ended")
         if records.stdin_bytes(found) is None:
             raise _unavailable("no_stdin", f"command {exec_id!r} was started without an open stdin")
+        if records.is_shell(record, records.stdin_bytes(found)):
+            raise _shell(exec_id)
         raise _unavailable(
             "elsewhere", f"the input of command {exec_id!r} is held by host {record.instance!r}"
         )
     if found.record.state is ExecState.ENDED:
         raise _unavailable("ended", f"command {exec_id!r} has ended")
+    refuse_shell(found)
     if found.stdin is None or found.stream is None:
         raise _unavailable("no_stdin", f"command {exec_id!r} was started without an open stdin")
     if found.stdin.closed or found.stdin.complete:
         raise _unavailable("closed", f"command {exec_id!r} takes no more input")
     return found, found.stdin
+
+
+def refuse_shell(run: Run) -> None:
+    """Refuse to write to the input of a persistent shell from beside its runs.
+
+    Raises:
+        InputUnavailable: It is one.
+    """
+    if run.is_shell:
+        raise _shell(run.record.id)
 
 
 async def give_input(run: Run, data: bytes, *, eof: bool, wait_s: float) -> InputTaken:
@@ -94,6 +108,11 @@ def _still_open(run: Run, taken: int) -> StdinBuffer:
 def _push(run: Run) -> None:
     if run.stream is not None:
         run.stream.push_stdin()
+
+
+def _shell(exec_id: str) -> InputUnavailable:
+    # What no run reads the next one would, and after an end of file none would have an input.
+    return _unavailable("shell", f"command {exec_id!r} is a shell, which only its runs can be given input in")
 
 
 def _unavailable(reason: str, message: str) -> InputUnavailable:

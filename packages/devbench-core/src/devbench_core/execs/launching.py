@@ -14,14 +14,13 @@ from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.errors import DevbenchError, TimedOut
 from devbench_core.execs import endings
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.records import CONTINUED, OPEN_ENDED
 from devbench_core.execs.run import Run
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container
 from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState
 
 CALLER_GONE = "its caller went away before it was started"
-OPEN_ENDED = -1  # the length of an input that stays open
-CONTINUED = -2  # the same, and the next host goes on with it: a terminal's, a shell's
 
 
 def new_record(

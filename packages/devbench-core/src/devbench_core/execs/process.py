@@ -9,6 +9,7 @@ from devbench_core.channel.execstream import SIGNAL_MAX
 from devbench_core.channel.stdin import pieces
 from devbench_core.contracts.process import Process
 from devbench_core.errors import ValidationFailed
+from devbench_core.execs.input import refuse_shell
 from devbench_core.execs.run import Run
 from devbench_core.execs.validate import terminal_size
 from devbench_core.model.caller import Caller
@@ -40,16 +41,26 @@ class ExecProcess:
                 return
 
     async def write(self, data: bytes) -> None:
-        """Send bytes to stdin, waiting while the command does not read."""
+        """Send bytes to stdin, waiting while the command does not read.
+
+        Raises:
+            InputUnavailable: It is a persistent shell, whose runs alone have an input.
+        """
         if self._run is None or self._run.stdin is None or self._run.stream is None:
             return
+        refuse_shell(self._run)
         for piece in pieces(data):
             await self._run.stdin.add(piece)
             self._run.stream.push_stdin()
 
     async def close_stdin(self) -> None:
-        """Give end of file to stdin."""
+        """Give end of file to stdin.
+
+        Raises:
+            InputUnavailable: It is a persistent shell, whose runs alone have an input.
+        """
         if self._run is not None and self._run.stdin is not None and self._run.stream is not None:
+            refuse_shell(self._run)
             self._run.stdin.complete = True
             self._run.stream.push_stdin()
 

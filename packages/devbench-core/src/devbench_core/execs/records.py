@@ -19,8 +19,10 @@ KIND = "exec"
 LIVE = "live"
 ENDED = "ended"
 PAGE = 200
-STDIN = "stdin_bytes"  # beside the record's own fields: length of the input, or what `launching` calls it
+STDIN = "stdin_bytes"  # beside the record's own fields: length of the input, or one of the next
 NO_STDIN = None
+OPEN_ENDED = -1  # the length of an input that stays open
+CONTINUED = -2  # the same, and the next host goes on with it: a terminal's, a shell's
 
 
 def put(record: Exec, stdin_bytes: int | None = NO_STDIN) -> Put:
@@ -47,6 +49,11 @@ def stdin_bytes(record: Record) -> int | None:
     """Return the length of a command's input, -1 for an open-ended one, -2 for a terminal's, None for none."""
     value: JsonValue = record.data.get(STDIN)
     return value if isinstance(value, int) else None
+
+
+def is_shell(record: Exec, stdin: int | None) -> bool:
+    """Tell whether a command is a persistent shell: its input goes on, and is no terminal's."""
+    return stdin == CONTINUED and not record.tty
 
 
 async def save(store: Store, record: Exec, stdin: int | None = NO_STDIN, *also: Change) -> Exec:

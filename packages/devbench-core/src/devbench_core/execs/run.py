@@ -82,6 +82,11 @@ class Run:
         if record.revision:
             self.recorded.set_result(None)
 
+    @property
+    def is_shell(self) -> bool:
+        """Whether it is a persistent shell, whose input is only that of its interactive runs."""
+        return records.is_shell(self.record, self._stdin_bytes)
+
     async def accepted(self) -> None:
         """Wait until it was told whether it began, and the store has that; for whoever starts it.
 

@@ -262,7 +262,7 @@ class Execs:
         else:
             container = await self._context.find(record.container_id, caller)
             await foreign.cancel(await self._context.link(container), exec_id, milliseconds(grace_s))
-        seconds = grace_s + self._context.limits.cancel_timeout_s
+        seconds = self.ending_within_s
         record = await self._wait(exec_id, seconds, caller)
         if record.ending is None:
             raise TimedOut(
@@ -271,6 +271,11 @@ class Execs:
                 details={"limit": seconds, "setting": "execs.cancel_timeout_s"},
             )
         return record
+
+    @property
+    def ending_within_s(self) -> float:
+        """How long `cancel` waits at most for the end: the grace and ``execs.cancel_timeout_s``."""
+        return self._context.limits.grace_s + self._context.limits.cancel_timeout_s
 
     async def followed(self, exec_id: str, *, caller: Caller = LOCAL) -> Run | None:
         """Return a command that this host follows or followed, None when another living host does.

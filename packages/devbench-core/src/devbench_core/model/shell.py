@@ -32,7 +32,7 @@ class RunReason(StrEnum):
     EXITED = "exited"  # it came to its end; see exit_code
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
-    LOST = "lost"  # its host died before the shell had the script: nothing of it was run
+    LOST = "lost"  # it was recorded, and its host died or was refused by the store before it was sent: nothing was run
     SHELL_ENDED = "shell_ended"  # the script ended the shell itself: exit, exec, set -e, a signal
 
 

@@ -16,6 +16,8 @@ from devbench_core.model.event import Event, Request
 from devbench_core.model.shell import Shell
 from devbench_core.shells.settings import ShellLimits
 
+GRACES = 4  # from each step of ending a run to the next
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class ShellContext:
@@ -42,6 +44,14 @@ class ShellContext:
     find: Resolve
     review: Review
     emit: Emit
+
+    @property
+    def ending_within_s(self) -> float:
+        """How long it takes at most, with an agent that answers, until a run that shall end has ended.
+
+        That is all the graces, one more when the shell has not begun with the script, and the end of the shell.
+        """
+        return GRACES * self.limits.interrupt_grace_s + self.execs.ending_within_s
 
     def check(self, operation: str, caller: Caller, container_id: str, subject: object) -> None:
         """Ask the reviewers.

@@ -9,7 +9,7 @@ from enum import Enum
 import attrs
 
 from devbench_core.channel.codes import Scope
-from devbench_core.errors import DevbenchError
+from devbench_core.errors import DevbenchError, ExecNotFound, ExecPurged
 from devbench_core.execs.run import Run
 from devbench_core.logs import get_logger
 from devbench_core.model.execution import ExecEnding, Page, StreamName
@@ -49,7 +49,7 @@ class Follower:
     Args:
         context: The collaborators.
         shell: Whose.
-        command: The shell as this host follows it.
+        command: The shell as this host follows it; None for one that has ended.
         left_s: Of its time limit.
         filler: The secret of the run that takes its place if it never began.
     """
@@ -59,7 +59,7 @@ class Follower:
         context: ShellContext,
         shell: Shell,
         run: ShellRun,
-        command: Run,
+        command: Run | None,
         left_s: float,
         filler: str = "",
     ) -> None:
@@ -89,9 +89,30 @@ class Follower:
                 found = await self._step()
                 if found is not None:
                     return found
+            except (ExecPurged, ExecNotFound):
+                return self._gone()
             except DevbenchError as error:
                 log.warning("shell.following_failed", shell=self._shell.id, error=error.message)
                 await asyncio.sleep(TRY_AGAIN_S)
+
+    async def rest(self) -> Outcome:
+        """Return how it ended in a shell that has ended.
+
+        Raises:
+            StoreFailed: What it left cannot be read.
+        """
+        try:
+            found = None
+            while found is None:
+                found = await self._step()
+        except (ExecPurged, ExecNotFound):
+            return self._gone()
+        return found
+
+    def _gone(self) -> Outcome:
+        """Return the outcome in a shell of which nothing is left to read: it had ended."""
+        reason = RunReason.SHELL_ENDED if self._reason is RunReason.EXITED else self._reason
+        return Outcome(reason=reason, until=self._cursor)
 
     async def _step(self) -> Outcome | None:
         page = await self._next_page()
@@ -151,7 +172,7 @@ class Follower:
             await self._signal()
 
     async def _signal(self) -> None:
-        stream = self._command.stream
+        stream = None if self._command is None else self._command.stream
         if self._stage is Stage.END:
             self._again_s = 0.0
             await self._context.execs.cancel(self._shell.id, caller=owner(self._shell))

@@ -8,11 +8,21 @@ from contextlib import suppress
 
 import attrs
 
-from devbench_core.errors import Conflict, DevbenchError, ShellBusy, ShellEnded, ShellNotFound, StoreFailed
+from devbench_core.errors import (
+    AgentUnavailable,
+    Conflict,
+    DevbenchError,
+    ShellBusy,
+    ShellEnded,
+    ShellNotFound,
+    StoreFailed,
+    TimedOut,
+)
 from devbench_core.execs.run import Run
 from devbench_core.logs import get_logger
 from devbench_core.model.shell import RunReason, Shell, ShellRun
 from devbench_core.shells import records
+from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import filler_of, frame_of
 from devbench_core.shells.follow import Follower, Outcome
@@ -37,51 +47,123 @@ class Live:
         self.command = command
         self.input_lock = asyncio.Lock()
         self._context = context
+        self._closing = ENDED_ALONE
         self._changed = asyncio.Event()
         self._follower: Follower | None = None
         self._task: asyncio.Task[None] | None = None
-        self._lock = asyncio.Lock()
+        self._beginning: asyncio.Task[ShellRun | DevbenchError] | None = None
+        self._unsent: set[str] = set()  # secrets of runs that may be recorded, and were not sent
         run = shell.run
         if run is not None:  # its former host died meanwhile
             spent_s = (context.clock.now() - run.started_at).total_seconds()
             self._follow(run, max(0.0, run.timeout_s - spent_s), self._fill())
 
     async def begin(self, script: str, *, timeout_s: float, interactive: bool) -> ShellRun:
-        """Give the shell a script.
+        """Give the shell a script. A caller that is cancelled while it waits here ends the run.
 
         Raises:
             ShellBusy: Another run has not ended.
             ShellEnded: The shell has.
+            Conflict: Another host changed its record; nothing was sent.
+            StoreFailed: It could not be recorded, so nothing was sent.
         """
-        if self._lock.locked():
+        if self._beginning is not None and not self._beginning.done():
             raise busy(self.shell)
-        async with self._lock:
-            if self.shell.run is not None:
-                raise busy(self.shell)
-            stream = self.command.stream
-            if self.shell.ended or stream is None or self.command.record.ending is not None:
-                raise over(self.shell)
-            secret = secrets.token_hex(SECRET_BYTES)
-            frame = frame_of(script, secret, interactive=interactive)
-            offset, now = self.shell.sent_bytes, self._context.clock.now()
-            run = ShellRun(
-                number=self.shell.runs[-1].number + 1 if self.shell.runs else 0,
-                after=self.command.journal.cut(),
-                interactive=interactive,
-                started_at=now,
-                timeout_s=timeout_s,
+        # In a task of its own: a run that is recorded must be sent and followed, whatever becomes of the caller.
+        beginning = self._beginning = self._context.tasks.create_task(
+            self._begin(script, timeout_s=timeout_s, interactive=interactive),
+            name=f"shell {self.shell.id} begins",
+        )
+        try:
+            await asyncio.wait([beginning])
+        except asyncio.CancelledError:
+            beginning.add_done_callback(lambda _: self.interrupt())
+            raise
+        if beginning.cancelled():
+            raise AgentUnavailable(f"this host closed before shell {self.shell.id!r} had the script")
+        begun = beginning.result()
+        if isinstance(begun, ShellRun):
+            return begun
+        raise begun
+
+    async def _begin(self, script: str, *, timeout_s: float, interactive: bool) -> ShellRun | DevbenchError:
+        """Record a run, send it and follow it; an error is returned, as it would end all tasks."""
+        try:
+            if self._unsent:
+                await self._take_back()
+            run, frame, changes = self._next_run(script, timeout_s=timeout_s, interactive=interactive)
+            await self._record(changes)
+        except DevbenchError as error:
+            return error
+        if self.command.stream is not None:
+            self.command.stream.send_side(self.shell.sent_before, frame)
+        self._follow(run, timeout_s)
+        return run
+
+    def _next_run(
+        self, script: str, *, timeout_s: float, interactive: bool
+    ) -> tuple[ShellRun, bytes, dict[str, object]]:
+        """Return a run, what is to be sent for it, and what changes in the record."""
+        if self.shell.run is not None:
+            raise busy(self.shell)
+        if self.shell.ended or self.command.stream is None or self.command.record.ending is not None:
+            raise over(self.shell)
+        secret = secrets.token_hex(SECRET_BYTES)
+        frame = frame_of(script, secret, interactive=interactive)
+        offset, now = self.shell.sent_bytes, self._context.clock.now()
+        run = ShellRun(
+            number=self.shell.runs[-1].number + 1 if self.shell.runs else 0,
+            after=self.command.journal.cut(),
+            interactive=interactive,
+            started_at=now,
+            timeout_s=timeout_s,
+        )
+        changes: dict[str, object] = {
+            "runs": (*self.shell.runs, run)[-self._context.limits.runs_kept :],
+            "secret": secret,
+            "sent_before": offset,
+            "sent_bytes": offset + len(frame),
+            "used_at": now,
+        }
+        return run, frame, changes
+
+    async def _record(self, changes: dict[str, object]) -> None:
+        """Write a run down before it is sent: the next host must know what it waits for."""
+        self._unsent.add(str(changes["secret"]))
+        try:
+            await self._save(**changes)
+        except DevbenchError:
+            # It may be in the store nevertheless. What the store refuses now is done before the next run.
+            with suppress(DevbenchError):
+                await self._take_back()
+            raise
+        self._unsent.clear()
+
+    async def _take_back(self) -> None:
+        """Take over what the store has; a run that this host recorded there and did not send is lost.
+
+        Raises:
+            Conflict: Another host changes it.
+            StoreFailed: It cannot be read or written.
+        """
+        found = await records.load(self._context.store, self.shell.id, owner(self.shell))
+        run = found.run
+        if run is None:
+            self.shell = found
+        elif found.secret in self._unsent:
+            lost = attrs.evolve(
+                run,
+                until=run.after,
+                ended_at=self._context.clock.now(),
+                reason=RunReason.LOST,
+                shell_kept=True,
             )
-            # Recorded first: the next host must know what it waits for.
-            await self._save(
-                runs=(*self.shell.runs, run)[-self._context.limits.runs_kept :],
-                secret=secret,
-                sent_before=offset,
-                sent_bytes=offset + len(frame),
-                used_at=now,
+            self.shell = await records.save(
+                self._context.store,
+                attrs.evolve(found, runs=(*found.runs[:-1], lost), secret="", sent_bytes=found.sent_before),
             )
-            stream.send_side(offset, frame)
-            self._follow(run, timeout_s)
-            return run
+            self._unsent.clear()
+        # else another host follows it by now
 
     def interrupt(self) -> None:
         """Begin to end the run, if there is one."""
@@ -97,22 +179,50 @@ class Live:
         """Set when the next run ends, or the shell does; take it before looking at `shell`."""
         return self._changed
 
-    async def end(self) -> None:
-        """Write down that it is over, unless that was done."""
-        await self.settled()
-        if not self.shell.ended:
-            await self._save(ended=True, secret="")
-            self._ring()
+    def closing(self, closing: Closing) -> None:
+        """Say why it is being ended, unless that was said."""
+        if self._closing is ENDED_ALONE:
+            self._closing = closing
 
-    async def settled(self) -> None:
-        """Wait for the end of the run; that of the shell is one."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+    def not_closing(self, closing: Closing) -> None:
+        """Take that back: it may not be ended."""
+        if self._closing is closing:
+            self._closing = ENDED_ALONE
+
+    async def end(self) -> None:
+        """Write down that it is over, unless that was done.
+
+        Raises:
+            TimedOut: The end of its run could not be written down in time.
+        """
+        await self.settled(self._context.ending_within_s)
+        if not self.shell.ended:
+            is_news = await self._save(ended=True, secret="")
+            self._ring()
+            if is_news:
+                self._closing.tell(self._context, self.shell)
+
+    async def settled(self, within_s: float) -> None:
+        """Wait for the end of the run; that of the shell is one.
+
+        Raises:
+            TimedOut: It did not end in time; this host goes on seeing to its end.
+        """
+        if self._task is None:
+            return
+        _, going = await asyncio.wait([self._task], timeout=within_s)
+        if going:
+            raise TimedOut(
+                f"the run in shell {self.shell.id!r} did not end within {within_s:g} s",
+                hint="it is still being ended: look again later, or kill the container if it must be gone",
+                details={"limit": within_s, "setting": "shells.interrupt_grace_s"},
+            )
 
     def stop(self) -> None:
         """Follow it no longer."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in (self._beginning, self._task):
+            if task is not None:
+                task.cancel()
 
     def _fill(self) -> str:
         """Send a run that does nothing to where the present one was to be; taken only if that never came there.
@@ -138,13 +248,14 @@ class Live:
         report = outcome.report
         changes: dict[str, object] = {
             "runs": (*self.shell.runs[:-1], ended),
-            "ended": report is None,
             "secret": "",
             "used_at": self._context.clock.now(),
         }
-        if report is not None:
+        if report is None:
+            changes["ended"] = True
+        else:
             changes |= {"program": report.program, "cwd": report.cwd}
-        await self._save_surely(changes)
+        is_over = await self._save_surely(changes)
         self._follower = None
         self._ring()
         if run.number:
@@ -155,29 +266,39 @@ class Live:
                 "shell_kept": ended.shell_kept,
             }
             self._context.tell("shell.ran", self.shell, None, fields)
+        if is_over:
+            self._closing.tell(self._context, self.shell)
 
-    async def _save_surely(self, changes: dict[str, object]) -> None:
-        """Write an end down, however long the store refuses; the run counts as going on until then."""
-        pause = STORE_RETRY_FIRST_S
+    async def _save_surely(self, changes: dict[str, object]) -> bool:
+        """Write an end down, however long the store refuses; the run counts as going on until then.
+
+        Returns:
+            Whether it was this host that noted the end of the shell.
+        """
+        pause, is_doubtful = STORE_RETRY_FIRST_S, False
         while True:
             try:
-                await self._save(**changes)
+                is_over = await self._save(**changes)
             except Conflict:
                 await self._reload()
             except DevbenchError as error:
+                is_doubtful = True  # it may be in the store nevertheless
                 log.warning("shell.not_recorded", shell=self.shell.id, error=error.message)
             else:
-                return
+                return is_over or (is_doubtful and self.shell.ended)
             await asyncio.sleep(pause)
             pause = min(2 * pause, STORE_RETRY_MAX_S)
 
     async def _reload(self) -> None:
         with suppress(ShellNotFound, StoreFailed):
             found = await records.load(self._context.store, self.shell.id, owner(self.shell))
-            self.shell = attrs.evolve(self.shell, revision=found.revision)
+            self.shell = attrs.evolve(self.shell, revision=found.revision, ended=found.ended)
 
-    async def _save(self, **changes: object) -> None:
+    async def _save(self, **changes: object) -> bool:
+        """Write changes; return whether this write, of all hosts' and tasks', noted the end of the shell."""
+        was_ended = self.shell.ended
         self.shell = await records.save(self._context.store, attrs.evolve(self.shell, **changes))
+        return self.shell.ended and not was_ended
 
     def _ring(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

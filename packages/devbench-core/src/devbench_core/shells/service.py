@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from math import inf
 from pathlib import PurePosixPath
 
 import attrs
@@ -14,11 +15,15 @@ from devbench_core.errors import (
     ConcurrencyLimit,
     Conflict,
     DevbenchError,
+    ExecNotFound,
+    ExecPurged,
+    InputUnavailable,
     ShellElsewhere,
     ShellEnded,
     ShellIdle,
     TimedOut,
     ValidationFailed,
+    Vetoed,
 )
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
@@ -26,9 +31,11 @@ from devbench_core.model.container import Container
 from devbench_core.model.execution import ExecRequest, Page, StreamName
 from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellRun
 from devbench_core.shells import records
+from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import argv_of
-from devbench_core.shells.live import Live, over
+from devbench_core.shells.follow import Follower
+from devbench_core.shells.live import Live, ended_run, over
 
 log = get_logger(__name__)
 LOOK_EVERY_S = 1.0  # how often the end of a run is looked for where another host follows it
@@ -192,6 +199,8 @@ class Shells:
         Raises:
             ShellNotFound: The caller's tenant has no such shell.
             ShellElsewhere: Another living host follows it.
+            TimedOut: It did not end within all graces and the end of a command: its agent does not answer. It is
+                still being ended.
             Vetoed: A reviewer refuses.
         """
         live = await self._live(shell_id, caller)
@@ -200,7 +209,7 @@ class Shells:
         if run is None:
             return None
         live.interrupt()
-        await live.settled()
+        await live.settled(self._context.ending_within_s)
         return run_of(live.shell, run.number)
 
     def interrupt_soon(self, shell_id: str) -> None:
@@ -215,6 +224,7 @@ class Shells:
         Raises:
             ValidationFailed: It is too much at once, or nothing.
             ShellIdle: No interactive run is under way.
+            InputUnavailable: The shell has no input any more, since a script closed it; nothing was sent.
             TimedOut: The program did not read what it has within ``shells.input_timeout_s``; nothing was sent.
             ShellNotFound: The caller's tenant has no such shell.
             ShellElsewhere: Another living host follows it.
@@ -235,15 +245,21 @@ class Shells:
             )
         try:
             async with asyncio.timeout(limits.input_timeout_s), live.input_lock:
-                cursor = live.command.journal.cut()
+                cursor, is_taken = live.command.journal.cut(), True
                 for piece in pieces(data):  # one, by the bound
-                    await stdin.add(piece)
+                    is_taken = await stdin.add(piece)
         except TimeoutError as error:
             raise TimedOut(
                 f"the program in shell {shell_id!r} did not read within {limits.input_timeout_s:g} s",
                 hint="nothing of this input was sent",
                 details={"limit": limits.input_timeout_s, "setting": "shells.input_timeout_s"},
             ) from error
+        if not is_taken:
+            raise InputUnavailable(
+                f"shell {shell_id!r} has no input any more; nothing was sent",
+                hint="a script closed it or sent it elsewhere, as by `exec <`; open another shell",
+                details={"reason": "closed", "accepted_bytes": 0},
+            )
         stream.push_stdin()
         live.touch()
         return cursor
@@ -260,8 +276,7 @@ class Shells:
             raise records.not_found(shell_id)
         if shell.ended:
             return shell
-        command = await self._context.execs.get(shell_id, caller=caller)
-        if command.ending is not None and (live is None or live.shell.run is None):
+        if await self._is_over(shell) and (live is None or live.shell.run is None):
             return await self._note_end(shell)
         if live is None and shell.run is not None:  # its host may have died: somebody must see to its end
             live = await self._adopt(shell)
@@ -299,12 +314,13 @@ class Shells:
         if shell.ended:
             return shell
         self._context.check("shell.close", caller, shell.container_id, shell_id)
-        return await self._close(shell, caller, "closed")
+        return await self._close(shell, caller)
 
     async def sweep(self) -> None:
-        """Close shells of which nothing was asked for long, and note those that ended by themselves.
+        """Begin to close shells of which nothing was asked for long, and note those that have ended since.
 
-        One shell's trouble does not keep the others from being looked at.
+        One shell's trouble does not keep the others from being looked at, and no shell's end is waited for: its agent
+        may not answer, and the reaper has others to look after.
         """
         async for found in records.all_of(self._context.store, records.LIVE):
             caller = owner(found)
@@ -313,8 +329,10 @@ class Shells:
                 idle_since = shell.used_at + timedelta(seconds=self._context.limits.idle_s)
                 if shell.ended or shell.run is not None or self._context.clock.now() < idle_since:
                     continue
-                if await self._context.execs.followed(shell.id, caller=caller) is not None:
-                    await self._close(shell, None, "idle")
+                live = self._lives.get(shell.id) or await self._adopt(shell)
+                if live is not None:
+                    live.closing(Closing(why="idle"))
+                    self._context.execs.end_soon(shell.id)
             except DevbenchError as error:
                 log.warning("shell.sweep_failed", shell=found.id, error=error.message)
 
@@ -343,8 +361,8 @@ class Shells:
     async def _opened(self, live: Live, caller: Caller) -> Shell:
         """Wait for the first answer."""
         try:
-            await live.settled()
-        except asyncio.CancelledError:
+            await live.settled(self._context.limits.open_timeout_s + self._context.ending_within_s)
+        except (asyncio.CancelledError, TimedOut):
             self._context.execs.end_soon(live.shell.id)
             raise
         run = live.shell.runs[-1]
@@ -391,27 +409,47 @@ class Shells:
         live = self._lives[shell.id] = Live(self._context, shell, command)
         return live
 
-    async def _close(self, shell: Shell, caller: Caller | None, why: str) -> Shell:
-        await self._context.execs.cancel(shell.id, caller=caller or owner(shell))
-        live = self._lives.get(shell.id)
+    async def _close(self, shell: Shell, caller: Caller) -> Shell:
+        closing, live = Closing(why="closed", caller=caller), self._lives.get(shell.id)
         if live is not None:
-            await live.settled()
+            live.closing(closing)
+        try:
+            await self._context.execs.cancel(shell.id, caller=caller)
+        except Vetoed:
+            if live is not None:
+                live.not_closing(closing)
+            raise
+        if live is not None:
+            await live.settled(self._context.ending_within_s)
             shell = live.shell
-        if not shell.ended:
-            shell = await self._note_end(shell)
-        self._context.tell("shell.closed", shell, caller, {"why": why})
-        return shell
+        return shell if shell.ended else await self._note_end(shell, closing)
 
-    async def _note_end(self, shell: Shell) -> Shell:
-        """Write down that the command which a shell is has ended."""
-        live = self._lives.pop(shell.id, None)
+    async def _is_over(self, shell: Shell) -> bool:
+        """Tell whether the command which a shell is has ended; only one that has is purged."""
+        try:
+            return (await self._context.execs.get(shell.id, caller=owner(shell))).ending is not None
+        except (ExecPurged, ExecNotFound):
+            return True
+
+    async def _note_end(self, shell: Shell, closing: Closing = ENDED_ALONE) -> Shell:
+        """Write down that the command which a shell is has ended, and so has a run that nobody followed to its end."""
+        live = self._lives.get(shell.id)
         try:
             if live is not None:
                 await live.end()
+                self._lives.pop(shell.id, None)
                 return live.shell
-            return await records.save(self._context.store, attrs.evolve(shell, ended=True, secret=""))
+            runs, run = shell.runs, shell.run
+            if run is not None:
+                outcome = await Follower(self._context, shell, run, None, inf).rest()
+                runs = (*runs[:-1], ended_run(run, outcome, self._context))
+            gone = attrs.evolve(shell, runs=runs, ended=True, secret="")
+            gone = await records.save(self._context.store, gone)
         except Conflict:
+            self._lives.pop(shell.id, None)
             return await records.load(self._context.store, shell.id, owner(shell))
+        closing.tell(self._context, gone)
+        return gone
 
     async def _page(
         self,

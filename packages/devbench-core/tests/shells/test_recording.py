@@ -1,0 +1,102 @@
+"""Runs whose caller went away, or whose store failed, while they were recorded."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+import pytest
+
+from devbench_core.contracts.store import Change, Put, Record
+from devbench_core.errors import Conflict, StoreFailed
+from devbench_core.memory.store import MemoryStore
+from devbench_core.model.shell import RunReason, ShellState
+from devbench_core.shells import records
+from harness.agent_host import CONTAINER_ID, LocalAgent, open_host
+
+from .conftest import QUICK, User
+
+
+class StoreOfRuns(MemoryStore):
+    """A store that, once it has a run that begins, holds its answer back or says that it failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_it = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.failing = False
+        self.down = False
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        """Return a record."""
+        if self.down and kind == records.KIND:
+            raise StoreFailed("it does not answer")
+        return await super().get(kind, key)
+
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+        """Write, and answer as told."""
+        saved = await super().apply(*changes)
+        if not any(
+            isinstance(each, Put) and each.kind == records.KIND and each.data["secret"] for each in changes
+        ):
+            return saved
+        self.has_it.set()
+        await self.answers.wait()
+        if self.failing:
+            self.failing = False
+            raise StoreFailed("the answer did not come")
+        return saved
+
+
+async def test_a_caller_that_goes_away_while_its_run_is_recorded_ends_that_run_and_the_shell_is_kept(
+    local_agent: LocalAgent,
+):
+    store = StoreOfRuns()
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as host:
+        user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
+        store.has_it.clear()
+        store.answers.clear()
+        calling = asyncio.create_task(host.shells.run(user.shell.id, "sleep 300"))
+        await store.has_it.wait()
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        store.answers.set()
+        async with asyncio.timeout(10):
+            while (await user.again()).runs[-1].number != 1:
+                await asyncio.sleep(0.005)
+        ran = await user.rest((await user.again()).runs[-1])
+        assert (ran.run.reason, ran.run.shell_kept) == (RunReason.CANCELLED, True)
+        assert (await user.run("echo on")).out == b"on\n"
+
+
+@pytest.mark.parametrize("down", [False, True])
+async def test_a_run_that_was_recorded_and_not_sent_since_the_store_failed_is_lost_and_the_shell_is_kept(
+    local_agent: LocalAgent, *, down: bool
+):
+    store = StoreOfRuns()
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as host:
+        user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
+        await user.run("kept=yes")
+        store.failing, store.down = True, down
+        with pytest.raises(StoreFailed):
+            await host.shells.run(user.shell.id, "touch begun")
+        store.down = False
+        ran = await user.run("echo $kept; ls")
+        assert (ran.out, ran.run.number) == (b"yes\n", 3)
+        lost = (await user.again()).runs[-2]
+        assert (lost.number, lost.reason, lost.shell_kept) == (2, RunReason.LOST, True)
+        assert lost.ended_at is not None
+        assert (await user.again()).state is ShellState.IDLE
+
+
+async def test_a_record_that_another_host_changed_is_read_again(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as host:
+        user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
+        shell = await user.again()
+        await records.save(store, attrs.evolve(shell, cwd="/elsewhere"))
+        with pytest.raises(Conflict):
+            await user.run("echo first")
+        assert (await user.run("echo second")).out == b"second\n"
