@@ -39,6 +39,7 @@ def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "state_dir": str(folder / "state"),
         "cache_dir": str(folder / "cache"),
         "images": {"default": "host"},
+        "execs": {"grace_s": 0.3},  # what ignores TERM costs a case so much
     }
     if request.param == "docker":
         host: str = request.getfixturevalue("docker_host")
