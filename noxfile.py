@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent
 PROGRAMS = Path(sys.executable).parent
 ENGINES = (sys.executable, "tests/engines")
 LINTED = ("packages", "tests", "scripts", "conftest.py", "noxfile.py")
+AGENT_TESTS = "packages/devbench-agent/tests"
 CORE_COVERAGE_PERCENT = 90
 WHOLE_COVERAGE_PERCENT = 85
 CLEAN_UP_TIMEOUT_S = 120.0
@@ -53,7 +54,10 @@ def tests(session: nox.Session) -> None:
     folder.chmod(0o1777)  # some tests run parts of themselves as another user, and are measured too
     data = {"COVERAGE_FILE": str(folder / "data")}
     try:
-        _with_engines(session, program("coverage"), "run", "-m", "pytest", "--durations=15", env=data)
+        pytest = (program("coverage"), "run", "-m", "pytest", "--durations=15")
+        rest = (*pytest, f"--ignore={AGENT_TESTS}")
+        both = (sys.executable, "tests/side_by_side.py", *rest, "--beside--", *pytest, AGENT_TESTS)
+        _with_engines(session, *both, env=data)
         session.run(program("coverage"), "combine", "--quiet", env=data)
         _report_coverage(session, data)
     finally:

@@ -28,6 +28,8 @@ ELSEWHERE = {
     "agent_misbehaved": "packages/devbench-core/tests/channel",
     "cancelled": "packages/devbench-core/tests/containers/test_spawn.py",
     "lease_lost": "tests/contract/lock",
+    "shell_elsewhere": "packages/devbench-core/tests/shells/test_several_hosts.py",
+    "task_not_found": "packages/devbench-mcp/tests/test_tasks.py",
 }
 
 
@@ -74,6 +76,28 @@ async def exited(world: World) -> None:
 async def crowded(world: World) -> None:
     for _ in range(5):
         await world.bench.execs.start(world.lab, ExecRequest(argv=("sleep", "60")))
+
+
+async def no_input(world: World) -> None:
+    started = await world.bench.execs.start(world.lab, ExecRequest(argv=("sleep", "60")))
+    await world.bench.execs.write_input(started.id, b"x")
+
+
+async def busy_shell(world: World) -> None:
+    shell = await world.bench.shells.open(world.lab)
+    for _ in range(2):
+        await world.bench.shells.run(shell.id, "sleep 60")
+
+
+async def closed_shell(world: World) -> None:
+    shell = await world.bench.shells.open(world.lab)
+    await world.bench.shells.close(shell.id)
+    await world.bench.shells.run(shell.id, "true")
+
+
+async def idle_shell(world: World) -> None:
+    shell = await world.bench.shells.open(world.lab)
+    await world.bench.shells.input(shell.id, b"x")
 
 
 async def purged(world: World) -> None:
@@ -146,6 +170,11 @@ TABLE: dict[str, Provoke] = {
     "container_not_found": lambda w: w.bench.containers.get("nobody"),
     "exec_not_found": lambda w: w.bench.execs.get("x_" + "0" * 20),
     "exec_purged": purged,
+    "input_unavailable": no_input,
+    "shell_not_found": lambda w: w.bench.shells.get("x_" + "0" * 20),
+    "shell_busy": busy_shell,
+    "shell_ended": closed_shell,
+    "shell_idle": idle_shell,
     "image_not_found": lambda w: w.bench.containers.spawn(SpawnRequest(image="no-such-image")),
     "file_not_found": lambda w: w.bench.files.read(w.lab, "nothing"),
     "plugin_not_found": lambda w: call_tool(w.bench, "no_such_tool", {}),
