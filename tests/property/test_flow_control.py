@@ -27,7 +27,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.messages import Message
 from devbench_core.channel.stdin import CREDIT_AT_START, StdinBuffer
 
-MACHINE = settings(max_examples=120, stateful_step_count=50, deadline=None)
+MACHINE = settings(max_examples=40, stateful_step_count=50, deadline=None)
 WINDOW = 5000
 SIZES = st.integers(1, 3000)
 SHARES = st.floats(0, 1)
