@@ -17,7 +17,8 @@ REPOSITORY = Path(__file__).resolve().parent
 PROGRAMS = Path(sys.executable).parent
 ENGINES = (sys.executable, "tests/engines")
 LINTED = ("packages", "tests", "scripts", "conftest.py", "noxfile.py")
-AGENT_TESTS = "packages/devbench-agent/tests"
+BESIDE = ("packages/devbench-agent/tests", "tests/e2e/cli")
+"""Tests that mostly wait, or start processes one after another; they run beside the rest, which leaves a core free."""
 CORE_COVERAGE_PERCENT = 90
 WHOLE_COVERAGE_PERCENT = 85
 CLEAN_UP_TIMEOUT_S = 120.0
@@ -55,8 +56,8 @@ def tests(session: nox.Session) -> None:
     data = {"COVERAGE_FILE": str(folder / "data")}
     try:
         pytest = (program("coverage"), "run", "-m", "pytest", "--durations=15")
-        rest = (*pytest, f"--ignore={AGENT_TESTS}")
-        both = (sys.executable, "tests/side_by_side.py", *rest, "--beside--", *pytest, AGENT_TESTS)
+        rest = (*pytest, *(f"--ignore={folder}" for folder in BESIDE))
+        both = (sys.executable, "tests/side_by_side.py", *rest, "--beside--", *pytest, *BESIDE)
         _with_engines(session, *both, env=data)
         session.run(program("coverage"), "combine", "--quiet", env=data)
         _report_coverage(session, data)

@@ -1,7 +1,7 @@
 """Runs two commands at once: ``python tests/side_by_side.py FIRST … --beside-- SECOND …``.
 
 The first one's output is shown as it comes, the second one's when both have ended. The exit code is that of whichever
-failed. The agent's own tests need no engine and mostly wait, so the rest of the suite runs meanwhile.
+failed. Tests that mostly wait leave a core to the rest of the suite.
 """
 
 from __future__ import annotations
