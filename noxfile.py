@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -56,13 +57,20 @@ def tests(session: nox.Session) -> None:
     data = {"COVERAGE_FILE": str(folder / "data")}
     try:
         pytest = (program("coverage"), "run", "-m", "pytest", "--durations=15")
-        rest = (*pytest, *(f"--ignore={folder}" for folder in BESIDE))
+        rest = (*pytest, *_all_but(BESIDE))
         both = (sys.executable, "tests/side_by_side.py", *rest, "--beside--", *pytest, *BESIDE)
         _with_engines(session, *both, env=data)
         session.run(program("coverage"), "combine", "--quiet", env=data)
         _report_coverage(session, data)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _all_but(left_out: Sequence[str]) -> list[str]:
+    """Return pytest's arguments for everything else: it ignores no folder that is a test path itself."""
+    packages = [str(path.relative_to(REPOSITORY)) for path in sorted(REPOSITORY.glob("packages/*/tests"))]
+    paths = [path for path in (*packages, "tests") if path not in left_out]
+    return [*paths, *(f"--ignore={folder}" for folder in left_out)]
 
 
 def _report_coverage(session: nox.Session, data: dict[str, str]) -> None:

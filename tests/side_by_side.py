@@ -21,7 +21,11 @@ def main(arguments: list[str]) -> int:
     at = arguments.index(SEPARATOR)
     with tempfile.TemporaryFile("w+b") as kept:
         second = subprocess.Popen(arguments[at + 1 :], stdout=kept, stderr=subprocess.STDOUT)
-        first = subprocess.Popen(arguments[:at])
+        try:
+            first = subprocess.Popen(arguments[:at])
+        except OSError:
+            second.terminate()
+            raise
         _pass_on(first, second)
         codes = [first.wait(), second.wait()]
         print(f"\n=== beside it ran: {' '.join(arguments[at + 1 :])}", flush=True)  # noqa: T201 - its output

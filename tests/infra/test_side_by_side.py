@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
 import subprocess
 import sys
@@ -9,12 +10,35 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[1] / "side_by_side.py"
+REPOSITORY = Path(__file__).parents[2]
+PROGRAM = REPOSITORY / "tests" / "side_by_side.py"
 TIMEOUT_S = 30
+COLLECT_TIMEOUT_S = 100
 
 
 def command(first: str, second: str) -> list[str]:
     return [sys.executable, str(PROGRAM), "sh", "-c", first, "--beside--", "sh", "-c", second]
+
+
+def test_the_two_parts_of_the_suite_hold_each_test_once():
+    noxfile = runpy.run_path(str(REPOSITORY / "noxfile.py"))
+    beside: tuple[str, ...] = noxfile["BESIDE"]
+    parts = [collected(*noxfile["_all_but"](beside)), collected(*beside)]
+    assert all(parts)
+    assert sorted([*parts[0], *parts[1]]) == sorted(collected())
+
+
+def collected(*arguments: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=COLLECT_TIMEOUT_S,
+        check=True,
+    )
+    # files with their counts: the name of a case that has a random seed differs from run to run
+    return [line.split("::")[0] for line in done.stdout.splitlines() if "::" in line]
 
 
 @pytest.mark.parametrize(("first", "second", "code"), [(0, 0, 0), (3, 0, 3), (0, 4, 4), (3, 4, 3)])

@@ -26,6 +26,7 @@ class StoreOfRuns(MemoryStore):
         self.answers = asyncio.Event()
         self.answers.set()
         self.failing = False
+        self.broken = False
         self.down = False
 
     async def get(self, kind: str, key: str) -> Record | None:
@@ -45,7 +46,11 @@ class StoreOfRuns(MemoryStore):
         await self.answers.wait()
         if self.failing:
             self.failing = False
-            raise StoreFailed("the answer did not come")
+            raise (
+                RuntimeError("a fault of the plugin")
+                if self.broken
+                else StoreFailed("the answer did not come")
+            )
         return saved
 
 
@@ -100,3 +105,15 @@ async def test_a_record_that_another_host_changed_is_read_again(local_agent: Loc
         with pytest.raises(Conflict):
             await user.run("echo first")
         assert (await user.run("echo second")).out == b"second\n"
+
+
+async def test_a_fault_of_the_store_refuses_a_run_and_ends_neither_the_shell_nor_the_host(
+    local_agent: LocalAgent,
+):
+    store = StoreOfRuns()
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as host:
+        user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
+        store.failing = store.broken = True
+        with pytest.raises(StoreFailed, match="a fault of the plugin"):
+            await host.shells.run(user.shell.id, "echo never")
+        assert (await user.run("echo on")).out == b"on\n"

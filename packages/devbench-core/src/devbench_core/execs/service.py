@@ -7,10 +7,7 @@ import asyncio
 import attrs
 
 from devbench_core.channel.codes import Scope
-from devbench_core.contracts.store import Record
 from devbench_core.errors import (
-    AgentUnavailable,
-    Conflict,
     ContainerExited,
     DevbenchError,
     TimedOut,
@@ -19,6 +16,7 @@ from devbench_core.errors import (
 from devbench_core.execs import endings, foreign, listing, own, records
 from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.finding import Finder
 from devbench_core.execs.input import check_input, give_input, open_input
 from devbench_core.execs.keyed import KeyedStarts
 from devbench_core.execs.process import ExecProcess
@@ -39,7 +37,6 @@ from devbench_core.model.event import Request
 from devbench_core.model.execution import (
     Ends,
     Exec,
-    ExecEnding,
     ExecRequest,
     InputTaken,
     Mark,
@@ -68,8 +65,8 @@ class Execs:
         self._settler = Settler(context)
         self._adopter = Adopter(context, self._adopted)
         self._starter = Starter(context, self._slots, self._settler, self._follow)
-        self._keyed = KeyedStarts(context, self._starter, self._find)
-        self._closed = False
+        self._finder = Finder(context, self._runs, self._adopter)
+        self._keyed = KeyedStarts(context, self._starter, self._finder.find)
 
     async def start(
         self,
@@ -153,11 +150,11 @@ class Execs:
         size = limits.poll_max_bytes if max_bytes is None else min(max_bytes, limits.poll_max_bytes)
         deadline = self._context.clock.monotonic_s() + min(wait_s, limits.poll_max_wait_s)
         while True:
-            found = await self._find(exec_id, caller)
+            found = await self._finder.find(exec_id, caller)
             rest_s = deadline - self._context.clock.monotonic_s()
             page = await own.page(found, after, size, rest_s) if isinstance(found, Run) else None
             if page is None:
-                record = await self._stored(exec_id, found, caller)
+                record = await self._finder.stored(exec_id, found, caller)
                 page = await foreign.page(self._context.store, record, after, size, caller)
                 if not foreign.says_something(page):
                     await foreign.pause(rest_s)
@@ -185,7 +182,7 @@ class Execs:
         clock, known = self._context.clock, seen or Mark()
         deadline = clock.monotonic_s() + min(wait_s, self._context.limits.poll_max_wait_s)
         while True:
-            run = await self._find(exec_id, caller)
+            run = await self._finder.find(exec_id, caller)
             if isinstance(run, Run):
                 if seen is not None:
                     await run.journal.wait(seen.seq, deadline - clock.monotonic_s())
@@ -212,7 +209,7 @@ class Execs:
             ExecNotFound: The caller's tenant has no such command.
             StoreFailed: The store could not be read.
         """
-        found = await self._find(exec_id, caller)
+        found = await self._finder.find(exec_id, caller)
         store, log = self._context.store, log_name(exec_id)
         if isinstance(found, Run):
             mark = own.mark(found)
@@ -249,7 +246,7 @@ class Execs:
             TimedOut: It did not end within the grace and ``execs.cancel_timeout_s``; the agent goes on killing.
             AgentUnavailable: The agent cannot be reached.
         """
-        found = await self._find(exec_id, caller)
+        found = await self._finder.find(exec_id, caller)
         record = found.record if isinstance(found, Run) else records.read(found)
         if record.ending is not None:
             return record
@@ -283,7 +280,7 @@ class Execs:
         Raises:
             ExecNotFound: The caller's tenant has no such command.
         """
-        found = await self._find(exec_id, caller)
+        found = await self._finder.find(exec_id, caller)
         return found if isinstance(found, Run) else None
 
     def end_soon(self, exec_id: str) -> None:
@@ -318,7 +315,7 @@ class Execs:
             AgentUnavailable: The agent cannot be reached.
         """
         number = signal_number(signal)
-        found = await self._find(exec_id, caller)
+        found = await self._finder.find(exec_id, caller)
         record = found.record if isinstance(found, Run) else records.read(found)
         if record.ending is not None:
             return False
@@ -354,7 +351,7 @@ class Execs:
         """
         limits = self._context.limits
         check_input(data, wait_s, limits)
-        run, _ = open_input(await self._find(exec_id, caller), exec_id)
+        run, _ = open_input(await self._finder.find(exec_id, caller), exec_id)
         self._context.check(
             Request(
                 operation="exec.input", caller=caller, container_id=run.record.container_id, subject=exec_id
@@ -372,7 +369,7 @@ class Execs:
             AgentUnavailable: The agent cannot be reached.
         """
         size = terminal_size(size)
-        found = await self._find(exec_id, caller)
+        found = await self._finder.find(exec_id, caller)
         record = found.record if isinstance(found, Run) else records.read(found)
         if not record.tty:
             raise ValidationFailed(
@@ -409,7 +406,7 @@ class Execs:
             ExecNotFound: The caller's tenant has no such command.
             ExecPurged: It ended, and is kept no longer.
         """
-        found = await self._find(exec_id, caller)
+        found = await self._finder.find(exec_id, caller)
         return found.record if isinstance(found, Run) else records.read(found)
 
     async def process(self, exec_id: str, *, caller: Caller = LOCAL) -> ExecProcess:
@@ -419,7 +416,7 @@ class Execs:
             ExecNotFound: The caller's tenant has no such command.
             ExecPurged: It ended, and is kept no longer.
         """
-        found = await self._find(exec_id, caller)
+        found = await self._finder.find(exec_id, caller)
         return ExecProcess(self, exec_id, caller, found if isinstance(found, Run) else None)
 
     async def running(self, container: Container) -> tuple[Exec, ...]:
@@ -437,7 +434,7 @@ class Execs:
         One command's trouble does not keep the others from being looked at.
         """
         async for found in records.of_container(self._context.store, container.id, records.LIVE):
-            if not await self._is_orphan(records.read(found)):
+            if not await self._finder.is_orphan(records.read(found)):
                 continue
             try:
                 await self._adopter.adopt(container, found)
@@ -457,7 +454,7 @@ class Execs:
         if runs:
             await asyncio.wait([run.done for run in runs], timeout=CLOSE_WAIT_S)
         async for found in records.of_container(self._context.store, container.id, records.LIVE):
-            await self._close_record(found, endings.of_container(ending, now()))
+            await self._finder.close_record(found, endings.of_container(ending, now()))
 
     async def forget(self, container_id: str) -> None:
         """Remove all that is known of a container's commands: then they are not found. Safe to repeat."""
@@ -470,7 +467,7 @@ class Execs:
 
     async def aclose(self) -> None:
         """Follow no command any longer. They run on; the next host adopts them and goes on where this one was."""
-        self._closed = True
+        self._finder.closed = True
         self._slots.close()
         self._keyed.close()
         await asyncio.gather(*(run.stop(CLOSE_WAIT_S) for run in self._runs.all()))
@@ -491,51 +488,10 @@ class Execs:
         if run.record.ending is not None:
             self._retention.ended(run.record.container_id)
 
-    async def _find(self, exec_id: str, caller: Caller) -> Run | Record:
-        """Return what this host knows, else the record; a command that nobody follows is adopted."""
-        run = self._runs.known(exec_id)
-        if run is not None:
-            if run.record.tenant != caller.tenant:
-                raise records.not_found(exec_id)
-            return run
-        found = await records.load(self._context.store, exec_id, caller)
-        record = records.read(found)
-        if self._closed or not await self._is_orphan(record):
-            return found
-        return await self._rescue(record, found, caller)
-
-    async def _is_orphan(self, record: Exec) -> bool:
-        if self._runs.followed(record.id) is not None:
-            return False
-        return await self._adopter.is_orphan(record)
-
-    async def _rescue(self, record: Exec, found: Record, caller: Caller) -> Run | Record:
-        run = self._runs.followed(record.id)
-        if run is not None:
-            return run
-        container = await self._context.find(record.container_id, caller)
-        try:
-            if container.ending is None:
-                return await self._adopter.adopt(container, found) or found
-            await self._close_record(found, endings.of_container(container.ending, self._context.clock.now()))
-        except AgentUnavailable as error:
-            log.warning("exec.adoption_failed", exec=record.id, error=error.message)
-        return await records.load(self._context.store, record.id, caller)
-
-    async def _close_record(self, found: Record, ending: ExecEnding) -> None:
-        record = records.read(found)
-        try:
-            if record.ending is None and self._runs.followed(record.id) is None:
-                await records.save(
-                    self._context.store, records.ended(record, ending), records.stdin_bytes(found)
-                )
-        except Conflict:
-            return  # somebody else gave it its ending
-
     async def _wait(self, exec_id: str, wait_s: float, caller: Caller) -> Exec:
         deadline = self._context.clock.monotonic_s() + wait_s
         while True:
-            found = await self._find(exec_id, caller)
+            found = await self._finder.find(exec_id, caller)
             rest_s = deadline - self._context.clock.monotonic_s()
             if isinstance(found, Run):
                 await found.wait(rest_s)
@@ -546,13 +502,6 @@ class Execs:
                     await foreign.pause(rest_s)
             if record.ending is not None or self._context.clock.monotonic_s() >= deadline:
                 return record
-
-    async def _stored(self, exec_id: str, found: Run | Record, caller: Caller) -> Record:
-        """Return the record of a command, also of one whose output this host remembers in vain."""
-        if not isinstance(found, Run):
-            return found
-        self._runs.drop(exec_id)
-        return await records.load(self._context.store, exec_id, caller)
 
     async def _newest(self, container: Container, *terms: str) -> tuple[Exec, ...]:
         return await listing.newest(self._context.store, self._runs, container.id, *terms)

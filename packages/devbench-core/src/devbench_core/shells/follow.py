@@ -94,6 +94,9 @@ class Follower:
             except DevbenchError as error:
                 log.warning("shell.following_failed", shell=self._shell.id, error=error.message)
                 await asyncio.sleep(TRY_AGAIN_S)
+            except Exception:  # a store's own fault; an error here would end all of this host's tasks
+                log.exception("shell.following_failed", shell=self._shell.id)
+                await asyncio.sleep(TRY_AGAIN_S)
 
     async def rest(self) -> Outcome:
         """Return how it ended in a shell that has ended.

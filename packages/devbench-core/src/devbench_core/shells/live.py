@@ -12,8 +12,6 @@ from devbench_core.errors import (
     AgentUnavailable,
     Conflict,
     DevbenchError,
-    ShellBusy,
-    ShellEnded,
     ShellNotFound,
     StoreFailed,
     TimedOut,
@@ -26,6 +24,7 @@ from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import filler_of, frame_of
 from devbench_core.shells.follow import Follower, Outcome
+from devbench_core.shells.refusals import busy, over
 
 log = get_logger(__name__)
 SECRET_BYTES = 16
@@ -95,6 +94,9 @@ class Live:
             await self._record(changes)
         except DevbenchError as error:
             return error
+        except Exception as error:  # a store's own fault
+            log.exception("shell.not_begun", shell=self.shell.id)
+            return StoreFailed(repr(error))
         if self.command.stream is not None:
             self.command.stream.send_side(self.shell.sent_before, frame)
         self._follow(run, timeout_s)
@@ -132,7 +134,7 @@ class Live:
         self._unsent.add(str(changes["secret"]))
         try:
             await self._save(**changes)
-        except DevbenchError:
+        except Exception:
             # It may be in the store nevertheless. What the store refuses now is done before the next run.
             with suppress(DevbenchError):
                 await self._take_back()
@@ -284,6 +286,9 @@ class Live:
             except DevbenchError as error:
                 is_doubtful = True  # it may be in the store nevertheless
                 log.warning("shell.not_recorded", shell=self.shell.id, error=error.message)
+            except Exception:  # a store's own fault; an error here would end all of this host's tasks
+                is_doubtful = True
+                log.exception("shell.not_recorded", shell=self.shell.id)
             else:
                 return is_over or (is_doubtful and self.shell.ended)
             await asyncio.sleep(pause)
@@ -318,21 +323,4 @@ def ended_run(run: ShellRun, outcome: Outcome, context: ShellContext) -> ShellRu
         reason=outcome.reason,
         exit_code=code,
         shell_kept=report is not None,
-    )
-
-
-def busy(shell: Shell) -> ShellBusy:
-    """Return the error for a shell that does something else."""
-    number = shell.run.number if shell.run is not None else 0
-    return ShellBusy(
-        f"shell {shell.id!r} is busy with run {number}",
-        hint="wait for its end with shell_read, cancel it with shell_cancel, or open another shell",
-        details={"run": number},
-    )
-
-
-def over(shell: Shell) -> ShellEnded:
-    """Return the error for a shell that has ended."""
-    return ShellEnded(
-        f"shell {shell.id!r} has ended", hint="open another; what the last one had in memory is gone"
     )

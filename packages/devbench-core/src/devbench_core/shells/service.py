@@ -18,7 +18,6 @@ from devbench_core.errors import (
     ExecNotFound,
     ExecPurged,
     InputUnavailable,
-    ShellElsewhere,
     ShellEnded,
     ShellIdle,
     TimedOut,
@@ -28,14 +27,16 @@ from devbench_core.errors import (
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container
-from devbench_core.model.execution import ExecRequest, Page, StreamName
+from devbench_core.model.execution import ExecRequest, Page
 from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellRun
 from devbench_core.shells import records
 from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import argv_of
 from devbench_core.shells.follow import Follower
-from devbench_core.shells.live import Live, ended_run, over
+from devbench_core.shells.live import Live, ended_run
+from devbench_core.shells.pages import pause, run_of, shown
+from devbench_core.shells.refusals import check_script, elsewhere, over
 
 log = get_logger(__name__)
 LOOK_EVERY_S = 1.0  # how often the end of a run is looked for where another host follows it
@@ -478,70 +479,3 @@ class Shells:
             ending.cancel()
             reading.cancel()
             await asyncio.gather(ending, reading, return_exceptions=True)
-
-
-def shown(page: Page, run: ShellRun | None, *, clip: bool, awaited: bool) -> ShellPage:
-    """Return what a caller sees of a page: not the shell's own reports, and no further than its run."""
-    until = run.until if clip and run is not None and run.ended_at is not None else None
-    chunks = [each for each in page.chunks if until is None or each.seq <= until]
-    cursor = page.cursor if until is None else min(page.cursor, until)
-    seen = tuple([each for each in chunks if each.stream is not StreamName.SIDE])
-    is_over = run is not None and run.ended_at is not None
-    return ShellPage(
-        chunks=seen,
-        cursor=cursor,
-        run=run,
-        complete=awaited and is_over and run is not None and cursor >= run.until,
-        ending=None if awaited and not is_over else page.ending,
-    )
-
-
-async def pause(changed: asyncio.Event | None, wait_s: float) -> None:
-    """Wait for a change, where it would be told, or until the time is over."""
-    try:
-        async with asyncio.timeout(wait_s):
-            await (changed or asyncio.Event()).wait()
-    except TimeoutError:
-        return
-
-
-def run_of(shell: Shell, number: int | None) -> ShellRun | None:
-    """Return a run by its number, or the newest.
-
-    Raises:
-        ShellNotFound: It is not remembered.
-    """
-    if number is None:
-        return shell.runs[-1] if shell.runs else None
-    for run in shell.runs:
-        if run.number == number:
-            return run
-    raise records.not_found(f"{shell.id} run {number}")
-
-
-def check_script(script: str, most: int) -> None:
-    """Refuse a script that cannot be given to a shell.
-
-    Raises:
-        ValidationFailed: It is too long, holds NUL, or cannot be encoded.
-    """
-    if "\0" in script:
-        raise ValidationFailed("script", "contains NUL")
-    try:
-        size = len(script.encode())
-    except UnicodeEncodeError as error:
-        raise ValidationFailed("script", "contains characters that cannot be encoded") from error
-    if size > most:
-        raise ValidationFailed(
-            "script",
-            f"is {size} bytes, at most {most} are allowed",
-            hint="write it to a file and run that; the limit is shells.script_max_bytes",
-            limit=most,
-        )
-
-
-def elsewhere(shell: Shell) -> ShellElsewhere:
-    """Return the error for a shell of another host."""
-    return ShellElsewhere(
-        f"shell {shell.id!r} is followed by another host", hint="ask the host that opened it"
-    )

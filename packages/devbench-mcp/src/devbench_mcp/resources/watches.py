@@ -112,6 +112,10 @@ class Watches:
             log.warning("watch.failed", exec=watch.exec_id, error=error.message)
             await asyncio.sleep(RETRY_S)
             return
+        except Exception:  # a store's own fault; an error here would end all that this host watches
+            log.exception("watch.failed", exec=watch.exec_id)
+            await asyncio.sleep(RETRY_S)
+            return
         if now == watch.seen:
             return
         watch.seen = now
