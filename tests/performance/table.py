@@ -27,7 +27,14 @@ def page(sections: Mapping[str, Sequence[Row]], machine: Mapping[str, str]) -> s
     parts += [f"| {name} | {value} |" for name, value in machine.items()]
     for title, rows in sections.items():
         parts += [f"\n## {title}\n", *table(rows)]
+    missed = missed_bounds(sections)
+    parts += ["\n## Bounds\n", *([f"- Missed: {each}." for each in missed] or ["Every bound holds."])]
     return "\n".join(parts) + "\n"
+
+
+def missed_bounds(sections: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Say which bounds this run missed, each with where that was."""
+    return [f"{title}: {fault}" for title, rows in sections.items() for row in rows for fault in row.broken()]
 
 
 def table(rows: Iterable[Row]) -> Iterable[str]:

@@ -109,6 +109,8 @@ class Tasks:
                 await self.sweep()
             except DevbenchError as error:
                 log.warning("task.sweep_failed", error=error.message)
+            except Exception:  # a store's own fault; an error here would end the server
+                log.exception("task.sweep_failed")
             await asyncio.sleep(SWEEP_EVERY_S)
 
     async def sweep(self) -> None:
