@@ -16,7 +16,7 @@ from devbench_core.errors import AgentUnavailable, StoreFailed, TimedOut
 from devbench_core.execs import records
 from devbench_core.execs.keys import agent_key, exec_of, starter_of
 from devbench_core.memory.store import MemoryStore
-from devbench_core.model.execution import ExecReason, ExecRequest
+from devbench_core.model.execution import ExecReason, ExecRequest, ExecState
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually, open_host
 from harness.scripted_agent import TOKEN, ScriptedAgent, duplex
 
@@ -74,6 +74,27 @@ async def test_the_program_runs_while_the_record_is_written_and_start_waits_for_
         (found,) = await host.execs.list(CONTAINER_ID)
         assert found.started_at is not None
         assert (await host.execs.cancel(found.id)).ending is not None
+
+
+@pytest.mark.parametrize("outlives", [True, False])
+async def test_a_caller_that_goes_before_it_hears_of_the_start_ends_the_command_unless_it_shall_outlive_it(
+    local_agent: LocalAgent, outlives: bool
+):
+    store, mark = HeldStore(), local_agent.workspace / "mark"
+    async with open_host(local_agent.connect, local_agent.token, store=store) as host:
+        start = asyncio.create_task(host.execs.start(CONTAINER_ID, LONG, outlives_caller=outlives))
+        await eventually(mark.exists)
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        store.go.set()
+        async with asyncio.timeout(10):
+            while not (found := await host.execs.list(CONTAINER_ID)):
+                await asyncio.sleep(0.01)
+        waited = await host.execs.wait(found[0].id, wait_s=0.2 if outlives else 10)
+        assert (waited.ending is None) is outlives
+        assert outlives is (waited.state is ExecState.RUNNING)
+        assert (await host.execs.cancel(found[0].id)).ending is not None
 
 
 async def test_a_command_whose_record_the_store_refuses_is_ended_without_a_trace(local_agent: LocalAgent):

@@ -25,6 +25,16 @@ def text_of(result: dict[str, Any], stream: str = "stdout") -> str:
     return "".join(piece["text"] for piece in result["output"] if piece["stream"] == stream)
 
 
+async def its_command(call: Call, container: str, **shown: str) -> dict[str, Any]:
+    """Wait for the one command of a container to run, and to show this."""
+    async with asyncio.timeout(20):
+        while True:
+            found = (await call("exec_list", container=container, running=True))["execs"]
+            if found and shown.items() <= found[0].items():
+                return found[0]
+            await asyncio.sleep(0.01)
+
+
 async def test_output_and_ending_come_in_one_call(call: Call, container: str):
     done = await call("run", container=container, argv=["sh", "-c", "echo out; echo err >&2; exit 3"])
     assert done["ended"] is True
@@ -69,15 +79,13 @@ async def test_a_cancelled_call_ends_its_command_unless_it_shall_not(
 ):
     arguments = {"container": container, "argv": ["sleep", "300"], "end_with_call": end_with_call}
     calling = asyncio.create_task(call_tool(bench, "run", arguments))
-    async with asyncio.timeout(20):
-        while not (found := (await call("exec_list", container=container, running=True))["execs"]):
-            await asyncio.sleep(0.01)
+    found = await its_command(call, container, state="running")
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
-    waited = await call("exec_wait", exec_id=found[0]["id"], wait_s=10 if end_with_call else 0.2)
+    waited = await call("exec_wait", exec_id=found["id"], wait_s=10 if end_with_call else 0.2)
     assert waited["ended"] is end_with_call
-    await call("exec_cancel", exec_id=found[0]["id"])
+    await call("exec_cancel", exec_id=found["id"])
 
 
 async def test_a_run_with_a_key_runs_once_and_its_repeat_gives_the_same_output(call: Call, container: str):
@@ -98,9 +106,7 @@ async def test_a_cancelled_run_with_a_key_goes_on_for_the_repeat(
     script = "echo ran >> count; while [ ! -e go ]; do sleep 0.02; done; cat count"
     arguments = {"container": container, "argv": ["sh", "-c", script], "idempotency_key": "k"}
     calling = asyncio.create_task(call_tool(bench, "run", arguments))
-    async with asyncio.timeout(20):
-        while not (await call("exec_list", container=container, running=True))["execs"]:
-            await asyncio.sleep(0.01)
+    await its_command(call, container)
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling

@@ -58,8 +58,12 @@ def stdin_of(request: ExecRequest, *, open_ended: bool) -> StdinBuffer | None:
     return StdinBuffer(request.stdin or b"", complete=not stays_open)
 
 
-async def launch(run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | None) -> None:
+async def launch(
+    run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | None, *, outlives_caller: bool
+) -> None:
     """Return when the program was executed, or could not be, and the record is in the store.
+
+    A caller that is cancelled meanwhile ends it, unless it was sent and shall outlive its caller.
 
     Raises:
         TimedOut: The agent did not say in time whether it started; it is being ended.
@@ -79,7 +83,10 @@ async def launch(run: Run, link: AgentLink, start: Start, stdin: StdinBuffer | N
                 raise _unanswered(run, stream, seconds) from error
         await run.accepted()  # the agent's time is not the store's
     except asyncio.CancelledError:
-        _withdraw(run, stream, CALLER_GONE)
+        if outlives_caller and stream.handle:
+            run.write_record()  # it can be asked for from now on, whatever the agent says
+        else:
+            _withdraw(run, stream, CALLER_GONE)
         raise
 
 

@@ -76,12 +76,13 @@ class Execs:
         open_stdin: bool = False,
         idempotency_key: str | None = None,
         side: bool = False,
+        outlives_caller: bool = False,
         caller: Caller = LOCAL,
     ) -> Exec:
         """Start a command and return when its program was executed, or could not be.
 
         A command that could not be executed has its ending already (``failed_to_start``). A caller that is
-        cancelled while it waits here ends the command.
+        cancelled while it waits here ends the command, unless that shall outlive it.
 
         With an idempotency key, the same request under the same key by the same caller in the same container
         returns the same command with ``replayed`` set, whatever became of it, for ``execs.idempotency_ttl_s``. A
@@ -96,6 +97,7 @@ class Execs:
             idempotency_key: 1-200 printable characters.
             side: Give it a side stream and an open input that the next host goes on with: for `Shells`, without a
                 key.
+            outlives_caller: Let it go on once it was sent, also when the caller is cancelled before it heard of that.
             caller: Who asks.
 
         Raises:
@@ -114,7 +116,12 @@ class Execs:
         """
         if idempotency_key is None:
             return await self._starter.start(
-                container, request, open_stdin=open_stdin, side=side, caller=caller
+                container,
+                request,
+                open_stdin=open_stdin,
+                side=side,
+                outlives_caller=outlives_caller,
+                caller=caller,
             )
         return await self._keyed.start(
             container, request, idempotency_key, open_stdin=open_stdin, caller=caller

@@ -44,6 +44,7 @@ class Starter:
         *,
         open_stdin: bool,
         side: bool = False,
+        outlives_caller: bool = False,
         caller: Caller,
         claim: Claim | None = None,
     ) -> Exec:
@@ -54,6 +55,7 @@ class Starter:
             request: What.
             open_stdin: Keep its input open.
             side: Give it a side stream, no time limit, and an open input that the next host goes on with.
+            outlives_caller: Let it go on once it was sent.
             caller: Who asks.
             claim: What must be in the store, together with the record, before anything is sent.
 
@@ -86,5 +88,6 @@ class Starter:
         run = self._follow(record, context.journal(exec_id), stdin, caller)
         if claim is not None:
             await run.record_first(claim(exec_id))
-        await launch(run, link, start, stdin_of(request, open_ended=open_stdin or side))
+        stdin_buffer = stdin_of(request, open_ended=open_stdin or side)
+        await launch(run, link, start, stdin_buffer, outlives_caller=outlives_caller)
         return run.record

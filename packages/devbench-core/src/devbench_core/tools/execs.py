@@ -360,6 +360,7 @@ async def exec_start(context: ToolContext, given: ExecStartInput) -> ExecStartOu
         request_of(given, given.tty),
         open_stdin=given.open_stdin,
         idempotency_key=given.idempotency_key,
+        outlives_caller=True,
         caller=context.caller,
     )
     return ExecStartOutput(exec=ExecView.of(record), replayed=record.replayed)

@@ -172,7 +172,11 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
     request = request_of(given)
     request = attrs.evolve(request, queue_s=min(request.queue_s, given.wait_s))
     started = record = await execs.start(
-        given.container, request, idempotency_key=given.idempotency_key, caller=context.caller
+        given.container,
+        request,
+        idempotency_key=given.idempotency_key,
+        outlives_caller=not given.ends_with_call,
+        caller=context.caller,
     )
     kept, cursor = HeadAndTail(given.max_output_bytes), 0
     reporter = OutputReporter(context.progress, begun, given.wait_s)
