@@ -26,7 +26,7 @@ from devbench_core.execs import Execs
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.files import Files
-from devbench_core.files.service import FileContext
+from devbench_core.files.operations import FileContext
 from devbench_core.files.settings import FileLimits
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.caller import Caller

@@ -20,7 +20,7 @@ from devbench_core.contracts.store import Store
 from devbench_core.execs import Execs
 from devbench_core.execs.context import ExecContext
 from devbench_core.files import Files
-from devbench_core.files.service import FileContext
+from devbench_core.files.operations import FileContext
 from devbench_core.idempotency import Keys
 from devbench_core.images import Images
 from devbench_core.images.pulls import Progress
