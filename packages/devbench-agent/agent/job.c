@@ -23,7 +23,7 @@ static const struct {
     [F_STAT] = {stat_parse, stat_step},       [F_READ] = {read_parse, read_step},
     [F_WRITE] = {write_parse, write_step},    [F_DIR] = {dir_parse, dir_step},
     [F_DELETE] = {delete_parse, delete_step}, [F_MKDIR] = {mkdir_parse, mkdir_step},
-    [JOB_SWEEP] = {NULL, sweep_step},
+    [JOB_SWEEP] = {NULL, sweep_step},       [F_WATCH] = {watch_parse, watch_step},
 };
 
 mode_t job_umask(void) { return mask; }
@@ -92,6 +92,7 @@ static uint8_t code_of(int error) {
     case ENOTEMPTY: return FE_NOT_EMPTY;
     case ENOTSUP: return FE_NOT_A_FILE;
     case ENODEV: return FE_NO_WORKSPACE;
+    case EMFILE: case ENFILE: case EMLINK: return FE_LIMIT;
     default: return FE_IO;
     }
 }
@@ -312,6 +313,17 @@ static uint64_t run_one(struct job *j, uint64_t now) {
     }
     if (answer == STEP_MORE) j->wake = 0;
     return j->wake;
+}
+
+void jobs_wake(uint8_t type) {
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        if (jobs[i].type == type) jobs[i].wake = 0;
+}
+
+bool jobs_wait_for(uint64_t observer) {
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        if (jobs[i].type == F_WATCH && jobs[i].offset == observer) return true;
+    return false;
 }
 
 uint64_t jobs_run(uint64_t now) {

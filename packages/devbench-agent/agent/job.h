@@ -49,6 +49,8 @@ void job_write_end(struct channel *c, const struct frame *f);
 void job_abort(struct channel *c, const struct frame *f);
 uint64_t jobs_run(uint64_t now);
 void jobs_abort(struct channel *c);
+void jobs_wake(uint8_t type); /* all of this kind look again */
+bool jobs_wait_for(uint64_t observer);
 void jobs_reaped(pid_t pid, int status);
 bool jobs_own_helper(pid_t pid);
 pid_t job_helper(size_t slot);
@@ -83,3 +85,5 @@ bool delete_parse(struct job *j, struct rd *r);
 enum step delete_step(struct job *j);
 void delete_put_back(struct job *j);
 enum step sweep_step(struct job *j);
+bool watch_parse(struct job *j, struct rd *r);
+enum step watch_step(struct job *j);

@@ -8,6 +8,7 @@
 
 #include "exchange.h"
 #include "job.h"
+#include "observer.h"
 #include "resolve.h"
 #include "util.h"
 
@@ -116,6 +117,7 @@ static enum step commit(struct job *j) {
     else done = renameat(j->folder, j->temp, j->folder, j->leaf);
     if (done != 0) return errno == ESTALE ? conflict(j) : job_fail(j, errno);
     j->temp[0] = 0;
+    observers_note(&j->st, j->created);
     j->stage = j->flags & W_FSYNC ? WRITE_SYNC_FOLDER : WRITE_REPLY;
     return STEP_MORE;
 }

@@ -15,6 +15,7 @@
 #include "keepers.h"
 #include "listen.h"
 #include "loop.h"
+#include "observer.h"
 #include "process.h"
 #include "resolve.h"
 #include "spool.h"
@@ -90,6 +91,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t round_of_work(void) {
     uint64_t now = now_ns();
     uint64_t next = commands_run(now);
+    next = earlier(next, observers_run(now));
     next = earlier(next, jobs_run(now));
     next = earlier(next, channels_run(now));
     next = earlier(next, keepers_run(now));

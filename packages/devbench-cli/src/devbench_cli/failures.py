@@ -53,6 +53,7 @@ EXIT_CODES = {
     "engine_unreachable": EXIT_UNAVAILABLE,
     "agent_unavailable": EXIT_UNAVAILABLE,
     "agent_misbehaved": EXIT_UNAVAILABLE,
+    "agent_outdated": EXIT_REFUSED,
     "host_unreachable": EXIT_UNAVAILABLE,
     "concurrency_limit": EXIT_TRY_AGAIN,
     "shell_busy": EXIT_TRY_AGAIN,

@@ -46,6 +46,7 @@ ENTRIES = {
     "cat": Entry("cat", remote=True),
     "ls": Entry("ls", remote=True),
     "rm": Entry("rm", remote=True),
+    "watch": Entry("watch", remote=True),
     "kill": Entry("kill", remote=True),
     "images": Entry("images", remote=True),
 }

@@ -232,6 +232,12 @@ class AgentMisbehaved(AgentUnavailable):
     retry = False
 
 
+class AgentOutdated(DevbenchError):
+    """The container's agent is older than this devbench and cannot do this; a new container's can."""
+
+    code = "agent_outdated"
+
+
 class StoreFailed(DevbenchError):
     """The state store could not do its work; what was committed before is still there."""
 

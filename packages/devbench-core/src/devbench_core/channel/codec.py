@@ -11,6 +11,7 @@ from devbench_core.channel.exec_messages import EXEC_MESSAGES, Start
 from devbench_core.channel.file_messages import FILE_MESSAGES
 from devbench_core.channel.messages import CONNECTION_MESSAGES, Message
 from devbench_core.channel.plan import Plan
+from devbench_core.channel.watch_messages import WATCH_MESSAGES
 from devbench_core.channel.wire import Cursor, Malformed
 
 HEADER = struct.Struct(">IBBI")
@@ -20,7 +21,10 @@ EARLY_PAYLOAD_MAX = 4_096  # before authentication
 ID_MAX = 2**32 - 1
 
 MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
-    {message.TYPE: message for message in (*CONNECTION_MESSAGES, *EXEC_MESSAGES, *FILE_MESSAGES)}
+    {
+        message.TYPE: message
+        for message in (*CONNECTION_MESSAGES, *EXEC_MESSAGES, *FILE_MESSAGES, *WATCH_MESSAGES)
+    }
 )
 _PLANS: Mapping[type[Message], Plan] = MappingProxyType(
     {message: Plan(message) for message in MESSAGES.values()}

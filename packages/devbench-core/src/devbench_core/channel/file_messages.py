@@ -70,6 +70,7 @@ class FileFault(IntEnum):
     BUSY = 16
     NOT_A_FILE = 17
     NO_WORKSPACE = 18
+    LIMIT = 24
 
 
 @frozen(kw_only=True)

@@ -24,6 +24,18 @@ class FileLimits(BaseModel):
     )
     path_max_bytes: int = Field(default=4095, ge=1, le=4095, description="Length of a path.")
     name_max_bytes: int = Field(default=255, ge=1, le=255, description="Length of one name in a path.")
+    watch_max_wait_s: float = Field(
+        default=60.0, ge=0, le=3600, description="How long one call waits for changes at most."
+    )
+    watch_debounce_s: float = Field(
+        default=0.1,
+        ge=0,
+        le=10,
+        description="How long changes gather, so that many of the same file within it are told as one.",
+    )
+    watch_max_changes: int = Field(
+        default=500, ge=1, le=1000, description="The most changes that one call returns."
+    )
     operation_timeout_s: float = Field(
         default=300.0, gt=0, le=86400, description="How long one file operation may take in all."
     )

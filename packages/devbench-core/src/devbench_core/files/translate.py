@@ -44,6 +44,7 @@ REASONS = {
     FileFault.IO: ("io", "the container's file system failed"),
     FileFault.NOT_A_FILE: ("invalid", "is a pipe, a device or a socket"),
     FileFault.NO_WORKSPACE: ("io", "the container has no workspace"),
+    FileFault.LIMIT: ("limit", "as many are in use as the agent or the kernel allows"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devbench_core.tool import Tool, ToolHints
-from devbench_core.tools import containers, execs, files, host, run, shells
+from devbench_core.tools import containers, execs, files, fs_watch, host, run, shells
 from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
 
 LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
@@ -404,6 +404,21 @@ FILE_TOOLS = (
         hints=OVERWRITES,
         scope=WRITE,
         handler=files.fs_delete,
+    ),
+    Tool(
+        name="fs_watch",
+        title="Watch for changes of files",
+        description=(
+            "Tell what was created, modified, deleted or moved beneath a folder (or of one file) since a cursor, "
+            "waiting for the first change. Call it once without `cursor` to get one, then again and again with the "
+            "last `cursor`: nothing in between is missed, also after a pause of some minutes; else `rescan` is true, "
+            "then look at the folder with `fs_list`."
+        ),
+        input=fs_watch.FsWatchInput,
+        output=fs_watch.FsWatchOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=fs_watch.fs_watch,
     ),
 )
 
