@@ -98,6 +98,14 @@ SEEDS = {
     + said(0x3A, 2, text(b"a") + text(b"") + struct.pack(">I", 9))
     + said(0x37, 3, WRITE)
     + said(0x41, 3),
+    "watch": b"\1"
+    + said(0x50, 1, text(b"") + struct.pack(">IQQIII", 1, 0, 0, 0, 0, 9))
+    + said(0x3E, 2, text(b"w/x") + struct.pack(">II", 3, 0o755))
+    + said(0x37, 3, text(b"w/f") + struct.pack(">IIQ", 2, 0o600, 0) + text(b""))
+    + said(0x38, 3)
+    + said(0x3C, 4, text(b"w") + struct.pack(">I", 1) + text(b""))
+    + said(0x50, 5, text(b"w") + struct.pack(">IQQIII", 0, 5, 1, 1, 1, 9))
+    + said(0x41, 1),
     "ping": b"\1" + said(6, 1, b"x") + said(7, 1, b"y") + said(5, 0, b"\0\1" + text(b"bye")),
 }
 
