@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mcp import MCPError, types
 from mcp.server import ServerRequestContext
@@ -11,11 +11,8 @@ from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent
 
 from devbench_core.errors import DevbenchError, NotFound, ValidationFailed
 from devbench_core.model.caller import Caller
-from devbench_mcp.resources import reading, uris
-from devbench_mcp.resources.watches import Watches
-
-if TYPE_CHECKING:
-    from devbench_core.bench import Bench
+from devbench_mcp.resources import addresses
+from devbench_mcp.resources.following import Following
 
 STREAMS_MAX = 1024
 """Streams that listen, of all clients together."""
@@ -53,14 +50,12 @@ class Streams:
     """Serves ``subscriptions/listen``.
 
     Args:
-        bench: The opened core.
-        watches: Follow the commands.
+        following: Follow resources.
         most: How many resources one stream may name.
     """
 
-    def __init__(self, bench: Bench, watches: Watches, *, most: int) -> None:
-        self._bench = bench
-        self._watches = watches
+    def __init__(self, following: Following, *, most: int) -> None:
+        self._following = following
         self._most = most
         self._open: set[ListenHandler] = set()
 
@@ -104,9 +99,8 @@ class Streams:
         self, uri: str, caller: Caller, events: _Events, stops: list[Callable[[], None]]
     ) -> bool:
         try:
-            parsed = uris.parse(uri)
-            record = await reading.find(self._bench, parsed, caller)
-            stops.append(await self._watches.follow(record.id, caller, lambda _ended: events.updated(uri)))
+            parsed = addresses.parse(uri)
+            stops.append(await self._following.follow(parsed, caller, lambda _ended: events.updated(uri)))
         except (NotFound, ValidationFailed):
             return False
         except DevbenchError as error:
