@@ -238,6 +238,12 @@ class AgentOutdated(DevbenchError):
     code = "agent_outdated"
 
 
+class AgentGone(AgentUnavailable):
+    """The agent that runs commands as another user has ended, and with it what it ran. The next command starts one."""
+
+    code = "agent_gone"
+
+
 class StoreFailed(DevbenchError):
     """The state store could not do its work; what was committed before is still there."""
 

@@ -265,7 +265,8 @@ class Execs:
             found.stream.cancel(milliseconds(grace_s))
         else:
             container = await self._context.find(record.container_id, caller)
-            await foreign.cancel(await self._context.link(container), exec_id, milliseconds(grace_s))
+            link = await self._context.link(container, record.user)
+            await foreign.cancel(link, exec_id, milliseconds(grace_s))
         seconds = self.ending_within_s
         record = await self._wait(exec_id, seconds, caller)
         if record.ending is None:
@@ -331,7 +332,8 @@ class Execs:
         )
         where = Scope[scope.name]
         container = await self._context.find(record.container_id, caller)
-        return await foreign.signal(await self._context.link(container), exec_id, number, where)
+        link = await self._context.link(container, record.user)
+        return await foreign.signal(link, exec_id, number, where)
 
     async def write_input(
         self, exec_id: str, data: bytes, *, eof: bool = False, wait_s: float = 10.0, caller: Caller = LOCAL
@@ -388,7 +390,8 @@ class Execs:
             Request(operation="exec.resize", caller=caller, container_id=record.container_id, subject=exec_id)
         )
         container = await self._context.find(record.container_id, caller)
-        return await foreign.resize(await self._context.link(container), exec_id, size)
+        link = await self._context.link(container, record.user)
+        return await foreign.resize(link, exec_id, size)
 
     async def list(
         self, container: str, *, running: bool = False, caller: Caller = LOCAL

@@ -92,8 +92,8 @@ class CommandInput(Input):
         min_length=1,
         max_length=21,
         description=(
-            "Who it must run as, uid or uid:gid. Commands run as their container's user; any other one is refused: "
-            "spawn a container with that `policy.user`."
+            "Who it runs as, uid or uid:gid: the container's user, which is the default, or one that its "
+            "`policy.exec_users` lists. Any other one is refused."
         ),
     )
     env: dict[str, str] = Field(
