@@ -22,9 +22,10 @@ from devbench_core.model.policy import Clause
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OTHER, THIRD = "4242:4343", "5252:5252"
 EACH_GUEST = (
-    "for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do p=${p%/comm}; [ $p = 1 ] && continue; "
+    "for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do p=${p%/comm}; "
+    "grep -q -- --guest /proc/$p/cmdline || continue; "
 )
-"""A shell's loop over the agents beside PID 1; their keepers have another name."""
+"""A shell's loop over the agents beside PID 1; their keepers have another name, and bridges another command."""
 
 
 async def can(lab: Lab) -> bool:
@@ -88,10 +89,10 @@ async def test_what_it_makes_belongs_to_it_and_is_private_to_it(many: Lab):
     made = await many.sh("umask 077; echo secret > /tmp/mine; stat -c %u:%g /tmp/mine", user=OTHER)
     assert made.out == b"4242:4343\n"
     for other in (None, THIRD):
-        read = await many.run("cat", "/tmp/mine", user=other)  # noqa: S108 - the container's own
+        read = await many.run("cat", "/tmp/mine", user=other)
         assert read.exit_code != 0
         assert b"denied" in read.err
-    assert (await many.run("cat", "/tmp/mine", user=OTHER)).out == b"secret\n"  # noqa: S108
+    assert (await many.run("cat", "/tmp/mine", user=OTHER)).out == b"secret\n"
 
 
 async def test_it_runs_in_the_workspace_with_the_containers_environment(many: Lab):
@@ -119,8 +120,10 @@ async def test_input_and_terminals_work(many: Lab):
 @pytest.mark.parametrize("how", ["cancel", "timeout", "leftovers"])
 async def test_the_end_reaches_its_whole_tree(many: Lab, how: str):
     word = f"tree-{how}"
-    script = "setsid sh -c 'sleep 1001; true' $0 & (sh -c 'sleep 1002; true' $0 & setsid sh -c 'sleep 1003; true' $0 &); echo on; "
-
+    script = (
+        "setsid sh -c 'sleep 1001; true' $0 & "
+        "(sh -c 'sleep 1002; true' $0 & setsid sh -c 'sleep 1003; true' $0 &); echo on; "
+    )
     more: dict[str, Any] = {"timeout_s": 1.0} if how == "timeout" else {}
     if how == "leftovers":
         more["leftovers"] = Leftovers.END

@@ -6,6 +6,7 @@ engine that was restarted under its containers forgets its execs: then only a br
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from devbench_core.channel.unix import UnixStream
@@ -19,6 +20,9 @@ from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.failures import EngineAnswer, translate
 from devbench_runtime_docker.names import split_ref
 from devbench_runtime_docker.users import User, parse
+
+NUMBER_LOOKS = 20
+NUMBER_LOOK_EVERY_S = 0.02
 
 
 class GuestConnector:
@@ -41,7 +45,7 @@ class GuestConnector:
 
     async def connect(self, ref: str, user: str, handle: str, pid: int) -> ByteStream:
         """Open a stream to an agent; as the contract says."""
-        shown = await self._look(handle)
+        shown = await self._look_started(handle)
         self._refuse_ended(shown, ref, user)
         direct = await self._direct(shown, parse(user))
         if direct is not None:
@@ -68,6 +72,15 @@ class GuestConnector:
         except Forbidden:
             self._connector.may_go_direct = False
             return None
+
+    async def _look_started(self, handle: str) -> dict[str, Any] | None:
+        """As `_look`; the engine learns the number of a process a moment after that one has begun to speak."""
+        for _ in range(NUMBER_LOOKS):
+            shown = await self._look(handle)
+            if shown is None or not shown.get("Running") or shown.get("Pid"):
+                return shown
+            await asyncio.sleep(NUMBER_LOOK_EVERY_S)
+        return None
 
     async def _look(self, handle: str) -> dict[str, Any] | None:
         """Return what the engine shows of an exec, None when it does not know it."""

@@ -62,6 +62,7 @@ class Shells:
         kind: ShellKind = ShellKind.AUTO,
         cwd: PurePosixPath | None = None,
         env: dict[str, str] | None = None,
+        user: str | None = None,
         caller: Caller = LOCAL,
     ) -> Shell:
         """Open a shell and return when it answers.
@@ -71,6 +72,7 @@ class Shells:
             kind: Which program.
             cwd: Where it begins; as for a command.
             env: Merged over the container's environment.
+            user: Who it runs as; as for a command.
             caller: Who asks.
 
         Raises:
@@ -84,7 +86,7 @@ class Shells:
         lock = self._opening.setdefault(found.id, asyncio.Lock())
         async with lock:
             await self._check_room(found)
-            request = ExecRequest(argv=argv_of(kind), cwd=cwd, env=env or {})
+            request = ExecRequest(argv=argv_of(kind), cwd=cwd, env=env or {}, user=user)
             record = await self._context.execs.start(found.id, request, side=True, caller=caller)
             if record.ending is not None:
                 raise ShellEnded(

@@ -122,6 +122,12 @@ class ShellOpenInput(Input):
     env: dict[str, str] = Field(
         default_factory=dict[str, str], description="Variables added to the container's for this shell."
     )
+    user: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=21,
+        description="Who it runs as, uid or uid:gid: the container's user (default) or one of its `policy.exec_users`.",
+    )
 
 
 class ShellOpenOutput(ToolOutput):
@@ -302,6 +308,7 @@ async def shell_open(context: ToolContext, given: ShellOpenInput) -> ShellOpenOu
         kind=ShellKind(given.program),
         cwd=None if given.cwd is None else PurePosixPath(given.cwd),
         env=given.env,
+        user=given.user,
         caller=context.caller,
     )
     return ShellOpenOutput(shell=ShellView.of(shell))
