@@ -34,7 +34,10 @@ async def running(engine: Engine, handle: str) -> bool:
 
 async def number(engine: Engine, handle: str) -> int:
     """Return an agent's number as it sees it itself."""
-    shown = await engine.call("GET", f"exec/{handle}/json", doing="look")
+    deadline = time.monotonic() + DEADLINE_S
+    while not (shown := await engine.call("GET", f"exec/{handle}/json", doing="look"))["Pid"]:
+        assert time.monotonic() < deadline, "the engine does not learn its number"
+        await asyncio.sleep(0.02)
     status = Path(f"/proc/{shown['Pid']}/status").read_text(encoding="utf-8")  # noqa: ASYNC240 - the kernel's
     return int(status.partition("NSpid:")[2].split("\n")[0].split()[-1])
 

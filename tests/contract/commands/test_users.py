@@ -21,6 +21,7 @@ from devbench_core.model.policy import Clause
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OTHER, THIRD = "4242:4343", "5252:5252"
+ALONE_S = 20.0  # much less than the agent takes to give up
 EACH_GUEST = (
     "for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do p=${p%/comm}; "
     "grep -q -- --guest /proc/$p/cmdline || continue; "
@@ -187,3 +188,23 @@ async def test_a_killed_agent_loses_its_commands_and_the_next_command_starts_ano
     assert await many.processes("survivor") == 0
     assert (await many.bench.execs.get(other.id)).ending is None
     assert (await many.bench.execs.cancel(other.id)).ending is not None
+
+
+async def test_what_a_killed_agent_left_does_not_hold_up_the_end_of_others(many: Lab):
+    """Its processes are children of PID 1 then, which may not end them: they are of another user."""
+    left = await many.start("sh", "-c", "echo on; sleep 1007; true", "left", user=OTHER)
+    await many.until_said(left, b"on\n")
+    await many.sh(EACH_GUEST + "kill -9 $p 2> /dev/null; done; sleep 60", user=OTHER)
+    assert (await many.done(left)).ending.reason is ExecReason.LOST
+    assert await many.processes("left") == 1
+    mine = await many.start("sh", "-c", "echo on; sleep 1008; true", "mine")
+    await many.until_said(mine, b"on\n")
+    async with asyncio.timeout(ALONE_S):
+        await many.sh(
+            "kill -9 $(cd /proc; grep -sl '^devbench-keeper$' [0-9]*/comm | sed 's:/.*::') 2> /dev/null"
+        )
+        assert (await many.done(mine)).ending.reason is ExecReason.LOST
+    assert await many.processes("mine") == 0
+    assert await many.processes("left") == 1
+    assert (await many.run("true", user=OTHER)).exit_code == 0
+    assert await many.processes("left") == 0
