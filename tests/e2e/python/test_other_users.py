@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,16 +17,23 @@ from devbench_core.bench import Bench
 from devbench_core.containers import SpawnRequest
 from devbench_core.containers.guest_records import KIND
 from devbench_core.containers.requests import PolicyRequest
+from devbench_core.contracts.runtime import guest_socket
 from devbench_core.errors import ConcurrencyLimit
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, SignalScope, StreamName
 from devbench_core.model.shell import ShellKind
+from harness.processes import running
 
 OTHER = "4242:4343"
 HOST_TIMEOUT_S = 60
 WAIT_S = 30.0
+LOOK_EVERY_S = 0.05
 COUNT = (
     "for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do "
     "tr '\\0' ' ' < /proc/${p%/comm}/cmdline; echo; done"
+)
+KILL_OWN = (
+    "for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do kill -9 ${p%/comm} 2> /dev/null; done; "
+    "sleep 60"
 )
 SCRIPT = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); echo $n; [ -e /tmp/stop ] && exit 7; sleep 0.01; done"
 DIES = """
@@ -114,6 +122,44 @@ async def test_two_hosts_at_once_start_exactly_one_agent(config: dict[str, Any])
         assert {said for _, said in done} == {"4242\n4343\n"}
         assert await guests(one, container) == 1
         await one.containers.kill(container)
+
+
+async def test_a_host_finds_the_agent_that_another_one_started_in_place_of_its_own(config: dict[str, Any]):
+    async with devbench_core.open(config) as one, devbench_core.open(config) as two:
+        container = await spawn(one)
+        for bench in (one, two):
+            assert (await run(bench, container, "id -u"))[1] == "4242\n"
+        waiting = await one.execs.start(container, ExecRequest(argv=("sleep", "1000"), user=OTHER))
+        ended, _ = await run(two, container, KILL_OWN)
+        assert ended.ending is not None
+        assert ended.ending.reason is ExecReason.LOST
+        for bench in (two, one):
+            assert (await run(bench, container, "id -u"))[1] == "4242\n"
+        assert await guests(one, container) == 1
+        lost = await one.execs.wait(waiting.id, wait_s=WAIT_S)
+        assert lost.ending is not None
+        assert lost.ending.reason is ExecReason.LOST
+        await one.containers.kill(container)
+
+
+async def test_a_command_whose_agent_died_while_no_host_lived_is_lost_and_says_so(config: dict[str, Any]):
+    user = str(100_000 + secrets.randbelow(1_000_000_000))
+    async with devbench_core.open(config) as bench:
+        container = await spawn(bench, user)
+        later = ("sh", "-c", f"until [ -e /tmp/now ]; do sleep 0.1; done; {KILL_OWN}")
+        command = await bench.execs.start(container, ExecRequest(argv=later, user=user))
+        touch = ("sh", "-c", "sleep 1; touch /tmp/now")
+        await bench.execs.start(container, ExecRequest(argv=touch))
+    async with asyncio.timeout(WAIT_S):
+        while running(str(guest_socket(int(user)))):  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(LOOK_EVERY_S)
+    async with devbench_core.open(config) as bench:
+        ended = await bench.execs.wait(command.id, wait_s=WAIT_S)
+        assert ended.ending is not None
+        assert ended.ending.reason is ExecReason.LOST
+        assert f"user {user}:{user}" in ended.ending.message
+        assert (await run(bench, container, "id -u", user=user))[1] == f"{user}\n"
+        await bench.containers.kill(container)
 
 
 async def test_another_host_signals_and_cancels_a_command_of_this_one(config: dict[str, Any]):
