@@ -151,7 +151,7 @@ async def test_a_command_whose_agent_died_while_no_host_lived_is_lost_and_says_s
         touch = ("sh", "-c", "sleep 1; touch /tmp/now")
         await bench.execs.start(container, ExecRequest(argv=touch))
     async with asyncio.timeout(WAIT_S):
-        while running(str(guest_socket(int(user)))):  # noqa: ASYNC110 - no event tells it
+        while running(str(guest_socket(int(user)))):
             await asyncio.sleep(LOOK_EVERY_S)
     async with devbench_core.open(config) as bench:
         ended = await bench.execs.wait(command.id, wait_s=WAIT_S)
