@@ -12,7 +12,7 @@ import attrs
 import pytest
 import pytest_asyncio
 
-from contract.commands.lab import Lab
+from contract.commands.lab import EACH_WITH_WORD, Lab
 from devbench_core.containers import SpawnRequest
 from devbench_core.containers.requests import PolicyRequest
 from devbench_core.errors import NotEnforced, ValidationFailed
@@ -200,9 +200,8 @@ async def test_what_a_killed_agent_left_does_not_hold_up_the_end_of_others(many:
     mine = await many.start("sh", "-c", "echo on; sleep 1008; true", "mine")
     await many.until_said(mine, b"on\n")
     async with asyncio.timeout(ALONE_S):
-        await many.sh(
-            "kill -9 $(cd /proc; grep -sl '^devbench-keeper$' [0-9]*/comm | sed 's:/.*::') 2> /dev/null"
-        )
+        keeper = "kill -9 $(awk '/^PPid/ { print $2 }' ${file%/*}/status); done"
+        assert (await many.run("sh", "-c", EACH_WITH_WORD + keeper, "mine")).exit_code == 0
         assert (await many.done(mine)).ending.reason is ExecReason.LOST
     assert await many.processes("mine") == 0
     assert await many.processes("left") == 1
