@@ -27,6 +27,7 @@ ELSEWHERE = {
     "capability_not_enforced": "packages/devbench-core/tests/containers/test_spawn.py",
     "agent_misbehaved": "packages/devbench-core/tests/channel",
     "agent_outdated": "packages/devbench-core/tests/files",
+    "agent_gone": "tests/e2e/python/test_other_users.py",
     "cancelled": "packages/devbench-core/tests/containers/test_spawn.py",
     "lease_lost": "tests/contract/lock",
     "shell_elsewhere": "packages/devbench-core/tests/shells/test_several_hosts.py",
