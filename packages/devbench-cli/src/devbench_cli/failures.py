@@ -54,6 +54,7 @@ EXIT_CODES = {
     "agent_unavailable": EXIT_UNAVAILABLE,
     "agent_misbehaved": EXIT_UNAVAILABLE,
     "agent_outdated": EXIT_REFUSED,
+    "agent_gone": EXIT_UNAVAILABLE,
     "host_unreachable": EXIT_UNAVAILABLE,
     "concurrency_limit": EXIT_TRY_AGAIN,
     "shell_busy": EXIT_TRY_AGAIN,
