@@ -85,6 +85,39 @@ async def test_a_text_is_found_across_pieces_of_output(call: Call, shell: str):
     assert (text_of(heard), heard["found"]) == ("prompt", "prompt")
 
 
+async def test_an_expression_tells_what_it_matched_across_pieces_of_output(call: Call, shell: str):
+    script = "printf 'user@ho'; sleep 0.2; printf 'st:~$ '; cat"
+    begun = await call("shell_run", shell_id=shell, script=script, interactive=True, wait_s=0)
+    regex = r"(\w+)@(\w+):\S+[$#] $"
+    heard = await call(
+        "shell_read", shell_id=shell, after=begun["cursor"], until=["never"], until_regex=[regex], wait_s=20
+    )
+    assert (heard["stopped_by"], heard["found"]) == ("pattern", regex)
+    assert heard["match"] == {"text": "user@host:~$ ", "groups": ["user", "host"]}
+
+
+async def test_an_expression_that_would_run_away_elsewhere_reads_a_mebibyte_and_blocks_nobody(
+    call: Call, shell: str
+):
+    script = "head -c 1048576 /dev/zero | tr '\\0' a; echo; echo done"
+    begun = await call("shell_run", shell_id=shell, script=script, wait_s=0)
+    cursor, stopped, pages = begun["cursor"], "full", 0
+    while stopped == "full":
+        page = await call(
+            "shell_read", shell_id=shell, after=cursor, until_regex=["(a+)+b$", "don(e)"], max_bytes=98304
+        )
+        cursor, stopped, pages = page["cursor"], page["stopped_by"], pages + 1
+    assert (stopped, page["match"]["groups"]) == ("pattern", ["e"])
+    assert pages > 8
+
+
+async def test_an_expression_that_is_none_is_refused_and_the_shell_goes_on(call: Call, shell: str):
+    with pytest.raises(ValidationFailed) as refused:
+        await call("shell_read", shell_id=shell, until_regex=["(open"])
+    assert refused.value.details["field"] == "until_regex"
+    assert text_of(await call("shell_run", shell_id=shell, script="echo on")) == "on\n"
+
+
 async def test_a_timeout_interrupts_and_keeps_the_shell(call: Call, shell: str):
     done = await call("shell_run", shell_id=shell, script="x=1; sleep 300", timeout_s=0.3)
     assert (done["run"]["reason"], done["run"]["shell_kept"]) == ("timed_out", True)

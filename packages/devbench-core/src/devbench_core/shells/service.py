@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from math import inf
 from pathlib import PurePosixPath
@@ -28,7 +29,7 @@ from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container
 from devbench_core.model.execution import ExecRequest, Page
-from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellRun
+from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellReading, ShellRun
 from devbench_core.shells import records
 from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext, owner
@@ -36,9 +37,12 @@ from devbench_core.shells.driver import argv_of
 from devbench_core.shells.follow import Follower
 from devbench_core.shells.live import Live, ended_run
 from devbench_core.shells.pages import pause, run_of, shown
+from devbench_core.shells.reading import OnPage, Reader, Until
 from devbench_core.shells.refusals import check_script, elsewhere, over
 
 log = get_logger(__name__)
+QUIET_S = 1.0
+READ_BYTES = 64 * 1024
 LOOK_EVERY_S = 1.0  # how often the end of a run is looked for where another host follows it
 
 
@@ -54,6 +58,7 @@ class Shells:
         self._context = context
         self._lives: dict[str, Live] = {}
         self._opening: dict[str, asyncio.Lock] = {}
+        self._reader = Reader(self.poll, context.clock, context.limits.lookback_bytes)
 
     async def open(
         self,
@@ -195,6 +200,43 @@ class Shells:
             cursor = answer.cursor
             if page.ending is not None:  # of the shell: that of its run is being written down
                 await pause(changed, min(rest_s, LOOK_EVERY_S))
+
+    async def read(
+        self,
+        shell_id: str,
+        *,
+        after: int = 0,
+        until: Sequence[str] = (),
+        until_regex: Sequence[str] = (),
+        quiet_s: float = QUIET_S,
+        wait_s: float = 10.0,
+        max_bytes: int = READ_BYTES,
+        on_page: OnPage | None = None,
+        caller: Caller = LOCAL,
+    ) -> ShellReading:
+        """Read output until something: for a program that is talked to.
+
+        Args:
+            shell_id: Which shell.
+            after: The cursor of the last reading or page.
+            until: Stop at one of these plain texts.
+            until_regex: Stop at a match of one of these expressions (RE2's) in what has come: ``$`` is its end,
+                ``^`` where reading began. A match of up to ``shells.lookback_bytes`` is found wherever output is cut.
+            quiet_s: Without either, stop when something came and then nothing for so long.
+            wait_s: Stop after so long in any case; 0 returns what is there.
+            max_bytes: Stop when there is so much, about.
+            on_page: Awaited for each page that is not the last.
+            caller: Who asks.
+
+        Raises:
+            ValidationFailed: There are too many texts or expressions, or one is empty, too long or too complex, or no
+                expression.
+            ShellNotFound: The caller's tenant has no such shell.
+        """
+        stop_at = Until(
+            texts=until, expressions=until_regex, quiet_s=quiet_s, wait_s=wait_s, max_bytes=max_bytes
+        )
+        return await self._reader.read(shell_id, after, stop_at, on_page, caller)
 
     async def cancel(self, shell_id: str, *, caller: Caller = LOCAL) -> ShellRun | None:
         """End the run that a shell is busy with and return it; None when there was none.
@@ -351,6 +393,7 @@ class Shells:
         for live in self._lives.values():
             live.stop()
         self._lives.clear()
+        self._reader.close()
 
     async def _begin(self, shell: Shell, caller: Caller) -> Live:
         command = await self._context.execs.followed(shell.id, caller=caller)

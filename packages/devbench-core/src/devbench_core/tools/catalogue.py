@@ -285,8 +285,9 @@ SHELL_TOOLS = (
         title="Read a shell's output",
         description=(
             "Return a shell's output after a cursor: until one of the texts in `until` comes, for example a prompt, or "
-            "until it is quiet for `quiet_s`, the run ends or `wait_s` is over; `stopped_by` says which. Use it after "
-            "`shell_input`, for a run that goes on, and for what background jobs said between runs."
+            "an expression of `until_regex` matches, or until it is quiet for `quiet_s`, the run ends or `wait_s` is "
+            "over; `stopped_by` says which. Use it after `shell_input`, for a run that goes on, and for what "
+            "background jobs said between runs."
         ),
         input=shells.ShellReadInput,
         output=shells.ShellReadOutput,

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from devbench_core.errors import DevbenchError, ValidationFailed
-from devbench_core.model.execution import Chunk
-from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellRun
+from devbench_core.model.shell import Shell, ShellKind, ShellMatch, ShellPage, ShellRun
+from devbench_core.shells.patterns import PATTERNS_MAX
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import (
     OUTPUT_DEFAULT_BYTES,
@@ -29,9 +29,6 @@ from devbench_core.tools.views import ExecEndingView, View
 
 QUIET_DEFAULT_S = 1.0
 QUIET_MAX_S = 30.0
-PATTERNS_MAX = 8
-PATTERN_MAX = 1000
-"""Characters; what is looked for is plain text, so that no pattern can keep the host busy."""
 
 ShellArgument = Annotated[
     str, Field(min_length=1, max_length=128, description="Id (x_…) of the shell, from `shell_open`.")
@@ -104,6 +101,20 @@ class ShellView(View):
             used_at=shell.used_at,
             run=None if last is None else ShellRunView.of(last),
         )
+
+
+class ShellMatchView(View):
+    """What was looked for and came."""
+
+    text: str = Field(description="What matched; a long one is cut.")
+    groups: list[str | None] = Field(
+        default_factory=list[str | None], description="The groups of the expression; null took no part."
+    )
+
+    @classmethod
+    def of(cls, match: ShellMatch) -> ShellMatchView:
+        """Return the view of a match."""
+        return cls(text=match.text, groups=list(match.groups))
 
 
 class ShellOpenInput(Input):
@@ -223,13 +234,22 @@ class ShellReadInput(Input):
     until: list[str] = Field(
         default_factory=list[str],
         max_length=PATTERNS_MAX,
-        description="Stop when the output holds one of these texts, for example a prompt. Plain text, no patterns.",
+        description="Stop when the output holds one of these plain texts, for example a prompt.",
+    )
+    until_regex: list[str] = Field(
+        default_factory=list[str],
+        max_length=PATTERNS_MAX,
+        description=(
+            "Stop when one of these regular expressions matches (RE2's syntax: no look-around, no back references). "
+            "`$` is the end of what has come so far, so `[$#] $` waits for a prompt; begin with (?m) for lines, with "
+            "(?s) for a dot that matches line ends."
+        ),
     )
     quiet_s: float = Field(
         default=QUIET_DEFAULT_S,
         gt=0,
         le=QUIET_MAX_S,
-        description="Without `until`: stop when something came and then nothing for so many seconds.",
+        description="Without `until` and `until_regex`: stop when something came and then nothing for so many seconds.",
     )
     wait_s: float = Field(
         default=10.0,
@@ -250,13 +270,14 @@ class ShellReadOutput(ToolOutput):
 
     output: list[OutputPiece] = Field(description="Output after the cursor that was given, in order.")
     cursor: int = Field(description="Give it as `after` to the next call.")
-    stopped_by: Literal["text", "quiet", "run_ended", "shell_ended", "full", "time"] = Field(
+    stopped_by: Literal["text", "pattern", "quiet", "run_ended", "shell_ended", "full", "time"] = Field(
         description=(
-            "Why it stopped: one of `until` came; it was quiet; the run, or the shell, had ended and all was read; "
-            "max_bytes; wait_s."
+            "Why it stopped: one of `until` came, or of `until_regex`; it was quiet; the run, or the shell, had "
+            "ended and all was read; max_bytes; wait_s."
         )
     )
-    found: str | None = Field(default=None, description="Which of `until` came.")
+    found: str | None = Field(default=None, description="Which of `until` or `until_regex` came.")
+    match: ShellMatchView | None = Field(default=None, description="What of the output that was.")
     run: ShellRunView | None = Field(default=None, description="The shell's newest run.")
     ending: ExecEndingView | None = Field(default=None, description="How the shell itself ended, if it has.")
 
@@ -370,73 +391,31 @@ async def shell_input(context: ToolContext, given: ShellInputInput) -> ShellInpu
 
 async def shell_read(context: ToolContext, given: ShellReadInput) -> ShellReadOutput:
     """Read until something."""
-    if any(not each or len(each) > PATTERN_MAX for each in given.until):
-        raise ValidationFailed("until", f"each must have 1-{PATTERN_MAX} characters", limit=PATTERN_MAX)
-    reading = _Reading(given)
     begun = time.monotonic()
-    while True:
-        wait_s = reading.patience_s(begun + given.wait_s - time.monotonic())
-        page = await context.bench.shells.poll(
-            given.shell_id,
-            after=reading.cursor,
-            max_bytes=max(1, given.max_bytes - reading.size),
-            wait_s=wait_s,
-            caller=context.caller,
-        )
-        stopped = reading.take(page) or (None if time.monotonic() < begun + given.wait_s else "time")
-        if stopped is not None:
-            break
+
+    async def tell(_: ShellPage) -> None:
         await context.progress(time.monotonic() - begun, given.wait_s, f"{given.shell_id} is being read")
-    return ShellReadOutput(
-        output=pieces_of(reading.chunks),
-        cursor=reading.cursor,
-        stopped_by=stopped,
-        found=reading.found,
-        run=None if page.run is None or not page.run.number else ShellRunView.of(page.run),
-        ending=None if page.ending is None else ExecEndingView.of(page.ending),
+
+    got = await context.bench.shells.read(
+        given.shell_id,
+        after=given.after,
+        until=given.until,
+        until_regex=given.until_regex,
+        quiet_s=given.quiet_s,
+        wait_s=given.wait_s,
+        max_bytes=given.max_bytes,
+        on_page=tell,
+        caller=context.caller,
     )
-
-
-Stop = Literal["text", "quiet", "run_ended", "shell_ended", "full", "time"]
-
-
-class _Reading:
-    """What one `shell_read` has so far."""
-
-    def __init__(self, given: ShellReadInput) -> None:
-        self.cursor = given.after
-        self.chunks: list[Chunk] = []
-        self.size = 0
-        self.found: str | None = None
-        self._given = given
-        self._wanted = [(text, text.encode()) for text in given.until]
-        self._overlap = max((len(word) for _, word in self._wanted), default=1) - 1
-        self._end = b""
-
-    def patience_s(self, left_s: float) -> float:
-        """Return how long to wait for more."""
-        quiet = not self._wanted and self.chunks
-        return max(0.0, min(left_s, self._given.quiet_s) if quiet else left_s)
-
-    def take(self, page: ShellPage) -> Stop | None:
-        """Take a page; return why to stop, if so."""
-        self.chunks.extend(page.chunks)
-        self.cursor = page.cursor
-        self.size += sum(len(chunk.data) for chunk in page.chunks)
-        data = self._end + b"".join(chunk.data for chunk in page.chunks)
-        self.found = next((text for text, word in self._wanted if word in data), None)
-        self._end = data[len(data) - self._overlap :] if 0 < self._overlap < len(data) else data
-        if self._overlap == 0:
-            self._end = b""
-        if self.found is not None:
-            return "text"
-        if page.ending is not None:
-            return "shell_ended"
-        if page.complete:
-            return "run_ended"
-        if self.size >= self._given.max_bytes:
-            return "full"
-        return "quiet" if self.chunks and not page.chunks and not self._wanted else None
+    return ShellReadOutput(
+        output=pieces_of(got.chunks),
+        cursor=got.cursor,
+        stopped_by=got.stop.value,
+        found=None if got.match is None else got.match.pattern,
+        match=None if got.match is None else ShellMatchView.of(got.match),
+        run=None if got.run is None or not got.run.number else ShellRunView.of(got.run),
+        ending=None if got.ending is None else ExecEndingView.of(got.ending),
+    )
 
 
 async def shell_cancel(context: ToolContext, given: ShellCancelInput) -> ShellCancelOutput:
