@@ -78,6 +78,24 @@ async def test_reading_stops_when_it_is_quiet(call: Call, shell: str):
     assert (nothing["output"], nothing["stopped_by"]) == ([], "time")
 
 
+async def test_reading_one_run_ends_where_it_does_and_may_take_what_is_there(call: Call, shell: str):
+    job = "( until [ -e go ]; do sleep 0.02; done; echo from the job; touch said ) & echo one"
+    first = await call("shell_run", shell_id=shell, script=job)
+    await call(
+        "shell_run", shell_id=shell, script="touch go; until [ -e said ]; do sleep 0.02; done; echo two"
+    )
+    read = {"shell_id": shell, "after": first["run"]["after"], "run": 1, "wait_s": 20}
+    page = await call("shell_read", **read, quiet_s=0)
+    assert (text_of(page), page["stopped_by"]) == ("one\n", "run_ended")
+    assert page["run"]["number"] == 1
+
+
+async def test_with_no_quiet_at_all_output_is_returned_as_soon_as_it_comes(call: Call, shell: str):
+    begun = await call("shell_run", shell_id=shell, script="echo here; cat", interactive=True, wait_s=0)
+    heard = await call("shell_read", shell_id=shell, after=begun["cursor"], quiet_s=0, wait_s=20)
+    assert (text_of(heard), heard["stopped_by"]) == ("here\n", "quiet")
+
+
 async def test_a_text_is_found_across_pieces_of_output(call: Call, shell: str):
     script = "printf 'pro'; sleep 0.2; printf 'mpt'; cat"
     begun = await call("shell_run", shell_id=shell, script=script, interactive=True, wait_s=0)

@@ -25,7 +25,14 @@ class Poll(Protocol):
     """As `Shells.poll`."""
 
     async def __call__(
-        self, shell_id: str, *, after: int, max_bytes: int | None, wait_s: float, caller: Caller
+        self,
+        shell_id: str,
+        *,
+        after: int,
+        run: int | None,
+        max_bytes: int | None,
+        wait_s: float,
+        caller: Caller,
     ) -> ShellPage:
         """Return output after a cursor."""
         ...
@@ -36,6 +43,7 @@ class Until:
     """When to stop.
 
     Attributes:
+        run: At the end of this run; None is that of whichever is the newest.
         texts: At one of these plain texts.
         expressions: At a match of one of these.
         quiet_s: Without either: when something came and then nothing for so long.
@@ -43,6 +51,7 @@ class Until:
         max_bytes: When there is so much, about.
     """
 
+    run: int | None = None
     texts: Sequence[str] = ()
     expressions: Sequence[str] = ()
     quiet_s: float
@@ -69,9 +78,10 @@ class Reader:
         self, shell_id: str, after: int, until: Until, on_page: OnPage | None, caller: Caller
     ) -> ShellReading:
         """Read; raises as `Shells.read` does."""
-        for field, value in (("quiet_s", until.quiet_s), ("max_bytes", until.max_bytes)):
-            if not value > 0:
-                raise ValidationFailed(field, "must be above 0")
+        if not until.quiet_s >= 0:
+            raise ValidationFailed("quiet_s", "must not be negative")
+        if not until.max_bytes > 0:
+            raise ValidationFailed("max_bytes", "must be above 0")
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._searchers, wanted, until.texts, until.expressions)
         reading = _Reading(until, found, after, self._lookback_bytes, self._searchers)
@@ -80,6 +90,7 @@ class Reader:
             page = await self._poll(
                 shell_id,
                 after=reading.cursor,
+                run=until.run,
                 max_bytes=max(1, until.max_bytes - reading.size),
                 wait_s=reading.patience_s(deadline - self._clock.monotonic_s()),
                 caller=caller,

@@ -36,7 +36,7 @@ from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import argv_of
 from devbench_core.shells.follow import Follower
 from devbench_core.shells.live import Live, ended_run
-from devbench_core.shells.pages import pause, run_of, shown
+from devbench_core.shells.pages import before_report, pause, run_of, shown
 from devbench_core.shells.reading import OnPage, Reader, Until
 from devbench_core.shells.refusals import check_script, elsewhere, over
 
@@ -193,12 +193,13 @@ class Shells:
             rest_s = max(0.0, deadline - self._context.clock.monotonic_s())
             found = run_of(shell, run)
             is_over = shell.ended or (found is not None and found.ended_at is not None and run is not None)
-            page = await self._page(shell_id, cursor, max_bytes, 0.0 if is_over else rest_s, changed, caller)
+            whole = await self._page(shell_id, cursor, max_bytes, 0.0 if is_over else rest_s, changed, caller)
+            page = before_report(whole, found)
             answer = shown(page, found, clip=clip, awaited=run is not None)
             if answer.chunks or answer.complete or answer.ending is not None or not rest_s:
                 return answer
             cursor = answer.cursor
-            if page.ending is not None:  # of the shell: that of its run is being written down
+            if whole.ending is not None or page is not whole:  # the end of the run is being written down
                 await pause(changed, min(rest_s, LOOK_EVERY_S))
 
     async def read(
@@ -206,6 +207,7 @@ class Shells:
         shell_id: str,
         *,
         after: int = 0,
+        run: int | None = None,
         until: Sequence[str] = (),
         until_regex: Sequence[str] = (),
         quiet_s: float = QUIET_S,
@@ -219,10 +221,12 @@ class Shells:
         Args:
             shell_id: Which shell.
             after: The cursor of the last reading or page.
+            run: Only this run's output, which ends where the run does; None for whatever comes.
             until: Stop at one of these plain texts.
             until_regex: Stop at a match of one of these expressions (RE2's) in what has come: ``$`` is its end,
                 ``^`` where reading began. A match of up to ``shells.lookback_bytes`` is found wherever output is cut.
-            quiet_s: Without either, stop when something came and then nothing for so long.
+            quiet_s: Without either, stop when something came and then nothing for so long; 0 is as soon as
+                something came.
             wait_s: Stop after so long in any case; 0 returns what is there.
             max_bytes: Stop when there is so much, about.
             on_page: Awaited for each page that is not the last.
@@ -231,10 +235,10 @@ class Shells:
         Raises:
             ValidationFailed: There are too many texts or expressions, or one is empty, too long or too complex, or no
                 expression.
-            ShellNotFound: The caller's tenant has no such shell.
+            ShellNotFound: The caller's tenant has no such shell, or no such run is remembered.
         """
         stop_at = Until(
-            texts=until, expressions=until_regex, quiet_s=quiet_s, wait_s=wait_s, max_bytes=max_bytes
+            run=run, texts=until, expressions=until_regex, quiet_s=quiet_s, wait_s=wait_s, max_bytes=max_bytes
         )
         return await self._reader.read(shell_id, after, stop_at, on_page, caller)
 

@@ -231,6 +231,11 @@ class ShellReadInput(Input):
     after: int = Field(
         default=0, ge=0, description="The `cursor` of the last call; 0 is the shell's beginning."
     )
+    run: int | None = Field(
+        default=None,
+        ge=1,
+        description="Only the output of this run, by its number; it ends where the run does. Absent: all that comes.",
+    )
     until: list[str] = Field(
         default_factory=list[str],
         max_length=PATTERNS_MAX,
@@ -247,9 +252,12 @@ class ShellReadInput(Input):
     )
     quiet_s: float = Field(
         default=QUIET_DEFAULT_S,
-        gt=0,
+        ge=0,
         le=QUIET_MAX_S,
-        description="Without `until` and `until_regex`: stop when something came and then nothing for so many seconds.",
+        description=(
+            "Without `until` and `until_regex`: stop when something came and then nothing for so many seconds; 0 is as "
+            "soon as something came."
+        ),
     )
     wait_s: float = Field(
         default=10.0,
@@ -399,6 +407,7 @@ async def shell_read(context: ToolContext, given: ShellReadInput) -> ShellReadOu
     got = await context.bench.shells.read(
         given.shell_id,
         after=given.after,
+        run=given.run,
         until=given.until,
         until_regex=given.until_regex,
         quiet_s=given.quiet_s,
