@@ -40,6 +40,7 @@ ENTRIES = {
     "exec": Entry("exec", remote=True),
     "shell": Entry("shell", remote=True),
     "attach": Entry("attach", remote=True),
+    "shells": Entry("shells", remote=True),
     "execs": Entry("execs", remote=True),
     "logs": Entry("logs", remote=True),
     "cp": Entry("cp", remote=True),

@@ -30,6 +30,9 @@ from devbench_core.tools.views import ExecEndingView, View
 QUIET_DEFAULT_S = 1.0
 QUIET_MAX_S = 30.0
 
+SCRIPT_MAX = 60_000
+"""Characters of a script; ``shells.script_max_bytes`` may be less."""
+
 ShellArgument = Annotated[
     str, Field(min_length=1, max_length=128, description="Id (x_…) of the shell, from `shell_open`.")
 ]
@@ -153,7 +156,7 @@ class ShellRunInput(Input):
     shell_id: ShellArgument
     script: str = Field(
         min_length=1,
-        max_length=60_000,
+        max_length=SCRIPT_MAX,
         description=(
             "What to run, one line or many. It runs in the shell itself, so `cd`, variables and functions stay, and "
             "`exit` or a failure under `set -e` ends the shell: put such scripts in ( … )."
