@@ -15,7 +15,7 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
 from devbench_core.tasks import background
-from devbench_core.tools.call import call_tool
+from devbench_core.tools.call import ToolResult, call_tool
 from devbench_mcp.catalogue import listed
 from devbench_mcp.context import Context, caller_of
 from devbench_mcp.instructions import INSTRUCTIONS
@@ -108,7 +108,13 @@ class ToolServer:
                 outputs=Watches(self._bench.execs, tasks, every_s=settings.update_every_s),
                 files=FileWatches(self._bench.files, tasks, every_s=settings.update_every_s),
             )
-            streams = Streams(following, most=settings.subscriptions_max)
+            streams = Streams(
+                following,
+                self._tasks.tasks,
+                tasks,
+                every_s=settings.update_every_s,
+                most=settings.subscriptions_max,
+            )
             live = Live(tasks=tasks, following=following, streams=streams)
             sweeping = tasks.create_task(self._tasks.tasks.sweep_for_ever(), name="sweep of tasks")
             self._running.add(live)
@@ -118,6 +124,7 @@ class ToolServer:
                 self._running.discard(live)
                 sweeping.cancel()
                 following.close()
+                self._tasks.tasks.host_work.close(tasks)
 
     async def _list(
         self, _context: Context, _params: types.PaginatedRequestParams | None
@@ -129,22 +136,16 @@ class ToolServer:
     ) -> types.CallToolResult | dict[str, Any]:
         caller = caller_of(context, self._local)
         asked = bool(context.meta) and "progress_token" in (context.meta or {})
+        progress = context.session.report_progress if asked else None
         try:
-            result = await call_tool(
-                self._bench,
-                params.name,
-                params.arguments,
-                caller=caller,
-                progress=context.session.report_progress if asked else None,
-                leave_after_s=self._tasks.leave_after_s(context, params.name),
-            )
-            if self._tasks.leave_after_s(context, params.name) is not None:
-                task = await self._tasks.of(result, params.arguments, caller)
-                if task is not None:
-                    return task
+            answer = await self._tasks.answer(context, params.name, params.arguments, caller, progress)
+            if answer is None:
+                answer = await call_tool(
+                    self._bench, params.name, params.arguments, caller=caller, progress=progress
+                )
         except DevbenchError as error:
             return failure(error)
-        return success(result, context.protocol_version)
+        return success(answer, context.protocol_version) if isinstance(answer, ToolResult) else answer
 
     def _discover(self, server: Server[Live]) -> Any:
         """Return the handler of ``server/discover``: the extension is told to those who declare it too."""

@@ -202,12 +202,21 @@ class Execs:
             await foreign.pause(rest_s, foreign.WATCH_EVERY_S)  # also for a run that was just left or taken
 
     async def ends(
-        self, exec_id: str, *, limit_bytes: int, limit_chunks: int, caller: Caller = LOCAL
+        self,
+        exec_id: str,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit_bytes: int,
+        limit_chunks: int,
+        caller: Caller = LOCAL,
     ) -> Ends:
         """Return the beginning and the end of a command's output so far; what is read is bounded.
 
         Args:
             exec_id: Which command.
+            after: Only what comes after this cursor.
+            until: And no further than this one.
             limit_bytes: Half for each; a chunk that crosses the limit (up to 64 KiB) is there as a whole.
             limit_chunks: Half for each.
             caller: Who asks.
@@ -224,7 +233,10 @@ class Execs:
         else:
             ending = records.read(found).ending  # before the output is read, which is complete then
             last, _ = await find_end(store, log)
-        ends = await read_ends(store, log, last=last, limit_bytes=limit_bytes, limit_chunks=limit_chunks)
+        last = last if until is None else min(last, until)
+        ends = await read_ends(
+            store, log, after=after, last=last, limit_bytes=limit_bytes, limit_chunks=limit_chunks
+        )
         return attrs.evolve(ends, ending=ending)
 
     async def wait(self, exec_id: str, *, wait_s: float, caller: Caller = LOCAL) -> Exec:

@@ -24,7 +24,7 @@ from devbench_core.tools.base import (
 from devbench_core.tools.bytes_text import one_content
 from devbench_core.tools.pieces import OutputPiece, pieces_of
 from devbench_core.tools.progress import OutputReporter
-from devbench_core.tools.run import WAIT_DEFAULT_S, HeadAndTail
+from devbench_core.tools.run import CHUNKS_MAX, WAIT_DEFAULT_S, HeadAndTail
 from devbench_core.tools.views import ExecEndingView, View
 
 QUIET_DEFAULT_S = 1.0
@@ -359,9 +359,12 @@ async def shell_run(context: ToolContext, given: ShellRunInput) -> ShellRunOutpu
     )
     kept, cursor = HeadAndTail(given.max_output_bytes), run.after
     reporter = OutputReporter(context.progress, begun, given.wait_s)
+    until = begun + given.wait_s
+    if context.leave_after_s is not None:
+        until = min(until, time.monotonic() + context.leave_after_s)
     try:
         while True:
-            rest_s = max(0.0, begun + given.wait_s - time.monotonic())
+            rest_s = max(0.0, until - time.monotonic())
             page = await shells.poll(
                 given.shell_id, after=cursor, run=run.number, wait_s=rest_s, caller=context.caller
             )
@@ -378,10 +381,35 @@ async def shell_run(context: ToolContext, given: ShellRunInput) -> ShellRunOutpu
     except DevbenchError as error:
         error.details.setdefault("run", run.number)  # it was begun, and goes on
         raise
+    return _ran(shell, page.run or run, kept, cursor, ended=page.complete)
+
+
+async def result_of_run(
+    context: ToolContext, shell: Shell, run: ShellRun, *, max_output_bytes: int
+) -> ShellRunOutput:
+    """Return what `shell_run` would answer now of a run that has ended, from the output in the store.
+
+    Raises:
+        ExecNotFound: The caller's tenant has no such shell.
+        StoreFailed: The store could not be read.
+    """
+    ends = await context.bench.execs.ends(
+        shell.id,
+        after=run.after,
+        until=run.until,
+        limit_bytes=max_output_bytes,
+        limit_chunks=CHUNKS_MAX,
+        caller=context.caller,
+    )
+    kept = HeadAndTail.of(ends, max_output_bytes)
+    return _ran(shell, run, kept, run.until, ended=True)
+
+
+def _ran(shell: Shell, run: ShellRun, kept: HeadAndTail, cursor: int, *, ended: bool) -> ShellRunOutput:
     pieces, seam = kept.pieces()
     return ShellRunOutput(
-        run=ShellRunView.of(page.run or run),
-        ended=page.complete,
+        run=ShellRunView.of(run),
+        ended=ended,
         cwd=shell.cwd,
         output=pieces,
         left_out_bytes=kept.left_out_bytes,

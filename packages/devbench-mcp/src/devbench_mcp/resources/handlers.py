@@ -17,6 +17,7 @@ from devbench_mcp.context import Context, caller_of, need_scope, protocol_error,
 from devbench_mcp.resources import addresses, completing, filereading, listing, reading
 from devbench_mcp.resources.fileuris import FileUri
 from devbench_mcp.resources.mailboxes import KEY, Mailbox
+from devbench_mcp.resources.streams import task_ids
 from devbench_mcp.tasks.shapes import require
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ class Resources:
     async def listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Answer ``subscriptions/listen``; tasks are asked for, not listened to, so that none is honoured."""
-        if (params.notifications.model_extra or {}).get("taskIds"):
+        """Answer ``subscriptions/listen``."""
+        if task_ids(params):
             require(context)
         with _told(context):
             caller = self._reader(context)
