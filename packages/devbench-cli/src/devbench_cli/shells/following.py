@@ -13,7 +13,9 @@ from devbench_cli.options import Options
 from devbench_cli.show.results import json_line
 from devbench_core.errors import DevbenchError
 from devbench_core.tools.base import TEXT_MAX_BYTES
-from devbench_core.tools.shells import ShellCancelOutput, ShellReadOutput, ShellRunView
+from devbench_core.tools.shell_talk import ShellReadOutput
+from devbench_core.tools.shell_views import ShellRunView
+from devbench_core.tools.shells import ShellCancelOutput
 
 FATE = {
     "timed_out": "timed out: it was interrupted",

@@ -7,7 +7,7 @@ from base64 import b64encode
 from devbench_cli.backends.protocol import Backend, ask
 from devbench_cli.terminal.local import typed
 from devbench_core.errors import DevbenchError
-from devbench_core.tools.shells import ShellInputOutput
+from devbench_core.tools.shell_talk import ShellInputOutput
 
 NOT_READ = {"shell_idle", "shell_ended", "input_unavailable"}
 """Why nothing reads what is typed any more: the run's output tells the rest."""

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from devbench_core.tool import Tool, ToolHints
-from devbench_core.tools import containers, execs, files, fs_watch, host, run, shells
+from devbench_core.tools import (
+    containers,
+    execs,
+    files,
+    fs_watch,
+    host,
+    run,
+    shell_runs,
+    shell_talk,
+    shells,
+)
 from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
 
 LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
@@ -260,11 +270,11 @@ SHELL_TOOLS = (
             "that. For a program that asks, set `interactive` and a short `wait_s`, then use `shell_input` and "
             "`shell_read`. Without `interactive` programs meet the end of their input at once."
         ),
-        input=shells.ShellRunInput,
-        output=shells.ShellRunOutput,
+        input=shell_runs.ShellRunInput,
+        output=shell_runs.ShellRunOutput,
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=shells.shell_run,
+        handler=shell_runs.shell_run,
     ),
     Tool(
         name="shell_input",
@@ -274,11 +284,11 @@ SHELL_TOOLS = (
             "give it to `shell_read` as `after` for what it answers. There is no terminal, so programs show no "
             "prompt unless told to, as by python3 -i, and no key has a special meaning: interrupt with `shell_cancel`."
         ),
-        input=shells.ShellInputInput,
-        output=shells.ShellInputOutput,
+        input=shell_talk.ShellInputInput,
+        output=shell_talk.ShellInputOutput,
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=shells.shell_input,
+        handler=shell_talk.shell_input,
     ),
     Tool(
         name="shell_read",
@@ -289,11 +299,11 @@ SHELL_TOOLS = (
             "over; `stopped_by` says which. Use it after `shell_input`, for a run that goes on, and for what "
             "background jobs said between runs."
         ),
-        input=shells.ShellReadInput,
-        output=shells.ShellReadOutput,
+        input=shell_talk.ShellReadInput,
+        output=shell_talk.ShellReadOutput,
         hints=LOOKS,
         scope=READ,
-        handler=shells.shell_read,
+        handler=shell_talk.shell_read,
     ),
     Tool(
         name="shell_cancel",

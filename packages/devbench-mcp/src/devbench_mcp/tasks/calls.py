@@ -12,7 +12,7 @@ from devbench_core.tool import ToolInput, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES
 from devbench_core.tools.execs import ExecWaitInput, ExecWaitOutput
 from devbench_core.tools.run import RunInput, RunOutput
-from devbench_core.tools.shells import ShellRunInput, ShellRunOutput
+from devbench_core.tools.shell_runs import ShellRunInput, ShellRunOutput
 from devbench_mcp.settings import McpSettings
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from devbench_core.model.shell import RunReason, Shell, ShellRun
 from devbench_core.records import from_json, to_json
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.progress import LAST_LINE_BYTES, last_line
-from devbench_core.tools.shells import result_of_run
+from devbench_core.tools.shell_runs import result_of_run
 from devbench_mcp.tasks import clock, records
 from devbench_mcp.tasks.failures import failed
 from devbench_mcp.tasks.records import Outcome, TaskRecord

@@ -11,7 +11,7 @@ from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
-    from devbench_core.tools.shells import ShellView
+    from devbench_core.tools.shell_views import ShellView
 
 HEADINGS = ("ID", "STATE", "PROGRAM", "AGE", "LAST RUN", "DIRECTORY")
 

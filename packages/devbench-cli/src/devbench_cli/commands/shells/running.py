@@ -15,7 +15,7 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
     from devbench_cli.following import Interruption
-    from devbench_core.tools.shells import ShellRunView
+    from devbench_core.tools.shell_views import ShellRunView
 
 
 def run(
@@ -122,7 +122,7 @@ async def _detached(backend: Backend, options: Options, shell: str, given: dict[
 async def _script(given: dict[str, Any]) -> str:
     from devbench_cli.descriptors import all_input
     from devbench_core.errors import ValidationFailed
-    from devbench_core.tools.shells import SCRIPT_MAX
+    from devbench_core.tools.shell_runs import SCRIPT_MAX
 
     script: str | None = given["script"]
     if script not in {None, "-"}:
@@ -136,7 +136,7 @@ async def _script(given: dict[str, Any]) -> str:
 async def _begin(backend: Backend, shell: str, script: str, given: dict[str, Any]) -> ShellRunView:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.units import duration_s
-    from devbench_core.tools.shells import ShellRunOutput
+    from devbench_core.tools.shell_runs import ShellRunOutput
 
     timeout = given["timeout"]
     begun = await ask(

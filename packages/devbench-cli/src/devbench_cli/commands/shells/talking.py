@@ -13,7 +13,7 @@ from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
-    from devbench_core.tools.shells import ShellReadOutput
+    from devbench_core.tools.shell_talk import ShellReadOutput
 
 NOT_FOUND = {
     "time": EXIT_TIMEOUT,
@@ -49,7 +49,7 @@ async def _write(backend: Backend, options: Options, shell: str, text: str | Non
     from devbench_cli.backends.protocol import ask
     from devbench_cli.descriptors import all_input
     from devbench_cli.show.results import as_json, line
-    from devbench_core.tools.shells import ShellInputOutput
+    from devbench_core.tools.shell_talk import ShellInputOutput
 
     given = text in {None, "-"}
     data = await all_input(backend.stdin_max_bytes) if given else f"{text}\n".encode()
@@ -119,7 +119,7 @@ async def _read(backend: Backend, options: Options, shell: str, given: dict[str,
     from devbench_cli.show.results import as_json, line
     from devbench_cli.units import duration_s
     from devbench_core.tools.base import TEXT_MAX_BYTES, WAIT_MAX_S
-    from devbench_core.tools.shells import QUIET_MAX_S, ShellReadOutput
+    from devbench_core.tools.shell_talk import QUIET_MAX_S, ShellReadOutput
 
     quiet_s, wait_s = duration_s("--quiet-for", given["quiet_for"]), duration_s("--wait", given["wait"])
     page = await ask(
