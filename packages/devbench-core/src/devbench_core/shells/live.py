@@ -23,7 +23,8 @@ from devbench_core.shells import records
 from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import filler_of, frame_of
-from devbench_core.shells.follow import Follower, Outcome
+from devbench_core.shells.endings import ended_run
+from devbench_core.shells.follow import Follower
 from devbench_core.shells.refusals import busy, over
 
 log = get_logger(__name__)
@@ -308,19 +309,3 @@ class Live:
     def _ring(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-
-def ended_run(run: ShellRun, outcome: Outcome, context: ShellContext) -> ShellRun:
-    """Return a run with its end."""
-    report, ending = outcome.report, outcome.ending
-    code = report.exit_code if report is not None else ending.exit_code if ending is not None else None
-    if outcome.reason is RunReason.LOST:
-        code = None
-    return attrs.evolve(
-        run,
-        until=outcome.until,
-        ended_at=context.clock.now(),
-        reason=outcome.reason,
-        exit_code=code,
-        shell_kept=report is not None,
-    )
