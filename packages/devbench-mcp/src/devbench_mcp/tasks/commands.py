@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import attrs
 
-from devbench_core.errors import TimedOut
+from devbench_core.errors import Conflict, TimedOut
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import ExecEnding, ExecReason, Mark
@@ -95,7 +96,8 @@ class Waits(Commands):
         """End the wait, unless the command has ended."""
         _ = caller
         if (await self.look(record)).outcome is None:
-            await records.change(self._bench.store, attrs.evolve(record, cancelled_at=clock.now()))
+            with suppress(Conflict):  # it was cancelled at this moment
+                await records.change(self._bench.store, attrs.evolve(record, cancelled_at=clock.now()))
 
 
 def _outcome(ending: ExecEnding) -> Outcome:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from devbench_core.errors import Conflict, DevbenchError, TimedOut
+from devbench_core.errors import Conflict, TimedOut
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
+from devbench_core.model.execution import Mark
 from devbench_core.model.shell import RunReason, Shell, ShellRun
 from devbench_core.records import from_json, to_json
 from devbench_core.tool import ToolContext, ToolOutput
@@ -63,17 +64,11 @@ class ShellRuns:
         context = ToolContext(bench=self._bench, caller=record.owner)
         return await result_of_run(context, shell, run, max_output_bytes=record.max_output_bytes)
 
-    async def news(self, record: TaskRecord, seen: object, wait_s: float) -> int:
-        """Wait for output, or the end of the run."""
-        cursor = seen if isinstance(seen, int) else 0
-        try:
-            page = await self._bench.shells.poll(
-                record.exec_id, after=cursor, run=record.run, wait_s=wait_s, caller=record.owner
-            )
-        except DevbenchError as error:  # the run, or the shell, is remembered no longer: looking tells
-            log.debug("task.no_news", task=record.id, error=error.message)
-            return cursor
-        return page.cursor
+    async def news(self, record: TaskRecord, seen: object, wait_s: float) -> Mark:
+        """Wait for output; the end of a run is written down a moment after its last, and looked for again."""
+        mark = seen if isinstance(seen, Mark) else None
+        within_s = min(wait_s, clock.LOOK_EVERY_S)
+        return await self._bench.execs.news(record.exec_id, seen=mark, wait_s=within_s, caller=record.owner)
 
     async def cancel(self, record: TaskRecord, caller: Caller) -> None:
         """Interrupt the run if it is the shell's present one."""
