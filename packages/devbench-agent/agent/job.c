@@ -23,7 +23,9 @@ static const struct {
     [F_STAT] = {stat_parse, stat_step},       [F_READ] = {read_parse, read_step},
     [F_WRITE] = {write_parse, write_step},    [F_DIR] = {dir_parse, dir_step},
     [F_DELETE] = {delete_parse, delete_step}, [F_MKDIR] = {mkdir_parse, mkdir_step},
-    [JOB_SWEEP] = {NULL, sweep_step},
+    [JOB_SWEEP] = {NULL, sweep_step},         [JOB_DISCARD] = {NULL, discard_step},
+    [F_READ_LINES] = {lines_parse, lines_step}, [F_MOVE] = {move_parse, move_step},
+    [F_COPY] = {copy_parse, copy_step},       [F_CHMOD] = {chmod_parse, chmod_step},
 };
 
 mode_t job_umask(void) { return mask; }
@@ -56,16 +58,35 @@ static struct job *take(struct channel *c, uint32_t request, uint8_t type) {
 }
 
 static void drop(struct job *j) {
+    bool discard = false;
+    if (j->type == F_WRITE) append_drop(j);
+    else if (j->type == F_CHMOD) chmod_drop(j);
+    else if (j->type == F_COPY) discard = copy_drop(j);
     if (j->type == F_DELETE) delete_put_back(j);
+    else if (discard) (void)0; /* taken apart below */
     else if (j->temp[0] != 0 && j->folder >= 0) (void)unlinkat(j->folder, j->temp, 0);
     j->fd = close_fd(j->fd);
     j->top = close_fd(j->top);
-    j->folder = close_fd(j->folder);
     private_unmap(j->map, j->map_bytes);
     j->map = NULL;
-    j->type = 0;
     j->channel = NULL;
+    if (discard && discard_begin(j)) return;
+    j->folder = close_fd(j->folder);
+    j->type = 0;
 }
+
+void job_discard(int folder, const char *name) {
+    struct job *j = take(NULL, 0, JOB_DISCARD);
+    if (j == NULL) {
+        (void)close_fd(folder);
+        return;
+    }
+    j->folder = folder;
+    memcpy(j->temp, name, strlen(name) + 1);
+    if (!discard_begin(j)) drop(j);
+}
+
+const struct job *job_at(size_t slot) { return &jobs[slot]; }
 
 void jobs_init(void) {
     mask = umask(0);
@@ -112,6 +133,22 @@ enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag
 
 enum step job_fail(struct job *j, int error) { return job_fail_with(j, code_of(error), error, "", strerror(error)); }
 
+enum step job_fail_second(struct job *j, int error) {
+    return job_fail_with(j, code_of(error), (int)((unsigned)error | SECOND_PATH), "", strerror(error));
+}
+
+enum step job_fail_entry(struct job *j, int error, const char *name) {
+    return job_fail_with(j, code_of(error), error, "", name);
+}
+
+enum step job_conflict(struct job *j, int folder, const char *leaf, bool second, const char *message) {
+    struct stat st;
+    if (fstatat(folder, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) j->etag[0] = 0;
+    else if (!job_settle(j, &st)) return STEP_WAIT;
+    unsigned error = second ? ESTALE | SECOND_PATH : ESTALE;
+    return job_fail_with(j, FE_CONFLICT, (int)error, j->etag, message);
+}
+
 static uint8_t type_of(mode_t mode) { return S_ISREG(mode) ? 1 : S_ISDIR(mode) ? 2 : S_ISLNK(mode) ? 3 : 4; }
 
 void put_stat(struct job *j, const struct stat *st, int folder, const char *name) {
@@ -147,7 +184,9 @@ bool job_settle(struct job *j, const struct stat *st) {
 
 /* ---- helpers ---- */
 
-bool job_path(struct job *j, struct rd *r) {
+bool job_path(struct job *j, struct rd *r) { return job_path_into(j, r, j->path); }
+
+bool job_path_into(struct job *j, struct rd *r, char path[PATH_BYTES + 1]) {
     /* One byte above the limit is let through, so that a path that is too long is `invalid`, not malformed. */
     struct str s = rd_str(r, PAYLOAD_MAX);
     if (r->bad) return false;
@@ -155,8 +194,8 @@ bool job_path(struct job *j, struct rd *r) {
         j->stage = UINT32_MAX;
         return true;
     }
-    memcpy(j->path, s.p, s.n);
-    j->path[s.n] = 0;
+    memcpy(path, s.p, s.n);
+    path[s.n] = 0;
     return true;
 }
 
@@ -231,7 +270,7 @@ void job_request(struct channel *c, const struct frame *f) {
         return;
     }
     if (!kinds[f->type].parse(j, &r) || !rd_done(&r)) {
-        j->type = 0;
+        drop(j);
         channel_error(c, E_MALFORMED, "the file request does not parse");
         return;
     }
@@ -265,7 +304,8 @@ void job_window(struct channel *c, const struct frame *f) {
         channel_error(c, E_MALFORMED, "FILE_WINDOW does not parse");
         return;
     }
-    struct job *j = find_as(c, f, F_READ);
+    struct job *j = find(c, f->id);
+    if (j != NULL && j->type != F_READ_LINES) j = find_as(c, f, F_READ);
     if (j == NULL) return;
     if (limit > j->limit) j->limit = limit;
     j->wake = 0;

@@ -61,3 +61,14 @@
 #define PUT_BACK_TRIES 8
 #define TEMP_PREFIX ".devbench-tmp-"
 #define SWEEP_DEPTH 32
+#define COPY_PREFIX TEMP_PREFIX "copy-" /* folders in the making: the sweep takes them apart */
+#define TREE_DEPTH 64                  /* of a folder that is copied or whose modes are changed */
+#define TREES_MAX 2                    /* at once, since each level holds descriptors */
+#define TREE_STEP 16                   /* entries in one step */
+#define COPY_STEP (256u * 1024u)
+#define COPY_TRIES 4
+#define APPEND_TRIES 32
+#define XATTR_LIST 4096u
+#define XATTR_VALUE 65536u
+#define SCAN_STEP (256u * 1024u)
+#define LINES_COUNT_MAX (64u * 1024u * 1024u) /* bytes before a line from the end of which its number is told */
