@@ -138,7 +138,7 @@ enum step job_fail_second(struct job *j, int error) {
 }
 
 enum step job_fail_entry(struct job *j, int error, const char *name) {
-    return job_fail_with(j, code_of(error), error, "", name);
+    return job_fail_with(j, code_of(error), (int)((unsigned)error | ENTRY_NAMED), "", name);
 }
 
 enum step job_conflict(struct job *j, int folder, const char *leaf, bool second, const char *message) {
@@ -277,7 +277,10 @@ void job_request(struct channel *c, const struct frame *f) {
     if (j->stage == UINT32_MAX) {
         (void)job_fail(j, ENAMETOOLONG);
         drop(j);
+        return;
     }
+    bool append = f->type == F_WRITE && (j->flags & W_APPEND);
+    if (append || f->type == F_READ_LINES || f->type == F_COPY || f->type == F_CHMOD) j->tell_at = now_ns() + PROGRESS_MS * NS_PER_MS;
 }
 
 static struct job *find_as(struct channel *c, const struct frame *f, uint8_t type) {
@@ -338,10 +341,19 @@ void jobs_abort(struct channel *c) {
         if (jobs[i].type != 0 && jobs[i].channel == c && c != NULL) drop(&jobs[i]);
 }
 
+static void tell_progress(struct job *j, uint64_t now) {
+    if (j->tell_at == 0 || now < j->tell_at) return;
+    frame_begin(j->channel, F_PROGRESS, j->request);
+    put_u64(j->channel, j->done);
+    frame_end(j->channel);
+    j->tell_at = now + PROGRESS_MS * NS_PER_MS;
+}
+
 static uint64_t run_one(struct job *j, uint64_t now) {
     if (j->wake > now) return j->wake;
     if (j->channel != NULL && !channel_has_room(j->channel)) return NEVER;
     j->wake = NEVER;
+    tell_progress(j, now);
     enum step answer = kinds[j->type].step(j);
     note_fd(j->fd);
     note_fd(j->folder);

@@ -13,6 +13,7 @@
 enum step { STEP_MORE, STEP_WAIT, STEP_DONE }; /* go on at once; wait for data, window, room or `wake`; over */
 
 #define TEMP_NAME 48
+#define ENTRY_NAMED 0x40000000u /* … its message is the name of an entry */
 #define SECOND_PATH 0x80000000u /* in an error's number: it is about the second path */
 
 struct job {
@@ -22,6 +23,7 @@ struct job {
     unsigned stage;
     uint64_t wake; /* NEVER: nothing to wait for but other events */
     uint64_t settle_until;
+    uint64_t tell_at; /* when to say that it goes on; 0: never */
     int fd, folder, top;
     bool created, ended;
     uint32_t flags, mode;

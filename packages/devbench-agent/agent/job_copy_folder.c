@@ -155,7 +155,7 @@ static enum step piece(struct job *j, struct copy *c, bool *over) {
         *over = true;
         return finish_file(c) == 0 ? STEP_MORE : entry_failed(j, c, errno);
     }
-    if (++c->tries >= COPY_TRIES) return job_fail_with(j, FE_CONFLICT, ESTALE, "", c->name);
+    if (++c->tries >= COPY_TRIES) return job_fail_entry(j, ESTALE, c->name);
     if (ftruncate(c->target, 0) != 0 || lseek(c->target, 0, SEEK_SET) != 0) return entry_failed(j, c, errno);
     c->before = now;
     c->bytes -= c->at;

@@ -66,6 +66,7 @@
 #define TREES_MAX 2                    /* at once, since each level holds descriptors */
 #define TREE_STEP 16                   /* entries in one step */
 #define COPY_STEP (256u * 1024u)
+#define PROGRESS_MS 1000 /* a long request says that it goes on */
 #define COPY_TRIES 4
 #define APPEND_TRIES 32
 #define XATTR_LIST 4096u

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -39,14 +41,42 @@ class Operations:
     def __init__(self, context: FileContext) -> None:
         self._context = context
         self._limits = context.limits
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def _request(
-        self, operation: str, container: str, path: Path, caller: Caller
+        self, operation: str, container: str, path: Path, caller: Caller, *, to: bytes | None = None
     ) -> AsyncGenerator[tuple[AgentChannel, bytes, Container]]:
-        """Validate, resolve, review, and translate what the agent says in the block."""
+        """Validate, resolve, review, and translate what the agent says in the block.
+
+        A reviewer of an operation with two paths is asked twice: about the first, then about ``to``.
+        """
         where = relative_path(path, self._limits)
         found = await self._context.resolve(container, caller)
+        self._review(operation, caller, found, where)
+        if to is not None:
+            self._review(operation, caller, found, to)
+        seconds = self._limits.operation_timeout_s
+        async with (
+            bound(seconds, "files.operation_timeout_s", f"{operation} of {str(absolute_path(where))!r}"),
+            self._turn(found.id),
+        ):
+            channel = await (await self._context.link(found)).channel()
+            try:
+                yield channel, where, found
+            except (FileRefused, RequestRefused) as error:
+                raise error_of(error, where) from error
+
+    @asynccontextmanager
+    async def _turn(self, container_id: str) -> AsyncGenerator[None]:
+        """Wait for a place among the operations on a container: its agent refuses more than a few at once."""
+        turns = self._turns.get(container_id)
+        if turns is None:
+            turns = self._turns[container_id] = asyncio.Semaphore(self._limits.concurrent_max)
+        async with turns:
+            yield
+
+    def _review(self, operation: str, caller: Caller, found: Container, where: bytes) -> None:
         request = Request(
             operation=operation, caller=caller, container_id=found.id, subject=str(absolute_path(where))
         )
@@ -55,15 +85,6 @@ class Operations:
             raise Vetoed(
                 f"{operation} was refused by {veto.clause}: {veto.reason}", details={"clause": veto.clause}
             )
-        seconds = self._limits.operation_timeout_s
-        async with bound(
-            seconds, "files.operation_timeout_s", f"{operation} of {str(absolute_path(where))!r}"
-        ):
-            channel = await (await self._context.link(found)).channel()
-            try:
-                yield channel, where, found
-            except (FileRefused, RequestRefused) as error:
-                raise error_of(error, where) from error
 
     def _tell(self, name: str, caller: Caller, container: Container, fields: dict[str, object]) -> None:
         event = Event(
