@@ -80,7 +80,8 @@ static int order_by_mark(struct job *j, struct lines *l) {
 static enum step begin(struct job *j, struct lines *l) {
     bool wide = l->width == 2 || l->width == 4;
     if ((l->width != 1 && !wide) || l->order > BY_MARK || l->first == 0 || l->first == INT64_MIN) return job_fail(j, EINVAL);
-    if (wide && (j->size % l->width != 0 || j->limit % l->width != 0) && j->size != UINT64_MAX) return job_fail(j, EINVAL);
+    bool whole_units = (j->size == UINT64_MAX || j->size % l->width == 0) && j->limit % l->width == 0;
+    if (wide && !whole_units) return job_fail(j, EINVAL);
     if (j->fd < 0) j->fd = resolve_file(j->path, &j->st);
     else if (fstat(j->fd, &j->st) != 0) return job_fail(j, errno);
     if (j->fd < 0) return job_fail(j, errno);

@@ -13,8 +13,12 @@ from devbench_core.errors import TextInvalid, ValidationFailed
 
 Errors = Literal["strict", "replace", "backslashreplace"]
 ERRORS: tuple[Errors, ...] = ("strict", "replace", "backslashreplace")
+STATEFUL = ("iso2022", "hz", "utf-7")
+"""Encodings whose parts mean nothing without what was before them, by the beginnings of their names."""
+TEXT_MIN_BYTES = 4
+"""The longest character: a part that may hold less would never go on."""
 NOT_OFFERED = frozenset(
-    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem", "utf-7"}
+    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}
 )
 """Transformations rather than encodings, slow ones, and those of another system."""
 SIGNED = frozenset({"utf-16", "utf-32"})
@@ -54,6 +58,10 @@ def encoding_of(name: str) -> Encoding:
     except (LookupError, ValueError):
         info = None
     hint = "for example utf-8, utf-16, utf-16-le, latin-1, cp1252, shift_jis, gb18030"
+    if info is not None and info.name.startswith(STATEFUL):
+        raise ValidationFailed(
+            "encoding", f"{info.name} is not offered: no part of it can be read alone", hint=hint
+        )
     if info is None or not getattr(info, "_is_text_encoding", True) or info.name in NOT_OFFERED:
         raise ValidationFailed("encoding", f"{name[:NAME_MAX]!r} is no encoding of text", hint=hint)
     end = "\n".encode(info.name)

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import attrs
 
 from devbench_core.channel import changecalls, filecalls
 from devbench_core.channel.change_messages import ALL_LINES
+from devbench_core.channel.file_messages import Stat
 from devbench_core.channel.linereply import LinesAsked, LinesRead, count_lines
 from devbench_core.errors import FileConflict, ValidationFailed
-from devbench_core.files.encodings import ERRORS, SIGNED, Decoded, Encoding, Errors, decode, encoding_of
+from devbench_core.files.encodings import (
+    ERRORS,
+    SIGNED,
+    TEXT_MIN_BYTES,
+    Decoded,
+    Encoding,
+    Errors,
+    decode,
+    encoding_of,
+)
 from devbench_core.files.media import media_type
 from devbench_core.files.operations import Operations
-from devbench_core.files.paths import Path
+from devbench_core.files.paths import Path, absolute_path
 from devbench_core.files.powers import require
 from devbench_core.files.translate import info_of
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.file import FileContent, FileInfo
 
+T = TypeVar("T")
 OFFSET_MAX = 2**62
+READ_TRIES = 3
 MARK = "\ufeff"
 THREAD_BYTES = 256 * 1024
 """Decoding more than this is done beside the event loop."""
@@ -54,14 +68,14 @@ class Reading(Operations):
 
         Raises:
             FileMissing: Nothing is there.
-            FileConflict: The file was changed while it was read, so no etag belongs to the bytes; read again.
+            FileConflict: The file was changed each time that it was read, so no etag belongs to the bytes; read again.
             FileFailed: It is a folder, or no regular file, or may not be read.
             TextInvalid: It is no text in the encoding; names the position.
         """
-        most = self._most(max_bytes)
+        codec = _codec(encoding, errors)
+        most = self._most(max_bytes, codec)
         if not 0 <= offset <= OFFSET_MAX:
             raise ValidationFailed("offset", "must not be negative")
-        codec = _codec(encoding, errors)
         if codec is not None and codec.name in SIGNED and offset > 0:
             raise ValidationFailed(
                 "encoding",
@@ -69,10 +83,12 @@ class Reading(Operations):
                 hint=f"from another offset give {codec.name}-le or {codec.name}-be",
             )
         async with self._request("file.read", container, path, caller) as (channel, where, _):
-            stat, data, eof, changed = await filecalls.read(channel, where, offset=offset, max_bytes=most)
-        info = info_of(where, stat)
-        if changed:
-            raise changed_meanwhile(info)
+
+            async def once() -> tuple[tuple[bytes, bool], Stat, bool]:
+                stat, data, eof, changed = await filecalls.read(channel, where, offset=offset, max_bytes=most)
+                return (data, eof), stat, changed
+
+            (data, eof), info = await _steady(where, once)
         more = not eof and offset + len(data) < info.size_bytes
         beginning = data if offset == 0 and (data or not more) else None
         content = FileContent(
@@ -118,21 +134,26 @@ class Reading(Operations):
         asked = self._asked(first, count, max_bytes, codec)
         async with self._request("file.read", container, path, caller) as (channel, where, _):
             require(channel, "changes", "reading lines")
-            read = await changecalls.read_lines(channel, where, asked)
-        info = info_of(where, read.stat)
-        if read.changed:
-            raise changed_meanwhile(info)
+
+            async def once() -> tuple[LinesRead, Stat, bool]:
+                read = await changecalls.read_lines(channel, where, asked)
+                return read, read.stat, read.changed
+
+            read, info = await _steady(where, once)
         content = _lines(info, read, asked)
         if codec is None:
             return content
         text = await _as_text(content, codec, codec.plain(read.order), errors)
         return text if content.offset > 0 else attrs.evolve(text, text=(text.text or "").removeprefix(MARK))
 
-    def _most(self, max_bytes: int | None) -> int:
+    def _most(self, max_bytes: int | None, codec: Encoding | None) -> int:
+        least = 0 if codec is None else TEXT_MIN_BYTES
         most = self._limits.read_max_bytes if max_bytes is None else max_bytes
-        if not 0 <= most <= self._limits.read_max_bytes:
+        if not least <= most <= max(least, self._limits.read_max_bytes):
             raise ValidationFailed(
-                "max_bytes", f"must be 0-{self._limits.read_max_bytes}", limit=self._limits.read_max_bytes
+                "max_bytes",
+                f"must be {least}-{self._limits.read_max_bytes}",
+                limit=self._limits.read_max_bytes,
             )
         return most
 
@@ -148,7 +169,7 @@ class Reading(Operations):
             raise ValidationFailed(
                 "encoding", f"lines of {unit.name} do not end with a line feed", hint="read it by offsets"
             )
-        most = self._most(max_bytes)
+        most = self._most(max_bytes, codec)
         return LinesAsked(
             first=first,
             count=ALL_LINES if count is None else count,
@@ -169,12 +190,17 @@ class Reading(Operations):
             return info_of(where, await filecalls.stat(channel, where, follow=follow))
 
 
-def changed_meanwhile(info: FileInfo) -> FileConflict:
-    """Return the error of a read that saw two states of a file."""
-    return FileConflict(
-        f"{str(info.path)!r} was changed while it was read",
-        hint="read it again",
-        details={"path": str(info.path), "etag": ""},
+async def _steady(where: bytes, once: Callable[[], Awaitable[tuple[T, Stat, bool]]]) -> tuple[T, FileInfo]:
+    """Read until nothing changed meanwhile, a few times; what changes would have two states in it."""
+    for _ in range(READ_TRIES):
+        found, stat, changed = await once()
+        if not changed:
+            return found, info_of(where, stat)
+    name = str(absolute_path(where))
+    raise FileConflict(
+        f"{name!r} was changed while it was read, {READ_TRIES} times",
+        hint="read it again, or copy it by a command in the container and read the copy",
+        details={"path": name, "etag": ""},
     )
 
 
