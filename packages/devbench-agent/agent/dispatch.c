@@ -53,6 +53,10 @@ static handler *const handlers[256] = {
     [F_MKDIR] = job_request,
     [F_ABORT] = job_abort,
     [F_WATCH] = job_request,
+    [F_READ_LINES] = job_request,
+    [F_MOVE] = job_request,
+    [F_COPY] = job_request,
+    [F_CHMOD] = job_request,
 };
 
 void dispatch(struct channel *c, const struct frame *f) {

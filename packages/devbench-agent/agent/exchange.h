@@ -9,3 +9,8 @@ bool exchange_is_atomic(void);
 int exchange_create(int folder, const char *temp, const char *name);
 /* Only while `name` still is `before`; ESTALE: it is not. */
 int exchange_conditional(int folder, const char *temp, const char *name, const struct stat *before);
+/* As exchange_create from one folder to another; also folders. */
+int exchange_move(int folder, const char *from, int to_folder, const char *to);
+/* Over the file `to`, only while it still is `before`; ESTALE: it is not. */
+int exchange_move_over(int folder, const char *from, int to_folder, const char *to, const struct stat *before);
+bool exchange_same(const struct stat *a, const struct stat *b);

@@ -69,3 +69,15 @@
 #define CHANGES_LIMIT 1000u
 #define DEBOUNCE_MAX_MS 10000u
 #define WATCH_WAIT_MAX_MS 120000u
+#define COPY_PREFIX TEMP_PREFIX "copy-" /* folders in the making: the sweep takes them apart */
+#define TREE_DEPTH 64                  /* of a folder that is copied or whose modes are changed */
+#define TREES_MAX 2                    /* at once, since each level holds descriptors */
+#define TREE_STEP 16                   /* entries in one step */
+#define COPY_STEP (256u * 1024u)
+#define PROGRESS_MS 1000 /* a long request says that it goes on */
+#define COPY_TRIES 4
+#define APPEND_TRIES 32
+#define XATTR_LIST 4096u
+#define XATTR_VALUE 65536u
+#define SCAN_STEP (256u * 1024u)
+#define LINES_COUNT_MAX (64u * 1024u * 1024u) /* bytes before a line from the end of which its number is told */

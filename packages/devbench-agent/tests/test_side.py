@@ -160,7 +160,7 @@ def test_input_for_a_command_without_a_side_stream_is_refused(host: Channel):
 
 def test_input_after_the_leader_closed_its_end_is_refused_and_never_dropped_in_silence(host: Channel):
     run = shell(host, "exec 3<&-; echo closed; read -r x; exit 5", flags=SIDE | STDIN_STREAM)
-    host.pump(lambda: run.stdout == b"closed\n")
+    host.pump(lambda: bytes(run.stdout) == b"closed\n")
     host.side_input(run, 0, b"nobody\n")
     assert refusal(host, 1) == (SIDE_INPUT, TOO_MANY)
     host.side_input(run, 0, b"nobody\n")

@@ -62,6 +62,7 @@ def test_the_tools_are_there_once_each():
             "shell_close",
             "shell_list",
         ),
+        *("fs_edit", "fs_move", "fs_copy", "fs_mkdir", "fs_chmod"),
         *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
         "fs_watch",
     }
@@ -135,6 +136,7 @@ def test_every_name_in_backticks_exists(tool: Tool):
 
 ENDURING = {
     "container_exited",
+    "edit_failed",
     "concurrency_limit",
     "exec_purged",
     "file_conflict",

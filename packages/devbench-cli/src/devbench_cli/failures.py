@@ -45,6 +45,7 @@ EXIT_CODES = {
     "vetoed": EXIT_REFUSED,
     "conflict": EXIT_CONFLICT,
     "file_conflict": EXIT_CONFLICT,
+    "edit_failed": EXIT_CONFLICT,
     "input_unavailable": EXIT_CONFLICT,
     "shell_ended": EXIT_CONFLICT,
     "shell_idle": EXIT_CONFLICT,

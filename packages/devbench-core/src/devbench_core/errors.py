@@ -199,10 +199,26 @@ class FileFailed(DevbenchError):
     """The container's file system refused; ``details['reason']`` is one of the reasons below.
 
     Reasons: ``is_directory``, ``not_directory``, ``exists``, ``permission_denied``, ``no_space``,
-    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``io``.
+    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``io``, ``into_itself``, ``other_file_system``,
+    ``unsupported``.
     """
 
     code = "file_failed"
+
+
+class TextInvalid(DevbenchError):
+    """The file is no text in this encoding; ``details`` name the position, and the line where it is known."""
+
+    code = "invalid_text"
+
+
+class EditFailed(DevbenchError):
+    """An edit does not fit what the file holds; nothing was changed.
+
+    ``details`` say which replacement or hunk it was, the file's ``etag``, and what is there instead.
+    """
+
+    code = "edit_failed"
 
 
 class EngineUnreachable(DevbenchError):

@@ -120,6 +120,7 @@ async def test_an_expression_that_would_run_away_elsewhere_reads_a_mebibyte_and_
     script = "head -c 1048576 /dev/zero | tr '\\0' a; echo; echo done"
     begun = await call("shell_run", shell_id=shell, script=script, wait_s=0)
     cursor, stopped, pages = begun["cursor"], "full", 0
+    page: dict[str, Any] = {}
     while stopped == "full":
         page = await call(
             "shell_read", shell_id=shell, after=cursor, until_regex=["(a+)+b$", "don(e)"], max_bytes=98304

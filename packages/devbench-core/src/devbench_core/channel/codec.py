@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from devbench_core.channel.change_messages import CHANGE_MESSAGES
 from devbench_core.channel.codes import Way
 from devbench_core.channel.exec_messages import EXEC_MESSAGES, Start
 from devbench_core.channel.file_messages import FILE_MESSAGES
@@ -23,7 +24,14 @@ ID_MAX = 2**32 - 1
 MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
     {
         message.TYPE: message
-        for message in (*CONNECTION_MESSAGES, *EXEC_MESSAGES, *FILE_MESSAGES, *WATCH_MESSAGES)
+        for messages in (
+            CONNECTION_MESSAGES,
+            EXEC_MESSAGES,
+            FILE_MESSAGES,
+            CHANGE_MESSAGES,
+            WATCH_MESSAGES,
+        )
+        for message in messages
     }
 )
 _PLANS: Mapping[type[Message], Plan] = MappingProxyType(

@@ -69,7 +69,11 @@ class Watching(Operations):
             raise ValidationFailed("wait_s", "must not be negative")
         deadline_s = self._context.clock.monotonic_s() + min(wait_s, self._limits.watch_max_wait_s)
         while True:
-            async with self._request("file.watch", container, path, caller) as (channel, where, _):
+            async with self._request("file.watch", container, path, caller, waits=True) as (
+                channel,
+                where,
+                _,
+            ):
                 require(channel, "watch", "watching files")
                 found = await watchcalls.changes(
                     channel,

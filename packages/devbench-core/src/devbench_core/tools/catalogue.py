@@ -15,6 +15,7 @@ from devbench_core.tools import (
     shells,
 )
 from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
+from devbench_core.tools.fs_change_catalogue import CHANGE_TOOLS
 
 LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
 ADDS = ToolHints(read_only=False, destructive=False, idempotent=False, open_world=False)
@@ -351,9 +352,10 @@ FILE_TOOLS = (
         name="fs_read",
         title="Read a file",
         description=(
-            "Read a file of the workspace, or a piece of it: text when it is UTF-8, else base64. Returns the "
-            "`etag` too: give it as `if_match` to `fs_write` to change the file only if nobody else did. When "
-            "`next_offset` is there, the file goes on: read again from it."
+            "Read a file of the workspace, or a piece of it: text when it is UTF-8 (or in the `encoding` that you "
+            "give), else base64. For lines give `first_line` (negative: from the end) and `lines`. Returns the "
+            "`etag` too: give it as `if_match` to `fs_edit` or `fs_write` to change the file only if nobody else "
+            "did. When `next_line` or `next_offset` is there, the file goes on: read again from it."
         ),
         input=files.FsReadInput,
         output=files.FsReadOutput,
@@ -368,7 +370,8 @@ FILE_TOOLS = (
             "Replace a whole file, or make it, in one atomic step; readers see the old or the new content, never "
             "a mix. Give `text`, or `base64` for bytes. With `if_match` (the etag of your last read) it is "
             "refused as `file_conflict` when the file changed since: read again, redo your change, write again. "
-            "`create_only` refuses to overwrite. Missing folders are made."
+            "`create_only` refuses to overwrite, `append` adds to the end. Missing folders are made. To change a "
+            "part of a file use `fs_edit`."
         ),
         input=files.FsWriteInput,
         output=files.FsWriteOutput,
@@ -464,4 +467,4 @@ HOST_TOOLS = (
     ),
 )
 
-TOOLS = (*CONTAINER_TOOLS, *EXEC_TOOLS, *SHELL_TOOLS, *FILE_TOOLS, *HOST_TOOLS)
+TOOLS = (*CONTAINER_TOOLS, *EXEC_TOOLS, *SHELL_TOOLS, *FILE_TOOLS, *CHANGE_TOOLS, *HOST_TOOLS)
