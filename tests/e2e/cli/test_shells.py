@@ -142,3 +142,12 @@ def test_a_pattern_that_is_none_is_wrong_usage(cli: Any, one: str):
     done = cli.run("shells", "read", "--until-regex", "(open", one)
     assert done.returncode == 2
     assert b"until_regex" in done.stderr
+
+
+@pytest.mark.parametrize("each_cli", ["docker"], indirect=True)
+def test_a_shell_is_opened_as_another_user_where_the_container_has_it(each_cli: Any):
+    container = each_cli.ok("spawn", "--exec-user", "1234:1234").strip()
+    shell = each_cli.ok("shells", "open", "--user", "1234:1234", container).strip()
+    assert each_cli.ok("shells", "run", shell, "id -u") == "1234\n"
+    assert each_cli.run("shells", "open", "--user", "999", container).returncode != 0
+    each_cli.ok("kill", container)

@@ -31,6 +31,15 @@ def open_(
     cwd: Annotated[
         str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
     ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user",
+            "-u",
+            metavar="UID[:GID]",
+            help="Who it runs as: the container's user, or one that `spawn --exec-user` allowed.",
+        ),
+    ] = None,
 ) -> None:
     """Open a shell and print its id. It stays until it is closed, idle for long, or its container ends.
 
@@ -38,7 +47,7 @@ def open_(
       devbench shells open web
       id=$(devbench shells open --cwd src --env MODE=test web)
     """
-    given = {"program": program, "env": env or [], "cwd": cwd}
+    given = {"program": program, "env": env or [], "cwd": cwd, "user": user}
     run_with_backend(ctx, lambda backend, options: _open(backend, options, container, given))
 
 
@@ -55,6 +64,7 @@ async def _open(backend: Backend, options: Options, container: str, given: dict[
         container=container,
         program=given["program"],
         cwd=given["cwd"],
+        user=given["user"],
         env=pairs("--env", given["env"], inherit=True),
     )
     line(as_json(opened) if options.as_json else opened.shell.id)
