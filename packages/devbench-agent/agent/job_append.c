@@ -87,7 +87,19 @@ static enum step turn(struct job *j, struct append *a) {
     if (write_open_temp(j) != 0) return job_fail(j, errno);
     a->holds = true;
     a->copied = 0;
-    j->stage = a->absent ? APPEND_TAIL : APPEND_COPY;
+    j->stage = a->absent ? APPEND_TAIL : APPEND_SETTLE;
+    return STEP_MORE;
+}
+
+bool write_source_settled(struct job *j, int fd, struct stat *st) {
+    if (fstat(fd, st) == 0 && !job_settle(j, st)) return false;
+    j->settle_until = 0;
+    return true;
+}
+
+static enum step settle(struct job *j, struct append *a) {
+    if (!write_source_settled(j, a->source, &a->before)) return STEP_WAIT;
+    j->stage = APPEND_COPY;
     return STEP_MORE;
 }
 
@@ -137,6 +149,7 @@ enum step append_step(struct job *j) {
     struct append *a = j->map;
     switch (j->stage) {
     case APPEND_TURN: return turn(j, a);
+    case APPEND_SETTLE: return settle(j, a);
     case APPEND_COPY: return copy(j, a);
     default: return tail(j, a);
     }

@@ -82,6 +82,7 @@ static enum step begin(struct job *j, struct chmod *c) {
     if (j->folder < 0 || fstatat(j->folder, j->leaf, &j->st, AT_SYMLINK_NOFOLLOW) != 0) return job_fail(j, errno);
     int error = j->flags & C_IF_MATCH ? pair_matches(&j->st, j->inner) : 0;
     if (error == ESTALE) return conflict(j);
+    if (error == EINVAL) return job_fail_with(j, FE_INVALID, EINVAL, "", ONLY_FILES);
     if (error == 0 && S_ISLNK(j->st.st_mode)) error = ELOOP;
     if (error == 0 && !may_change(&j->st)) error = EPERM;
     if (error != 0) return job_fail(j, error);

@@ -53,8 +53,8 @@ static enum step begin_file(struct job *j, struct copy *c) {
     if (!j->created && to.st_dev == c->before.st_dev && to.st_ino == c->before.st_ino)
         return job_fail_with(j, FE_INTO_ITSELF, (int)(EINVAL | SECOND_PATH), "", "onto itself");
     if (write_open_temp(j) != 0) return job_fail_second(j, errno);
-    j->mode = c->before.st_mode & 0777;
     c->entries = 1;
+    c->fresh = true;
     j->stage = COPY_FILL;
     return STEP_MORE;
 }
@@ -65,22 +65,31 @@ static enum step begin(struct job *j, struct copy *c) {
     note_fd(c->source);
     if (c->source >= 0) return begin_file(j, c);
     if (errno != EISDIR || !(c->asked & P_RECURSIVE)) return job_fail(j, errno);
-    if (c->asked & (P_IF_MATCH | P_IF_MATCH_TO)) return job_fail(j, EINVAL);
+    if (c->asked & (P_IF_MATCH | P_IF_MATCH_TO)) return job_fail_with(j, FE_INVALID, EINVAL, "", ONLY_FILES);
     int error = find_target(j, c);
     return error != 0 ? job_fail_second(j, error) : copy_begin_folder(j, c);
 }
 
 static enum step again(struct job *j, struct copy *c) {
     if (++c->tries >= COPY_TRIES) return source_conflict(j, c);
-    if (ftruncate(j->fd, 0) != 0 || lseek(j->fd, 0, SEEK_SET) != 0 || fstat(c->source, &c->before) != 0) return job_fail(j, errno);
-    if (c->asked & P_IF_MATCH) return source_conflict(j, c);
-    if ((uint64_t)c->before.st_size > c->bytes_max) return copy_over_limit(j, "bytes");
+    if (ftruncate(j->fd, 0) != 0 || lseek(j->fd, 0, SEEK_SET) != 0) return job_fail(j, errno);
     j->done = 0;
+    c->fresh = true;
+    return STEP_MORE;
+}
+
+static enum step settle(struct job *j, struct copy *c) {
+    if (!write_source_settled(j, c->source, &c->before)) return STEP_WAIT;
+    if ((c->asked & P_IF_MATCH) && pair_matches(&c->before, c->pair.if_match) != 0) return source_conflict(j, c);
+    if ((uint64_t)c->before.st_size > c->bytes_max) return copy_over_limit(j, "bytes");
+    j->mode = c->before.st_mode & 0777;
+    c->fresh = false;
     return STEP_MORE;
 }
 
 static enum step fill(struct job *j, struct copy *c) {
     struct stat now;
+    if (c->fresh) return settle(j, c);
     uint64_t left = (uint64_t)c->before.st_size - j->done;
     ssize_t done = left == 0 ? 0 : copy_some(c->source, j->done, j->fd, left < COPY_STEP ? left : COPY_STEP);
     if (done < 0) return job_fail_second(j, errno);

@@ -19,6 +19,7 @@ struct copy {
     uint64_t at;        /* in that */
     struct stat before; /* of the source, when it began */
     unsigned tries;
+    bool fresh;         /* nothing of it was copied yet */
     bool is_folder;
     unsigned depth;
     char name[NAME_BYTES + 1]; /* of the entry that is being copied */

@@ -127,6 +127,7 @@ static int open_file(struct copy *c, const struct copy_level *here, const char *
     note_fd(c->target);
     c->at = 0;
     c->tries = 0;
+    c->fresh = true;
     return c->target < 0 ? -1 : 0;
 }
 
@@ -143,6 +144,10 @@ static int finish_file(struct copy *c) {
 /* A piece of the file that is open; *over when that was the last. */
 static enum step piece(struct job *j, struct copy *c, bool *over) {
     struct stat now;
+    if (c->fresh) {
+        if (!write_source_settled(j, c->source, &c->before)) return STEP_WAIT;
+        c->fresh = false;
+    }
     uint64_t left = (uint64_t)c->before.st_size - c->at;
     ssize_t done = left == 0 ? 0 : copy_some(c->source, c->at, c->target, left < COPY_STEP ? left : COPY_STEP);
     if (done < 0) return entry_failed(j, c, errno);
@@ -157,9 +162,9 @@ static enum step piece(struct job *j, struct copy *c, bool *over) {
     }
     if (++c->tries >= COPY_TRIES) return job_fail_entry(j, ESTALE, c->name);
     if (ftruncate(c->target, 0) != 0 || lseek(c->target, 0, SEEK_SET) != 0) return entry_failed(j, c, errno);
-    c->before = now;
     c->bytes -= c->at;
     c->at = 0;
+    c->fresh = true;
     return STEP_MORE;
 }
 
@@ -214,12 +219,13 @@ enum step copy_folder_step(struct job *j, struct copy *c) {
     struct copy_level *here = &c->levels[c->depth - 1];
     if (lseek(here->from, here->position, SEEK_SET) < 0 || !listing_read(&l, here->from)) return entry_failed(j, c, errno);
     if (l.n == 0) return leave(j, c);
-    for (unsigned i = 0; i < TREE_STEP && (name = listing_next(&l)) != NULL; i++) {
+    for (unsigned i = 0; i < TREE_COPY_STEP && (name = listing_next(&l)) != NULL; i++) {
         here->position = l.after;
         if (strlen(name) > NAME_BYTES || strncmp(name, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0) continue;
         memcpy(c->name, name, strlen(name) + 1);
         unsigned depth = c->depth;
-        if (entry(j, c) == STEP_DONE) return STEP_DONE;
+        enum step answer = entry(j, c);
+        if (answer != STEP_MORE) return answer;
         if (c->target >= 0 || c->depth != depth) return STEP_MORE;
     }
     if (name == NULL) here->position = l.after;

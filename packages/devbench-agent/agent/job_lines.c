@@ -41,9 +41,10 @@ bool lines_parse(struct job *j, struct rd *r) {
 }
 
 static bool is_end(const struct lines *l, const uint8_t *p) {
-    for (unsigned i = 0; i < l->width; i++)
-        if (p[i] != ((l->order == BIG ? i == l->width - 1u : i == 0) ? '\n' : 0)) return false;
-    return true;
+    if (p[l->order == BIG ? l->width - 1u : 0] != '\n') return false; /* nearly always */
+    unsigned zeros = 0;
+    for (unsigned i = 0; i < l->width; i++) zeros += p[i] == 0;
+    return zeros == l->width - 1u;
 }
 
 /* Bytes up to and with the first line end of n, 0 without one. */

@@ -118,13 +118,14 @@ static enum step begin(struct job *j) {
     if (fstatat(j->folder, j->leaf, &from, AT_SYMLINK_NOFOLLOW) != 0) return job_fail(j, errno);
     int error = j->flags & P_IF_MATCH ? pair_matches(&from, p->if_match) : 0;
     if (error == ESTALE) return conflict(j, false);
-    if (error != 0) return job_fail(j, error);
+    if (error != 0) return job_fail_with(j, FE_INVALID, error, "", ONLY_FILES);
     if ((j->flags & P_PARENTS) && job_make_folders(p->to) != 0) return job_fail_second(j, errno);
     j->top = resolve_parent(p->to, p->leaf);
     if (j->top < 0) return job_fail_second(j, errno);
     if (strcmp(p->leaf, ".") == 0) return job_fail_second(j, EISDIR);
     error = look_to(j, p, &from, &to);
     if (error == ESTALE) return conflict(j, true);
+    if (error == EINVAL) return job_fail_with(j, FE_INVALID, (int)(EINVAL | SECOND_PATH), "", ONLY_FILES);
     if (error != 0) return job_fail_second(j, error);
     if (rename_now(j, p, &from, &to) != 0) return errno == ESTALE ? conflict(j, true) : blame(j, errno);
     if (took_another(j, p, &from)) return conflict(j, false);

@@ -72,7 +72,8 @@
 #define COPY_PREFIX TEMP_PREFIX "copy-" /* folders in the making: the sweep takes them apart */
 #define TREE_DEPTH 64                  /* of a folder that is copied or whose modes are changed */
 #define TREES_MAX 2                    /* at once, since each level holds descriptors */
-#define TREE_STEP 16                   /* entries in one step */
+#define TREE_STEP 16                   /* entries in one step, of those whose modes are changed */
+#define TREE_COPY_STEP 4               /* of those that are copied */
 #define COPY_STEP (256u * 1024u)
 #define PROGRESS_MS 1000 /* a long request says that it goes on */
 #define COPY_TRIES 4

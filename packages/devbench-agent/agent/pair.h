@@ -13,3 +13,5 @@ bool pair_parse(struct job *j, struct rd *r, size_t bytes);
 bool pair_parse_etags(struct job *j, struct rd *r);
 /* The condition on the first path's file: 0, ESTALE, EINVAL where it is no file. */
 int pair_matches(const struct stat *st, const char *etag);
+/* What is said where a condition is on what is no file. */
+#define ONLY_FILES "only files have etags"

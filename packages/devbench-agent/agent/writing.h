@@ -4,7 +4,7 @@
 
 enum write_stage {
     WRITE_OPEN, WRITE_RECEIVE, WRITE_SYNC, WRITE_COMMIT, WRITE_SYNC_FOLDER, WRITE_REPLY, WRITE_CONFLICT,
-    APPEND_TURN, APPEND_COPY, APPEND_TAIL,
+    APPEND_TURN, APPEND_SETTLE, APPEND_COPY, APPEND_TAIL,
     COPY_BEGIN, COPY_FILL, COPY_FOLDER, COPY_PLACE, COPY_REPLY, COPY_SOURCE_CONFLICT,
 };
 
@@ -14,6 +14,10 @@ int write_dress(struct job *j, const struct stat *before);
 enum step write_conflict(struct job *j);
 enum step write_commit(struct job *j); /* on to WRITE_REPLY */
 void write_own_etag(struct job *j, struct stat *now); /* the etag of what was put there */
+
+/* The state of a file that is going to be copied, once any later change of it will be seen; else j->wake says when to
+ * look again. */
+bool write_source_settled(struct job *j, int fd, struct stat *st);
 
 bool append_begin(struct job *j);         /* false: no memory */
 enum step append_received(struct job *j); /* what is to be appended is there */

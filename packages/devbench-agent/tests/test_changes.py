@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from agent_changes import (
     MATCH,
     MATCH_TO,
     NEW_ONLY,
+    READ_LINES,
     RECURSIVE,
     REPLACE_LINK,
     SECOND_PATH,
@@ -30,7 +34,7 @@ from agent_changes import (
     lines,
     move,
 )
-from agent_process import Agent, StartAgent, wait_until
+from agent_process import DEADLINE_S, Agent, StartAgent, wait_until
 from agent_wire import (
     CONFLICT,
     CREATE_ONLY,
@@ -48,6 +52,7 @@ from agent_wire import (
     WRITE_END,
     Channel,
     FileError,
+    text,
 )
 
 TOO_LARGE = 8
@@ -523,3 +528,93 @@ def test_a_folder_gets_exactly_the_mode_that_was_asked_for(files: Files):
     os.umask(mask)
     assert stat.S_IMODE((workspace / "d").stat().st_mode) == 0o1777
     assert stat.S_IMODE((workspace / "e").stat().st_mode) == 0o777 & ~mask
+
+
+def test_a_copy_of_what_does_not_stop_changing_is_told_and_of_what_does_is_whole(files: Files):
+    host, workspace = files
+    source = workspace / "f"
+    source.write_bytes(b"x" * 20_000_000)
+    stop = threading.Event()
+
+    def change() -> None:
+        with source.open("r+b") as file:
+            while not stop.is_set():
+                file.seek(0)
+                file.write(b"y")
+                file.flush()
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    refused: list[int] = []
+    try:
+        until = time.monotonic() + DEADLINE_S
+        while not refused and time.monotonic() < until:  # the writer may rest for as long as a copy takes
+            (workspace / "g").unlink(missing_ok=True)
+            try:
+                copy(host, "f", "g")
+            except FileError as error:
+                refused.append(error.code)
+        assert refused == [CONFLICT]
+    finally:
+        stop.set()
+        changing.join()
+    assert not (workspace / "g").exists()
+    copy(host, "f", "g")
+    assert (workspace / "g").read_bytes() == source.read_bytes()
+    assert leftovers(workspace) == []
+
+
+def test_a_move_over_what_another_replaces_takes_only_what_it_was_told_to(start_agent: StartAgent):
+    """A foreign program replaces the target again and again: what a move replaced had the etag that it was given."""
+    agent = start_agent()
+    replaced, stop = [b"0"], threading.Event()
+
+    def replace() -> None:
+        for i in range(1, 100_000):
+            if stop.is_set():
+                return
+            (agent.workspace / "next").write_bytes(b"%d" % i)
+            replaced.append(b"%d" % i)
+            (agent.workspace / "next").replace(agent.workspace / "b")
+
+    with agent.host() as host:
+        host.write("b", b"0")
+        foreign = threading.Thread(target=replace)
+        foreign.start()
+        refused: list[int] = []
+        try:
+            for _ in range(50):
+                host.write("a", b"mine")
+                etag = host.stat("b").etag
+                try:
+                    move(host, "a", "b", MATCH_TO, "", etag)
+                except FileError as error:
+                    refused.append(error.code)
+        finally:
+            stop.set()
+            foreign.join()
+        assert set(refused) == {CONFLICT}
+        last = host.read("b")[1]
+        assert last in {replaced[-1], b"mine"}
+    assert leftovers(agent.workspace) == []
+
+
+def test_others_are_answered_while_a_tree_is_copied_and_lines_are_looked_for(agent: Agent):
+    for i in range(3000):
+        path = agent.workspace / f"d/{i % 30}/{i}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 2000)
+    with (agent.workspace / "wide").open("wb") as file:
+        file.truncate(500_000_000)
+    with agent.host() as busy, agent.host() as host:
+        begin_copy(busy, "d", "e")
+        numbers = struct.pack(">qQQQBB", 10**9, 1, 8, 8, 4, BIG)
+        busy.send(READ_LINES, busy.request(), text("wide") + numbers)
+        waits: list[float] = []
+        while not (agent.workspace / "e").exists():
+            before = time.monotonic()
+            host.stat("wide")
+            waits.append(time.monotonic() - before)
+    waits.sort()
+    assert len(waits) > 20
+    assert waits[len(waits) // 2] < 0.02

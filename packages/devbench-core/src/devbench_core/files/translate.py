@@ -93,6 +93,8 @@ def _failure(error: FileRefused, path: bytes) -> DevbenchError:
             return AgentUnavailable(f"the agent is too busy for {name!r}", hint="try again", details=details)
         case _:
             reason, text = REASONS[reply.code]
+            if reply.code is FileFault.INVALID:
+                text += f": {quote(reply.message)}"
             return FileFailed(
                 f"{name!r}: {text}", details={**details, "reason": reason, "errno": reply.errno}
             )
