@@ -52,6 +52,9 @@ static handler *const handlers[256] = {
     [F_DELETE] = job_request,
     [F_MKDIR] = job_request,
     [F_ABORT] = job_abort,
+    [F_BATCH] = job_request,
+    [F_BATCH_OP] = batch_op,
+    [F_BATCH_END] = batch_end,
 };
 
 void dispatch(struct channel *c, const struct frame *f) {

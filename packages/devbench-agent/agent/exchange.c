@@ -22,34 +22,45 @@ bool exchange_is_atomic(void) { return by_kernel; }
 
 static bool unsupported(void) { return errno == ENOSYS || errno == EINVAL || errno == EPERM || errno == ENOTSUP; }
 
-static int rename_with(int folder, const char *from, const char *to, unsigned flags) {
+static int rename_between(int folder, const char *from, int other, const char *to, unsigned flags) {
     if (!by_kernel) {
         errno = ENOSYS;
         return -1;
     }
-    return (int)syscall(SYS_renameat2, folder, from, folder, to, flags);
+    return (int)syscall(SYS_renameat2, folder, from, other, to, flags);
 }
 
-int exchange_create(int folder, const char *temp, const char *name) {
+static int rename_with(int folder, const char *from, const char *to, unsigned flags) {
+    return rename_between(folder, from, folder, to, flags);
+}
+
+int exchange_move(int folder, const char *from, int other, const char *to) {
     struct stat st;
-    if (rename_with(folder, temp, name, RENAME_NOREPLACE) == 0) return 0;
+    if (rename_between(folder, from, other, to, RENAME_NOREPLACE) == 0) return 0;
     if (!unsupported()) return -1;
     /* A second link fails when the name is taken, which is the same answer in two steps. */
-    if (linkat(folder, temp, folder, name, 0) == 0) {
-        (void)unlinkat(folder, temp, 0);
+    if (linkat(folder, from, other, to, 0) == 0) {
+        (void)unlinkat(folder, from, 0);
         return 0;
     }
     if (errno == EEXIST) return -1;
     /* No links either: still exact among the agent's own writers, who take turns. */
-    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (fstatat(other, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         errno = EEXIST;
         return -1;
     }
-    return renameat(folder, temp, folder, name);
+    return renameat(folder, from, other, to);
 }
 
-/* The change time is left out: being renamed changes it. */
-static bool same_file(const struct stat *a, const struct stat *b) {
+int exchange_create(int folder, const char *temp, const char *name) { return exchange_move(folder, temp, folder, name); }
+
+int exchange_swap(int folder, const char *name, int other, const char *other_name) {
+    if (rename_between(folder, name, other, other_name, RENAME_EXCHANGE) == 0) return 0;
+    if (unsupported()) errno = ENOSYS;
+    return -1;
+}
+
+bool exchange_same(const struct stat *a, const struct stat *b) {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
@@ -69,7 +80,7 @@ static void put_back(int folder, const char *temp, const char *name, const struc
 
 static int plain(int folder, const char *temp, const char *name, const struct stat *before) {
     struct stat st;
-    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !same_file(&st, before)) {
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !exchange_same(&st, before)) {
         errno = ESTALE;
         return -1;
     }
@@ -84,7 +95,7 @@ int exchange_conditional(int folder, const char *temp, const char *name, const s
         if (errno == ENOENT) errno = ESTALE;
         return unsupported() ? plain(folder, temp, name, before) : -1;
     }
-    if (fstatat(folder, temp, &out, AT_SYMLINK_NOFOLLOW) != 0 || same_file(&out, before)) {
+    if (fstatat(folder, temp, &out, AT_SYMLINK_NOFOLLOW) != 0 || exchange_same(&out, before)) {
         (void)unlinkat(folder, temp, 0);
         return 0;
     }

@@ -15,6 +15,8 @@
 
 static struct job jobs[JOBS_MAX];
 static mode_t mask;
+static struct job *holder;
+static bool orphaned; /* one goes on without its channel, which no event announces */
 
 static const struct {
     job_parser *parse;
@@ -23,7 +25,7 @@ static const struct {
     [F_STAT] = {stat_parse, stat_step},       [F_READ] = {read_parse, read_step},
     [F_WRITE] = {write_parse, write_step},    [F_DIR] = {dir_parse, dir_step},
     [F_DELETE] = {delete_parse, delete_step}, [F_MKDIR] = {mkdir_parse, mkdir_step},
-    [JOB_SWEEP] = {NULL, sweep_step},
+    [F_BATCH] = {batch_parse, batch_step},    [JOB_SWEEP] = {NULL, sweep_step},
 };
 
 mode_t job_umask(void) { return mask; }
@@ -55,7 +57,19 @@ static struct job *take(struct channel *c, uint32_t request, uint8_t type) {
     return NULL;
 }
 
-static void drop(struct job *j) {
+void job_hold(struct job *j) { holder = j; }
+
+void job_release(struct job *j) {
+    if (holder == j) holder = NULL;
+}
+
+bool jobs_held(void) { return holder != NULL; }
+
+void job_drop(struct job *j) {
+    if (j->type == F_BATCH && batch_drop(j)) {
+        orphaned = true;
+        return;
+    }
     if (j->type == F_DELETE) delete_put_back(j);
     else if (j->temp[0] != 0 && j->folder >= 0) (void)unlinkat(j->folder, j->temp, 0);
     j->fd = close_fd(j->fd);
@@ -70,12 +84,14 @@ static void drop(struct job *j) {
 void jobs_init(void) {
     mask = umask(0);
     (void)umask(mask);
-    if (resolve_root() >= 0) (void)take(NULL, 0, JOB_SWEEP);
+    if (resolve_root() < 0) return;
+    batch_recover(take(NULL, 0, F_BATCH));
+    (void)take(NULL, 0, JOB_SWEEP);
 }
 
 /* ---- answers ---- */
 
-static uint8_t code_of(int error) {
+uint8_t job_code(int error) {
     switch (error) {
     case ENOENT: return FE_NOT_FOUND;
     case EISDIR: return FE_IS_DIRECTORY;
@@ -110,7 +126,7 @@ enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag
     return STEP_DONE;
 }
 
-enum step job_fail(struct job *j, int error) { return job_fail_with(j, code_of(error), error, "", strerror(error)); }
+enum step job_fail(struct job *j, int error) { return job_fail_with(j, job_code(error), error, "", strerror(error)); }
 
 static uint8_t type_of(mode_t mode) { return S_ISREG(mode) ? 1 : S_ISDIR(mode) ? 2 : S_ISLNK(mode) ? 3 : 4; }
 
@@ -194,19 +210,22 @@ int job_make_folders(const char *path) {
     return 0;
 }
 
-bool job_sync(struct job *j, int fd) {
+static bool sync_in_helper(struct job *j, int fd, int (*flush)(int)) {
     pid_t pid = fork();
     if (pid < 0) return false;
     if (pid == 0) {
         /* Nothing but this file: a copy of a command's input would keep it from seeing its end. */
         if (dup2(fd, 0) != 0) _exit(EIO);
         close_from(1);
-        _exit(fsync(0) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno);
+        _exit(flush(0) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno);
     }
     j->helper = pid;
     j->helper_answer = -1;
     return true;
 }
+
+bool job_sync(struct job *j, int fd) { return sync_in_helper(j, fd, fsync); }
+bool job_sync_all(struct job *j, int fd) { return sync_in_helper(j, fd, syncfs); }
 
 void jobs_reaped(pid_t pid, int status) {
     for (size_t i = 0; i < JOBS_MAX; i++) {
@@ -237,11 +256,11 @@ void job_request(struct channel *c, const struct frame *f) {
     }
     if (j->stage == UINT32_MAX) {
         (void)job_fail(j, ENAMETOOLONG);
-        drop(j);
+        job_drop(j);
     }
 }
 
-static struct job *find_as(struct channel *c, const struct frame *f, uint8_t type) {
+struct job *job_find_as(struct channel *c, const struct frame *f, uint8_t type) {
     struct job *j = find(c, f->id);
     if (j == NULL || j->type == type) return j;
     channel_error(c, E_MALFORMED, "the frame does not belong to this kind of request");
@@ -249,13 +268,16 @@ static struct job *find_as(struct channel *c, const struct frame *f, uint8_t typ
 }
 
 void job_data(struct channel *c, const struct frame *f) {
-    struct job *j = find_as(c, f, F_WRITE);
+    struct job *j = find(c, f->id);
+    bool batch = j != NULL && j->type == F_BATCH;
+    if (!batch) j = job_find_as(c, f, F_WRITE);
     if (j == NULL) return;
     if (f->n < 1 || f->n > DATA_MAX || j->ended) {
         channel_error(c, E_MALFORMED, "DATA of a wrong size, or after its end");
         return;
     }
-    if (write_data(j, f->payload, f->n) == STEP_DONE) drop(j);
+    if (batch) batch_data(j, f->payload, f->n);
+    else if (write_data(j, f->payload, f->n) == STEP_DONE) job_drop(j);
 }
 
 void job_window(struct channel *c, const struct frame *f) {
@@ -265,14 +287,14 @@ void job_window(struct channel *c, const struct frame *f) {
         channel_error(c, E_MALFORMED, "FILE_WINDOW does not parse");
         return;
     }
-    struct job *j = find_as(c, f, F_READ);
+    struct job *j = job_find_as(c, f, F_READ);
     if (j == NULL) return;
     if (limit > j->limit) j->limit = limit;
     j->wake = 0;
 }
 
 void job_write_end(struct channel *c, const struct frame *f) {
-    struct job *j = find_as(c, f, F_WRITE);
+    struct job *j = job_find_as(c, f, F_WRITE);
     if (j == NULL) return;
     if (f->n != 0 || j->ended) {
         channel_error(c, E_MALFORMED, "WRITE_END has no payload and comes once");
@@ -288,35 +310,42 @@ void job_abort(struct channel *c, const struct frame *f) {
         return;
     }
     struct job *j = find(c, f->id);
-    if (j == NULL) return;
+    if (j == NULL || (j->type == F_BATCH && batch_is_final(j))) return;
     put_error(c, f->id, FE_ABORTED, ECANCELED, "", "aborted");
-    drop(j);
+    job_drop(j);
 }
 
 void jobs_abort(struct channel *c) {
     for (size_t i = 0; i < JOBS_MAX; i++)
-        if (jobs[i].type != 0 && jobs[i].channel == c && c != NULL) drop(&jobs[i]);
+        if (jobs[i].type != 0 && jobs[i].channel == c && c != NULL) job_drop(&jobs[i]);
 }
 
 static uint64_t run_one(struct job *j, uint64_t now) {
     if (j->wake > now) return j->wake;
-    if (j->channel != NULL && !channel_has_room(j->channel)) return NEVER;
+    if (j != holder && j->channel != NULL && !channel_has_room(j->channel)) return NEVER;
     j->wake = NEVER;
     enum step answer = kinds[j->type].step(j);
     note_fd(j->fd);
     note_fd(j->folder);
     note_fd(j->top);
     if (answer == STEP_DONE) {
-        drop(j);
+        job_drop(j);
         return now; /* its reply is still to be sent */
     }
     if (answer == STEP_MORE) j->wake = 0;
     return j->wake;
 }
 
+uint64_t jobs_due(void) { return orphaned ? 0 : NEVER; }
+
 uint64_t jobs_run(uint64_t now) {
     uint64_t next = NEVER;
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    orphaned = false;
+    if (holder != NULL) {
+        next = run_one(holder, now);
+        return holder != NULL ? next : now; /* released: the others are looked at again */
+    }
+    for (size_t i = 0; i < JOBS_MAX && holder == NULL; i++) {
         if (jobs[i].type == 0) continue;
         uint64_t at = run_one(&jobs[i], now);
         if (at < next) next = at;

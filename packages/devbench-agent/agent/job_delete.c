@@ -29,6 +29,7 @@ bool delete_parse(struct job *j, struct rd *r) {
 
 static enum step deleted(struct job *j) {
     j->temp[0] = 0;
+    if (j->channel == NULL || j->type != F_DELETE) return STEP_DONE;
     frame_begin(j->channel, F_DELETED, j->request);
     frame_end(j->channel);
     return STEP_DONE;
@@ -138,7 +139,7 @@ static enum step empty_lower(struct job *j) {
     return STEP_MORE;
 }
 
-static enum step take_apart(struct job *j) {
+enum step delete_take_apart(struct job *j) {
     struct listing l;
     const char *name;
     if (j->fd >= 0) return empty_lower(j);
@@ -160,7 +161,7 @@ static enum step take_apart(struct job *j) {
 enum step delete_step(struct job *j) {
     switch (j->stage) {
     case DELETE_BEGIN: return begin(j);
-    case DELETE_TAKE_APART: return take_apart(j);
+    case DELETE_TAKE_APART: return delete_take_apart(j);
     default: return conflict(j);
     }
 }

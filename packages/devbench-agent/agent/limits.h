@@ -61,3 +61,6 @@
 #define PUT_BACK_TRIES 8
 #define TEMP_PREFIX ".devbench-tmp-"
 #define SWEEP_DEPTH 32
+#define BATCH_OPERATIONS_MAX 131072u
+#define BATCH_STEP_US 400
+#define BATCH_STEP_LOOK 4

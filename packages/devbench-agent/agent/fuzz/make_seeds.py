@@ -33,6 +33,14 @@ def start(flags: int, columns: int, rows: int) -> bytes:
 
 START, TERMINAL, START_SIDE = start(3, 0, 0), start(19, 80, 24), start(35, 0, 0)
 WRITE = text(b"d/f") + struct.pack(">IIQ", 2, 0o644, 2**64 - 1) + text(b"")
+
+
+def batched(kind: int, path: bytes, *, flags: int = 0, size: int = 0, other: bytes = b"") -> bytes:
+    """A BATCH_OP's payload."""
+    head = struct.pack(">BIIqQ", kind, flags, 2**32 - 1, -(2**63), size)
+    return head + text(path) + text(other) + text(b"")
+
+
 STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
 
 SEEDS = {
@@ -98,6 +106,27 @@ SEEDS = {
     + said(0x3A, 2, text(b"a") + text(b"") + struct.pack(">I", 9))
     + said(0x37, 3, WRITE)
     + said(0x41, 3),
+    "batch": b"\1"
+    + said(0x60, 1, bytes(4))
+    + said(0x61, 1, batched(5, b"b", flags=16))
+    + said(0x61, 1, batched(1, b"b/f", size=4))
+    + said(0x34, 1, b"data")
+    + said(0x61, 1, batched(3, b"b/h", size=1))
+    + said(0x61, 1, batched(2, b"b/l", other=b"f"))
+    + said(0x61, 1, batched(6, b"b/f", other=b"b/g", flags=32))
+    + said(0x61, 1, batched(7, b"b"))
+    + said(0x61, 1, batched(4, b"b", flags=8))
+    + said(0x62, 1, struct.pack(">I", 7))
+    + said(0x30, 2, bytes(4) + text(b"b/g")),
+    "batch_undone": b"\1"
+    + said(0x60, 1, struct.pack(">I", 3))
+    + said(0x61, 1, batched(1, b"g"))
+    + said(0x61, 1, batched(4, b"g"))
+    + said(0x61, 1, batched(4, b"g"))
+    + said(0x62, 1, struct.pack(">I", 3))
+    + said(0x60, 2, bytes(4))
+    + said(0x61, 2, batched(1, b"x", size=9))
+    + said(0x41, 2),
     "ping": b"\1" + said(6, 1, b"x") + said(7, 1, b"y") + said(5, 0, b"\0\1" + text(b"bye")),
 }
 
