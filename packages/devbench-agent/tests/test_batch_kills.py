@@ -46,7 +46,9 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build / "devbench-agent-kill-points"
 
 
-def killed(start_agent: StartAgent, monkeypatch: pytest.MonkeyPatch, way: str, point: str, ops: list[Op]) -> Path:
+def killed(
+    start_agent: StartAgent, monkeypatch: pytest.MonkeyPatch, way: str, point: str, ops: list[Op]
+) -> Path:
     """Run a batch on an agent that dies at a place, then another agent; return the workspace."""
     monkeypatch.setenv("DEVBENCH_BATCH_KILL", point)
     agent = start_agent(*OPTIONS[way])

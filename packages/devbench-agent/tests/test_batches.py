@@ -251,9 +251,11 @@ def test_a_hundred_thousand_operations_in_little_memory(files: Files, start_agen
     rss = [0]
     host.send(BATCH_END, request, struct.pack(">I", count))
     answer(host, request, count)
-    rss.append(int(next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmHWM" in x).split()[1]))
+    rss.append(
+        int(next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmHWM" in x).split()[1])
+    )
     assert sum(1 for _ in workspace.rglob("f*")) == count - 100
-    assert max(rss) < 12 * 1024 or "DEVBENCH_AGENT_TEST_BINARY" in os.environ
+    assert max(rss) < 8 * 1024 or "DEVBENCH_AGENT_TEST_BINARY" in os.environ
     assert [path.name for path in workspace.iterdir() if path.name.startswith(".devbench")] == []
 
 
@@ -342,7 +344,7 @@ def generation_of(workspace: Path) -> int:
 
 @pytest.mark.parametrize("way", list(OPTIONS))
 def test_an_agent_killed_at_any_moment_leaves_all_or_nothing(start_agent: StartAgent, way: str):
-    rng = random.Random(3)
+    rng = random.Random(3)  # noqa: S311 - moments, no secrets
     first = start_agent(*OPTIONS[way])
     workspace = first.workspace
     for i in range(400):
@@ -392,7 +394,7 @@ def test_an_uncommitted_batch_of_an_earlier_agent_is_removed(start_agent: StartA
 
 def test_rubbish_that_looks_like_a_committed_batch_harms_nothing(start_agent: StartAgent, tmp_path: Path):
     workspace = tmp_path / "workspace"
-    rng = random.Random(5)
+    rng = random.Random(5)  # noqa: S311 - moments, no secrets
     for i in range(20):
         fake = workspace / f".devbench-tmp-batch-{i:016x}"
         fake.mkdir(parents=True)

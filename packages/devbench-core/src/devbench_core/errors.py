@@ -199,7 +199,7 @@ class FileFailed(DevbenchError):
     """The container's file system refused; ``details['reason']`` is one of the reasons below.
 
     Reasons: ``is_directory``, ``not_directory``, ``exists``, ``permission_denied``, ``no_space``,
-    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``io``.
+    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``io``, ``unsupported``.
     """
 
     code = "file_failed"

@@ -181,6 +181,10 @@ class AgentChannel:
         """Send a piece of a stream, waiting for room; small frames of others overtake it."""
         await self._outbox.send_bulk(encode(message))
 
+    async def send_frames(self, frames: bytes) -> None:
+        """Send encoded frames of a stream together, waiting for room."""
+        await self._outbox.send_bulk(frames)
+
     async def room(self) -> None:
         """Wait until a large frame may be sent."""
         await self._outbox.room()

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from devbench_core.channel.batch_messages import BATCH_MESSAGES
 from devbench_core.channel.codes import Way
 from devbench_core.channel.exec_messages import EXEC_MESSAGES, Start
 from devbench_core.channel.file_messages import FILE_MESSAGES
@@ -20,7 +21,10 @@ EARLY_PAYLOAD_MAX = 4_096  # before authentication
 ID_MAX = 2**32 - 1
 
 MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
-    {message.TYPE: message for message in (*CONNECTION_MESSAGES, *EXEC_MESSAGES, *FILE_MESSAGES)}
+    {
+        message.TYPE: message
+        for message in (*CONNECTION_MESSAGES, *EXEC_MESSAGES, *FILE_MESSAGES, *BATCH_MESSAGES)
+    }
 )
 _PLANS: Mapping[type[Message], Plan] = MappingProxyType(
     {message: Plan(message) for message in MESSAGES.values()}

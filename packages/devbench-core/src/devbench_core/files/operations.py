@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
@@ -47,6 +47,23 @@ class Operations:
         """Validate, resolve, review, and translate what the agent says in the block."""
         where = relative_path(path, self._limits)
         found = await self._context.resolve(container, caller)
+        self._review(operation, where, found, caller)
+        doing = f"{operation} of {str(absolute_path(where))!r}"
+        async with self._agent(found, where, doing) as channel:
+            yield channel, where, found
+
+    @asynccontextmanager
+    async def _several(
+        self, doing: str, container: str, reviews: Sequence[tuple[str, bytes]], caller: Caller
+    ) -> AsyncGenerator[tuple[AgentChannel, Container]]:
+        """The same for several paths: each is reviewed under the name of what is done with it."""
+        found = await self._context.resolve(container, caller)
+        for operation, where in reviews:
+            self._review(operation, where, found, caller)
+        async with self._agent(found, b"", doing) as channel:
+            yield channel, found
+
+    def _review(self, operation: str, where: bytes, found: Container, caller: Caller) -> None:
         request = Request(
             operation=operation, caller=caller, container_id=found.id, subject=str(absolute_path(where))
         )
@@ -55,13 +72,13 @@ class Operations:
             raise Vetoed(
                 f"{operation} was refused by {veto.clause}: {veto.reason}", details={"clause": veto.clause}
             )
-        seconds = self._limits.operation_timeout_s
-        async with bound(
-            seconds, "files.operation_timeout_s", f"{operation} of {str(absolute_path(where))!r}"
-        ):
+
+    @asynccontextmanager
+    async def _agent(self, found: Container, where: bytes, doing: str) -> AsyncGenerator[AgentChannel]:
+        async with bound(self._limits.operation_timeout_s, "files.operation_timeout_s", doing):
             channel = await (await self._context.link(found)).channel()
             try:
-                yield channel, where, found
+                yield channel
             except (FileRefused, RequestRefused) as error:
                 raise error_of(error, where) from error
 

@@ -24,6 +24,12 @@ class FileLimits(BaseModel):
     )
     path_max_bytes: int = Field(default=4095, ge=1, le=4095, description="Length of a path.")
     name_max_bytes: int = Field(default=255, ge=1, le=255, description="Length of one name in a path.")
+    batch_max_operations: int = Field(
+        default=10_000, ge=1, le=100_000, description="The most operations in one batch."
+    )
+    batch_max_bytes: int = Field(
+        default=64 * MIB, ge=0, le=1024 * MIB, description="The most content in one batch."
+    )
     operation_timeout_s: float = Field(
         default=300.0, gt=0, le=86400, description="How long one file operation may take in all."
     )

@@ -46,7 +46,7 @@ class Event:
     Attributes:
         name: Dotted: ``container.spawned``, ``container.ended``, ``exec.started``, ``exec.ended``,
             ``shell.opened``, ``shell.ran``, ``shell.closed``,
-            ``file.written``, ``file.deleted``, ``image.pulled`` …
+            ``file.written``, ``file.deleted``, ``file.moved``, ``image.pulled`` …
         at: When, UTC.
         caller: On whose behalf; None when devbench itself acted.
         container_id: "" for none.
