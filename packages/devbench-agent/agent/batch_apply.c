@@ -199,6 +199,10 @@ static int apply_dress(struct job *j, int folder, const char *leaf) {
     struct batch *b = batch_of(j);
     struct stat st;
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
+    char staged[STAGED_NAME];
+    /* Only what this batch has made: the folder of the operation that `size` names waits no more then. */
+    if (b->r.size < b->r.index) staged_name((uint32_t)b->r.size, staged);
+    if ((b->r.flags & B_CREATE) && (b->r.size >= b->r.index || fstatat(j->top, staged, &st, AT_SYMLINK_NOFOLLOW) == 0)) return 0;
     int fd = openat(folder, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return errno;
     int error = fstat(fd, &st) == 0 ? 0 : errno;

@@ -124,9 +124,8 @@ class BatchStream:
         if len(self._waiting) <= at_least:
             return
         frames, self._waiting = bytes(self._waiting), bytearray()
-        await self._channel.send_frames(frames)
-        if self._reply.progress is not None:
-            self._reply.progress()
+        async with self._channel.step():
+            await self._channel.send_frames(frames)
 
 
 @asynccontextmanager
@@ -135,7 +134,7 @@ async def open_batch(
 ) -> AsyncGenerator[BatchStream]:
     """Begin a batch. Without a commit in the block nothing happens and nothing is left."""
     flags = (BatchFlag.DURABLE if durable else BatchFlag(0)) | (BatchFlag.QUIET if quiet else BatchFlag(0))
-    async with channel.asking(lambda _: BatchReply(quiet=quiet)) as (number, reply):
+    async with channel.opened(lambda _: BatchReply(quiet=quiet)) as (number, reply):
         assert isinstance(reply, BatchReply)  # noqa: S101 - for the type checker
-        channel.post_bulk(Batch(id=number, flags=int(flags)))
+        channel.post(Batch(id=number, flags=int(flags)))
         yield BatchStream(channel, number, reply)

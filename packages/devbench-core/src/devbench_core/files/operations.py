@@ -63,6 +63,19 @@ class Operations:
         async with self._agent(found, b"", doing) as channel:
             yield channel, found
 
+    @asynccontextmanager
+    async def _unbound(
+        self, operation: str, container: str, where: bytes, caller: Caller
+    ) -> AsyncGenerator[tuple[AgentChannel, Container]]:
+        """The same for streams, whose length is the caller's affair; waits for the agent are bounded one by one."""
+        found = await self._context.resolve(container, caller)
+        self._review(operation, where, found, caller)
+        channel = await (await self._context.link(found)).channel()
+        try:
+            yield channel, found
+        except (FileRefused, RequestRefused) as error:
+            raise error_of(error, where) from error
+
     def _review(self, operation: str, where: bytes, found: Container, caller: Caller) -> None:
         request = Request(
             operation=operation, caller=caller, container_id=found.id, subject=str(absolute_path(where))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from devbench_core.files.archiving import Importing
 from devbench_core.files.batching import Batching
 from devbench_core.files.folders import Folders
 from devbench_core.files.reading import Reading
+from devbench_core.files.streaming import Streaming
 from devbench_core.files.writing import Writing
 
 
-class Files(Reading, Writing, Folders, Batching):
+class Files(Reading, Writing, Folders, Batching, Importing, Streaming):
     """Read and write files of workspaces.
 
     ``container`` is an id or a living container's alias. Paths are relative to the workspace, or absolute beneath

@@ -16,6 +16,14 @@ from devbench_core.model.file import FileWritten
 MODE_MAX = 0o7777
 
 
+def write_flags(*, parents: bool, conditional: bool, new: bool) -> WriteFlag:
+    """Return the flags of a write."""
+    flags = WriteFlag.PARENTS if parents else WriteFlag(0)
+    if conditional:
+        flags |= WriteFlag.IF_MATCH
+    return flags | WriteFlag.CREATE_ONLY if new else flags
+
+
 class Writing(Operations):
     """Write."""
 
@@ -56,11 +64,7 @@ class Writing(Operations):
             )
         if mode is not None and not 0 <= mode <= MODE_MAX:
             raise ValidationFailed("mode", "must be 0-0o7777", limit=MODE_MAX)
-        flags = WriteFlag.PARENTS if parents else WriteFlag(0)
-        if if_match is not None:
-            flags |= WriteFlag.IF_MATCH
-        if if_none_match:
-            flags |= WriteFlag.CREATE_ONLY
+        flags = write_flags(parents=parents, conditional=if_match is not None, new=if_none_match)
         etag = checked_etag(if_match, exclusive=if_none_match)
         async with self._request("file.write", container, path, caller) as (channel, where, found):
             try:
