@@ -74,8 +74,7 @@ def answer(host: Channel, request: int, count: int) -> list[tuple[bool, Stat]]:
             f.end()
             return results
         assert got.type == BATCH_RESULTS
-        for _ in range(f.u16()):
-            results.append((bool(f.u8()), Stat.take(f)))
+        results += [(bool(f.u8()), Stat.take(f)) for _ in range(f.u16())]
         f.end()
 
 

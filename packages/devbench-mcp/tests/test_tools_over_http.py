@@ -16,6 +16,7 @@ BUILT_IN = {
     *("run", "exec_signal", "exec_list", "exec_input", "exec_resize"),
     *("shell_open", "shell_run", "shell_input", "shell_read", "shell_cancel", "shell_close", "shell_list"),
     *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
+    *("fs_batch", "fs_import", "fs_export"),
 }
 
 

@@ -63,6 +63,7 @@ def test_the_tools_are_there_once_each():
             "shell_list",
         ),
         *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
+        *("fs_batch", "fs_import", "fs_export"),
     }
     assert len(names) == len(set(names))
 
