@@ -19,7 +19,7 @@ def defined() -> set[str]:
     return {name for file in files for name in DEFINED.findall(file.read_text(encoding="utf-8"))}
 
 
-@pytest.mark.parametrize("guide", ["commands.md", "shells.md"])
+@pytest.mark.parametrize("guide", ["commands.md", "shells.md", "files.md"])
 def test_every_test_that_a_guide_names_is_there(guide: str):
     named = set(NAMED.findall((GUIDES / guide).read_text(encoding="utf-8")))
     assert len(named) > 30
