@@ -54,7 +54,12 @@ int exchange_move(int folder, const char *from, int to_folder, const char *to) {
     return renameat(folder, from, to_folder, to);
 }
 
-/* The change time is left out: being renamed changes it. */
+int exchange_swap(int folder, const char *name, int other, const char *other_name) {
+    if (rename_across(folder, name, other, other_name, RENAME_EXCHANGE) == 0) return 0;
+    if (unsupported()) errno = ENOSYS;
+    return -1;
+}
+
 bool exchange_same(const struct stat *a, const struct stat *b) {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;

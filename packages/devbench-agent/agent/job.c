@@ -15,6 +15,8 @@
 
 static struct job jobs[JOBS_MAX];
 static mode_t mask;
+static struct job *holder;
+static bool orphaned; /* one goes on without its channel, which no event announces */
 
 static const struct {
     job_parser *parse;
@@ -26,7 +28,7 @@ static const struct {
     [JOB_SWEEP] = {NULL, sweep_step},         [JOB_DISCARD] = {NULL, discard_step},
     [F_READ_LINES] = {lines_parse, lines_step}, [F_MOVE] = {move_parse, move_step},
     [F_COPY] = {copy_parse, copy_step},       [F_CHMOD] = {chmod_parse, chmod_step},
-    [F_WATCH] = {watch_parse, watch_step},
+    [F_WATCH] = {watch_parse, watch_step},    [F_BATCH] = {batch_parse, batch_step},
 };
 
 mode_t job_umask(void) { return mask; }
@@ -58,8 +60,20 @@ static struct job *take(struct channel *c, uint32_t request, uint8_t type) {
     return NULL;
 }
 
-static void drop(struct job *j) {
+void job_hold(struct job *j) { holder = j; }
+
+void job_release(struct job *j) {
+    if (holder == j) holder = NULL;
+}
+
+bool jobs_held(void) { return holder != NULL; }
+
+void job_drop(struct job *j) {
     bool discard = false;
+    if (j->type == F_BATCH && batch_drop(j)) {
+        orphaned = true;
+        return;
+    }
     if (j->type == F_WRITE) append_drop(j);
     else if (j->type == F_CHMOD) chmod_drop(j);
     else if (j->type == F_COPY) discard = copy_drop(j);
@@ -84,7 +98,7 @@ void job_discard(int folder, const char *name) {
     }
     j->folder = folder;
     memcpy(j->temp, name, strlen(name) + 1);
-    if (!discard_begin(j)) drop(j);
+    if (!discard_begin(j)) job_drop(j);
 }
 
 const struct job *job_at(size_t slot) { return &jobs[slot]; }
@@ -92,12 +106,14 @@ const struct job *job_at(size_t slot) { return &jobs[slot]; }
 void jobs_init(void) {
     mask = umask(0);
     (void)umask(mask);
-    if (resolve_root() >= 0) (void)take(NULL, 0, JOB_SWEEP);
+    if (resolve_root() < 0) return;
+    batch_recover(take(NULL, 0, F_BATCH));
+    (void)take(NULL, 0, JOB_SWEEP);
 }
 
 /* ---- answers ---- */
 
-static uint8_t code_of(int error) {
+uint8_t job_code(int error) {
     switch (error) {
     case ENOENT: return FE_NOT_FOUND;
     case EISDIR: return FE_IS_DIRECTORY;
@@ -133,14 +149,14 @@ enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag
     return STEP_DONE;
 }
 
-enum step job_fail(struct job *j, int error) { return job_fail_with(j, code_of(error), error, "", strerror(error)); }
+enum step job_fail(struct job *j, int error) { return job_fail_with(j, job_code(error), error, "", strerror(error)); }
 
 enum step job_fail_second(struct job *j, int error) {
-    return job_fail_with(j, code_of(error), (int)((unsigned)error | SECOND_PATH), "", strerror(error));
+    return job_fail_with(j, job_code(error), (int)((unsigned)error | SECOND_PATH), "", strerror(error));
 }
 
 enum step job_fail_entry(struct job *j, int error, const char *name) {
-    return job_fail_with(j, code_of(error), (int)((unsigned)error | ENTRY_NAMED), "", name);
+    return job_fail_with(j, job_code(error), (int)((unsigned)error | ENTRY_NAMED), "", name);
 }
 
 enum step job_conflict(struct job *j, int folder, const char *leaf, bool second, const char *message) {
@@ -235,19 +251,22 @@ int job_make_folders(const char *path) {
     return 0;
 }
 
-bool job_sync(struct job *j, int fd) {
+static bool sync_in_helper(struct job *j, int fd, int (*flush)(int)) {
     pid_t pid = fork();
     if (pid < 0) return false;
     if (pid == 0) {
         /* Nothing but this file: a copy of a command's input would keep it from seeing its end. */
         if (dup2(fd, 0) != 0) _exit(EIO);
         close_from(1);
-        _exit(fsync(0) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno);
+        _exit(flush(0) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno);
     }
     j->helper = pid;
     j->helper_answer = -1;
     return true;
 }
+
+bool job_sync(struct job *j, int fd) { return sync_in_helper(j, fd, fsync); }
+bool job_sync_all(struct job *j, int fd) { return sync_in_helper(j, fd, syncfs); }
 
 void jobs_reaped(pid_t pid, int status) {
     for (size_t i = 0; i < JOBS_MAX; i++) {
@@ -272,20 +291,20 @@ void job_request(struct channel *c, const struct frame *f) {
         return;
     }
     if (!kinds[f->type].parse(j, &r) || !rd_done(&r)) {
-        drop(j);
+        job_drop(j);
         channel_error(c, E_MALFORMED, "the file request does not parse");
         return;
     }
     if (j->stage == UINT32_MAX) {
         (void)job_fail(j, ENAMETOOLONG);
-        drop(j);
+        job_drop(j);
         return;
     }
     bool append = f->type == F_WRITE && (j->flags & W_APPEND);
     if (append || f->type == F_READ_LINES || f->type == F_COPY || f->type == F_CHMOD) j->tell_at = now_ns() + PROGRESS_MS * NS_PER_MS;
 }
 
-static struct job *find_as(struct channel *c, const struct frame *f, uint8_t type) {
+struct job *job_find_as(struct channel *c, const struct frame *f, uint8_t type) {
     struct job *j = find(c, f->id);
     if (j == NULL || j->type == type) return j;
     channel_error(c, E_MALFORMED, "the frame does not belong to this kind of request");
@@ -293,13 +312,16 @@ static struct job *find_as(struct channel *c, const struct frame *f, uint8_t typ
 }
 
 void job_data(struct channel *c, const struct frame *f) {
-    struct job *j = find_as(c, f, F_WRITE);
+    struct job *j = find(c, f->id);
+    bool batch = j != NULL && j->type == F_BATCH;
+    if (!batch) j = job_find_as(c, f, F_WRITE);
     if (j == NULL) return;
     if (f->n < 1 || f->n > DATA_MAX || j->ended) {
         channel_error(c, E_MALFORMED, "DATA of a wrong size, or after its end");
         return;
     }
-    if (write_data(j, f->payload, f->n) == STEP_DONE) drop(j);
+    if (batch) batch_data(j, f->payload, f->n);
+    else if (write_data(j, f->payload, f->n) == STEP_DONE) job_drop(j);
 }
 
 void job_window(struct channel *c, const struct frame *f) {
@@ -310,14 +332,14 @@ void job_window(struct channel *c, const struct frame *f) {
         return;
     }
     struct job *j = find(c, f->id);
-    if (j != NULL && j->type != F_READ_LINES) j = find_as(c, f, F_READ);
+    if (j != NULL && j->type != F_READ_LINES) j = job_find_as(c, f, F_READ);
     if (j == NULL) return;
     if (limit > j->limit) j->limit = limit;
     j->wake = 0;
 }
 
 void job_write_end(struct channel *c, const struct frame *f) {
-    struct job *j = find_as(c, f, F_WRITE);
+    struct job *j = job_find_as(c, f, F_WRITE);
     if (j == NULL) return;
     if (f->n != 0 || j->ended) {
         channel_error(c, E_MALFORMED, "WRITE_END has no payload and comes once");
@@ -333,14 +355,14 @@ void job_abort(struct channel *c, const struct frame *f) {
         return;
     }
     struct job *j = find(c, f->id);
-    if (j == NULL) return;
+    if (j == NULL || (j->type == F_BATCH && batch_is_final(j))) return;
     put_error(c, f->id, FE_ABORTED, ECANCELED, "", "aborted");
-    drop(j);
+    job_drop(j);
 }
 
 void jobs_abort(struct channel *c) {
     for (size_t i = 0; i < JOBS_MAX; i++)
-        if (jobs[i].type != 0 && jobs[i].channel == c && c != NULL) drop(&jobs[i]);
+        if (jobs[i].type != 0 && jobs[i].channel == c && c != NULL) job_drop(&jobs[i]);
 }
 
 static void tell_progress(struct job *j, uint64_t now) {
@@ -353,7 +375,7 @@ static void tell_progress(struct job *j, uint64_t now) {
 
 static uint64_t run_one(struct job *j, uint64_t now) {
     if (j->wake > now) return j->wake;
-    if (j->channel != NULL && !channel_has_room(j->channel)) return NEVER;
+    if (j != holder && j->channel != NULL && !channel_has_room(j->channel)) return NEVER;
     j->wake = NEVER;
     tell_progress(j, now);
     enum step answer = kinds[j->type].step(j);
@@ -361,7 +383,7 @@ static uint64_t run_one(struct job *j, uint64_t now) {
     note_fd(j->folder);
     note_fd(j->top);
     if (answer == STEP_DONE) {
-        drop(j);
+        job_drop(j);
         return now; /* its reply is still to be sent */
     }
     if (answer == STEP_MORE) j->wake = 0;
@@ -378,10 +400,16 @@ bool jobs_wait_for(uint64_t observer) {
         if (jobs[i].type == F_WATCH && jobs[i].offset == observer) return true;
     return false;
 }
+uint64_t jobs_due(void) { return orphaned ? 0 : NEVER; }
 
 uint64_t jobs_run(uint64_t now) {
     uint64_t next = NEVER;
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    orphaned = false;
+    if (holder != NULL) {
+        next = run_one(holder, now);
+        return holder != NULL ? next : now; /* released: the others are looked at again */
+    }
+    for (size_t i = 0; i < JOBS_MAX && holder == NULL; i++) {
         if (jobs[i].type == 0) continue;
         uint64_t at = run_one(&jobs[i], now);
         if (at < next) next = at;

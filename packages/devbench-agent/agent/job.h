@@ -52,6 +52,7 @@ void job_window(struct channel *c, const struct frame *f);
 void job_write_end(struct channel *c, const struct frame *f);
 void job_abort(struct channel *c, const struct frame *f);
 uint64_t jobs_run(uint64_t now);
+uint64_t jobs_due(void); /* when they must run again because of what happened since */
 void jobs_abort(struct channel *c);
 void jobs_wake(uint8_t type); /* all of this kind look again */
 bool jobs_wait_for(uint64_t observer);
@@ -81,6 +82,15 @@ int job_make_folders(const char *path);
 mode_t job_umask(void);
 /* Flush a descriptor to disk in a process of its own; its answer comes in helper_answer. */
 bool job_sync(struct job *j, int fd);
+/* The same with everything on its file system. */
+bool job_sync_all(struct job *j, int fd);
+/* While one holds, no other job goes on; for short, bounded steps only. */
+void job_hold(struct job *j);
+void job_release(struct job *j);
+bool jobs_held(void);
+uint8_t job_code(int error);
+struct job *job_find_as(struct channel *c, const struct frame *f, uint8_t type);
+void job_drop(struct job *j);
 
 bool stat_parse(struct job *j, struct rd *r);
 enum step stat_step(struct job *j);
@@ -96,6 +106,7 @@ enum step dir_step(struct job *j);
 bool delete_parse(struct job *j, struct rd *r);
 enum step delete_step(struct job *j);
 void delete_put_back(struct job *j);
+enum step delete_take_apart(struct job *j);
 enum step sweep_step(struct job *j);
 bool watch_parse(struct job *j, struct rd *r);
 enum step watch_step(struct job *j);
@@ -114,3 +125,12 @@ bool chmod_parse(struct job *j, struct rd *r);
 enum step chmod_step(struct job *j);
 void chmod_drop(struct job *j);
 void append_drop(struct job *j);
+bool batch_parse(struct job *j, struct rd *r);
+enum step batch_step(struct job *j);
+void batch_op(struct channel *c, const struct frame *f);
+void batch_data(struct job *j, const uint8_t *p, size_t n);
+void batch_end(struct channel *c, const struct frame *f);
+void batch_recover(struct job *j);
+/* Its channel is gone: true when it goes on without, to put away what it staged or to end what it committed. */
+bool batch_drop(struct job *j);
+bool batch_is_final(const struct job *j); /* too late to be aborted */

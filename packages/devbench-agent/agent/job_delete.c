@@ -29,7 +29,7 @@ bool delete_parse(struct job *j, struct rd *r) {
 
 static enum step deleted(struct job *j) {
     j->temp[0] = 0;
-    if (j->channel == NULL) return STEP_DONE;
+    if (j->channel == NULL || j->type != F_DELETE) return STEP_DONE;
     frame_begin(j->channel, F_DELETED, j->request);
     frame_end(j->channel);
     return STEP_DONE;
@@ -139,7 +139,7 @@ static enum step empty_lower(struct job *j) {
     return STEP_MORE;
 }
 
-static enum step take_apart(struct job *j) {
+enum step delete_take_apart(struct job *j) {
     struct listing l;
     const char *name;
     if (j->fd >= 0) return empty_lower(j);
@@ -161,7 +161,7 @@ static enum step take_apart(struct job *j) {
 enum step delete_step(struct job *j) {
     switch (j->stage) {
     case DELETE_BEGIN: return begin(j);
-    case DELETE_TAKE_APART: return take_apart(j);
+    case DELETE_TAKE_APART: return delete_take_apart(j);
     default: return conflict(j);
     }
 }
@@ -176,4 +176,4 @@ bool discard_begin(struct job *j) {
     return true;
 }
 
-enum step discard_step(struct job *j) { return take_apart(j); }
+enum step discard_step(struct job *j) { return delete_take_apart(j); }

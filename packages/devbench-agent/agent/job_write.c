@@ -68,17 +68,36 @@ int write_open_temp(struct job *j) {
     return 0;
 }
 
+/* What came while another job held the rest up waits in the workspace's root, and then goes beside its target. */
+static int bring_temp(struct job *j, int from) {
+    int error = renameat(from, j->temp, j->folder, j->temp) == 0 ? 0 : errno == EXDEV ? EBUSY : errno;
+    if (error != 0) (void)unlinkat(from, j->temp, 0);
+    if (error != 0) j->temp[0] = 0;
+    (void)close_fd(from);
+    return error;
+}
+
+static enum step park(struct job *j) {
+    if (j->folder >= 0) return STEP_MORE;
+    j->folder = fcntl(resolve_root(), F_DUPFD_CLOEXEC, 3);
+    return j->folder >= 0 && write_open_temp(j) == 0 ? STEP_MORE : job_fail(j, errno);
+}
+
 static enum step open_target(struct job *j) {
+    int parked = j->folder; /* with the temporary file in it */
     struct stat st;
     bool odd_mode = j->mode != UINT32_MAX && j->mode > 07777;
     bool both = (j->flags & W_APPEND) && (j->flags & W_REPLACE_LINK);
     if (odd_mode || both || ((j->flags & W_CREATE) && (j->flags & W_IF_MATCH))) return job_fail(j, EINVAL);
     if ((j->flags & W_PARENTS) && job_make_folders(j->path) != 0) return job_fail(j, errno);
     j->folder = j->flags & W_REPLACE_LINK ? resolve_parent(j->path, j->leaf) : resolve_target(j->path, j->leaf);
-    if (j->folder < 0) return job_fail(j, errno);
-    int error = write_look(j, &st);
+    int error = j->folder < 0 ? errno : 0;
+    if (parked >= 0 && error != 0) j->folder = parked; /* to be put away with it */
+    else if (parked >= 0) error = bring_temp(j, parked);
+    if (error != 0) return job_fail(j, error);
+    error = write_look(j, &st);
     if (error == ESTALE) return write_conflict(j);
-    if (error == 0 && write_open_temp(j) != 0) error = errno;
+    if (error == 0 && parked < 0 && write_open_temp(j) != 0) error = errno;
     if (error == 0 && (j->flags & W_APPEND) && !append_begin(j)) error = ENOMEM;
     if (error != 0) return job_fail(j, error);
     j->stage = WRITE_RECEIVE;
@@ -87,7 +106,8 @@ static enum step open_target(struct job *j) {
 
 enum step write_data(struct job *j, const uint8_t *p, size_t n) {
     if (j->stage == WRITE_CONFLICT) return STEP_MORE;
-    if (j->stage == WRITE_OPEN && open_target(j) == STEP_DONE) return STEP_DONE;
+    bool waits = j->stage == WRITE_OPEN && jobs_held();
+    if (j->stage == WRITE_OPEN && (waits ? park(j) : open_target(j)) == STEP_DONE) return STEP_DONE;
     if (j->stage == WRITE_CONFLICT) return STEP_MORE;
     if (j->size != SIZE_UNKNOWN && n > j->size - j->done)
         return job_fail_with(j, FE_INVALID, EINVAL, "", "more bytes than announced");

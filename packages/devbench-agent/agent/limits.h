@@ -82,3 +82,6 @@
 #define XATTR_VALUE 65536u
 #define SCAN_STEP (256u * 1024u)
 #define LINES_COUNT_MAX (64u * 1024u * 1024u) /* bytes before a line from the end of which its number is told */
+#define BATCH_OPERATIONS_MAX 131072u
+#define BATCH_STEP_US 400
+#define BATCH_STEP_LOOK 4

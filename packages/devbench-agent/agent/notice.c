@@ -51,7 +51,8 @@ static void vanished(struct observer *o, bool folder, uint32_t node, const char 
 /* Something came under the name from where nobody looks: as new, or in place of what was there. */
 static void arrived(struct observer *o, bool folder, uint32_t node, const char *name, bool from_temp, uint64_t now) {
     struct stat st;
-    bool replaced = from_temp && !folder && look(o, node, name, &st) && !observers_was_created(&st);
+    enum origin origin = !folder && look(o, node, name, &st) ? observers_origin(&st) : ORIGIN_NEW;
+    bool replaced = origin == ORIGIN_REPLACED || (origin == ORIGIN_UNKNOWN && from_temp);
     tell(o, replaced ? CHANGE_MODIFIED : CHANGE_CREATED, folder, node, name, now);
     if (folder) begin_folder(o, node, name);
 }
@@ -59,8 +60,14 @@ static void arrived(struct observer *o, bool folder, uint32_t node, const char *
 void notices_flush(struct observer *o, uint64_t now) {
     struct held *h = &o->held;
     if (!h->any) return;
+    struct stat st;
     h->any = false;
-    if (passes(o, h->name)) vanished(o, h->folder, h->node, h->name, now);
+    if (!passes(o, h->name)) return;
+    bool there = look(o, h->node, h->name, &st);
+    /* What went was exchanged for something: of a file that is a change, of a folder nobody knows what is in it. */
+    if (there && h->folder) changes_lose(&o->changes);
+    else if (there) tell(o, CHANGE_MODIFIED, false, h->node, h->name, now);
+    else vanished(o, h->folder, h->node, h->name, now);
 }
 
 static void moved(struct observer *o, const struct held *h, uint32_t node, const char *name, uint64_t now) {

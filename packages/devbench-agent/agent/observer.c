@@ -27,12 +27,12 @@ void observers_note(const struct stat *st, bool created) {
     noted[noted_next++ % NOTED_MAX] = (struct noted){st->st_dev, st->st_ino, created};
 }
 
-bool observers_was_created(const struct stat *st) {
+enum origin observers_origin(const struct stat *st) {
     for (unsigned i = 1; i <= NOTED_MAX; i++) { /* the newest first: inodes are used again */
         const struct noted *n = &noted[(noted_next - i) % NOTED_MAX];
-        if (n->ino == st->st_ino && n->dev == st->st_dev) return n->created;
+        if (n->ino == st->st_ino && n->dev == st->st_dev) return n->created ? ORIGIN_NEW : ORIGIN_REPLACED;
     }
-    return false;
+    return ORIGIN_UNKNOWN;
 }
 
 struct observer *observer_find(uint64_t id, const char *path, uint32_t flags) {

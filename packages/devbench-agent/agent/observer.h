@@ -58,7 +58,8 @@ void observer_wanted(struct observer *o); /* somebody asked just now */
 uint64_t observers_run(uint64_t now);
 /* The agent gave a file of its own its name: whether that was new is known to it alone. */
 void observers_note(const struct stat *st, bool created);
-bool observers_was_created(const struct stat *st);
+enum origin { ORIGIN_UNKNOWN, ORIGIN_NEW, ORIGIN_REPLACED };
+enum origin observers_origin(const struct stat *st);
 
 /* observed.c: the folders. */
 bool node_root(struct observer *o, int folder);

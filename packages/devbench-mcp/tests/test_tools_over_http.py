@@ -18,6 +18,7 @@ BUILT_IN = {
     *("fs_edit", "fs_move", "fs_copy", "fs_mkdir", "fs_chmod"),
     *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
     "fs_watch",
+    *("fs_batch", "fs_import", "fs_export"),
 }
 
 

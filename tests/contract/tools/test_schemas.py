@@ -65,6 +65,7 @@ def test_the_tools_are_there_once_each():
         *("fs_edit", "fs_move", "fs_copy", "fs_mkdir", "fs_chmod"),
         *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
         "fs_watch",
+        *("fs_batch", "fs_import", "fs_export"),
     }
     assert len(names) == len(set(names))
 
@@ -135,6 +136,8 @@ def test_every_name_in_backticks_exists(tool: Tool):
 
 
 ENDURING = {
+    "archive_refused",
+    "too_large",
     "container_exited",
     "edit_failed",
     "concurrency_limit",

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "capability_not_enforced": "packages/devbench-core/tests/containers/test_spawn.py",
     "agent_misbehaved": "packages/devbench-core/tests/channel",
     "agent_outdated": "packages/devbench-core/tests/files",
+    "archive_refused": "packages/devbench-core/tests/files/test_import.py",
     "edit_failed": "packages/devbench-core/tests/files/test_editing.py",
     "invalid_text": "packages/devbench-core/tests/tools/test_file_changes.py",
     "agent_gone": "tests/e2e/python/test_other_users.py",

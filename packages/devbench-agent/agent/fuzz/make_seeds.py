@@ -37,6 +37,14 @@ APPEND = text(b"f") + struct.pack(">IIQ", 16, 2**32 - 1, 2**64 - 1) + text(b"")
 LINES = struct.pack(">qQQQBB", -2, 1, 1 << 20, 0, 1, 0)
 PAIR, NO_ETAGS = text(b"f") + text(b"m/f"), text(b"") + text(b"")
 COPY = text(b"m/f") + text(b"c/g") + struct.pack(">IIQ", 3, 99, 1 << 20) + NO_ETAGS
+
+
+def batched(kind: int, path: bytes, *, flags: int = 0, size: int = 0, other: bytes = b"") -> bytes:
+    """A BATCH_OP's payload."""
+    head = struct.pack(">BIIqQ", kind, flags, 2**32 - 1, -(2**63), size)
+    return head + text(path) + text(other) + text(b"")
+
+
 STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
 
 SEEDS = {
@@ -125,6 +133,27 @@ SEEDS = {
     + said(0x46, 3, text(b"d") + text(b"n/x") + struct.pack(">IIQ", 50, 99, 1 << 20) + NO_ETAGS)
     + said(0x42, 4, text(b"f") + struct.pack(">qQQQBB", -2, 1, 64, 8, 2, 2))
     + said(0x41, 3),
+    "batch": b"\1"
+    + said(0x60, 1, bytes(4))
+    + said(0x61, 1, batched(5, b"b", flags=16))
+    + said(0x61, 1, batched(1, b"b/f", size=4))
+    + said(0x34, 1, b"data")
+    + said(0x61, 1, batched(3, b"b/h", size=1))
+    + said(0x61, 1, batched(2, b"b/l", other=b"f"))
+    + said(0x61, 1, batched(6, b"b/f", other=b"b/g", flags=32))
+    + said(0x61, 1, batched(7, b"b"))
+    + said(0x61, 1, batched(4, b"b", flags=8))
+    + said(0x62, 1, struct.pack(">I", 7))
+    + said(0x30, 2, bytes(4) + text(b"b/g")),
+    "batch_undone": b"\1"
+    + said(0x60, 1, struct.pack(">I", 3))
+    + said(0x61, 1, batched(1, b"g"))
+    + said(0x61, 1, batched(4, b"g"))
+    + said(0x61, 1, batched(4, b"g"))
+    + said(0x62, 1, struct.pack(">I", 3))
+    + said(0x60, 2, bytes(4))
+    + said(0x61, 2, batched(1, b"x", size=9))
+    + said(0x41, 2),
     "ping": b"\1" + said(6, 1, b"x") + said(7, 1, b"y") + said(5, 0, b"\0\1" + text(b"bye")),
 }
 

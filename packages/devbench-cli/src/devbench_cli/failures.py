@@ -40,6 +40,7 @@ EXIT_CODES = {
     "image_refused": EXIT_REFUSED,
     "path_outside_workspace": EXIT_REFUSED,
     "too_large": EXIT_REFUSED,
+    "archive_refused": EXIT_REFUSED,
     "capability_not_enforced": EXIT_REFUSED,
     "unauthorised": EXIT_REFUSED,
     "vetoed": EXIT_REFUSED,

@@ -221,6 +221,17 @@ class EditFailed(DevbenchError):
     code = "edit_failed"
 
 
+class ArchiveRefused(DevbenchError):
+    """An archive is not taken, and nothing was changed; ``details['reason']`` is one of the reasons below.
+
+    Reasons: ``outside`` (a name leads out), ``link_outside`` (a link does), ``special`` (a device or a pipe),
+    ``set_id``, ``type_change`` (one name as two kinds of things), ``name``, ``damaged``, ``unsupported``. ``entry``
+    is the name of the entry.
+    """
+
+    code = "archive_refused"
+
+
 class EngineUnreachable(DevbenchError):
     """The engine did not answer. Nothing is known about its containers, so nothing is destroyed."""
 

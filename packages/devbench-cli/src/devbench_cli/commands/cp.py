@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
+    from devbench_cli.places import InContainer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -21,28 +23,79 @@ def cp(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="PATH, CONTAINER:PATH, or - for stdin.")],
     target: Annotated[str, typer.Argument(metavar="TARGET", help="PATH, CONTAINER:PATH, or - for stdout.")],
+    *,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Copy a folder.")] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="PATTERN",
+            help="With -r: leave this out, as in a .gitignore; may be repeated.",
+        ),
+    ] = None,
+    ignore_file: Annotated[
+        Path | None, typer.Option("--ignore-file", metavar="FILE", help="With -r: a file of such patterns.")
+    ] = None,
 ) -> None:
-    """Copy one file into or out of a container.
+    """Copy a file, or with -r a folder, into or out of a container.
 
     One side is CONTAINER:PATH, with a path relative to the workspace or absolute beneath it. A target that is
-    a folder gets the file under its own name. The file appears complete or not at all.
+    a folder gets the file or folder under its own name. What is copied appears complete or not at all; a folder
+    that is copied into the container joins one that is there, and replaces files of the same names.
 
     Examples:
       devbench cp main.py web:src/main.py
       devbench cp web:build/report.html .
       tar c src | devbench cp - web:src.tar
       devbench cp web:result.json - | jq .
+      devbench cp -r --ignore-file .gitignore . web:src
+      devbench cp -r web:build ./build
     """
-    run_with_backend(ctx, lambda backend, options: _cp(backend, options, source, target))
+    if recursive:
+        run_with_backend(
+            ctx,
+            lambda backend, options: _folder(backend, options, source, target, ignore_file, ignore or []),
+        )
+    else:
+        run_with_backend(ctx, lambda backend, options: _cp(backend, options, source, target))
 
 
-async def _cp(backend: Backend, options: Options, source: str, target: str) -> None:
-    from pathlib import PurePath
-
-    from devbench_cli.places import STANDARD, in_container
+async def _folder(
+    backend: Backend,
+    options: Options,
+    source: str,
+    target: str,
+    ignore_file: Path | None,
+    ignore: list[str],
+) -> None:
+    from devbench_cli.folders import copy_in, copy_out
+    from devbench_cli.packing import patterns_of
+    from devbench_cli.places import STANDARD
     from devbench_cli.show.progress import bar
     from devbench_cli.show.results import json_line
-    from devbench_cli.transfer import download, upload
+    from devbench_core.errors import ValidationFailed
+
+    from_container, to_container = _sides(source, target)
+    if STANDARD in {source, target}:
+        raise ValidationFailed("-r", "needs a folder on either side", hint="see devbench import and export")
+    patterns = patterns_of(ignore_file, ignore)
+    with bar(Path(source).name, options) as progress:
+        if to_container is not None:
+            report = await copy_in(backend, Path(source), to_container, patterns, progress)
+            entries, size = report.entries, report.size_bytes
+        elif from_container is not None:
+            done = await copy_out(backend, from_container, Path(target), patterns, progress)
+            entries, size = done.entries, done.size
+        else:
+            return
+    if options.as_json:
+        json_line({"source": source, "target": target, "entries": entries, "size_bytes": size})
+    elif options.verbose:
+        sys.stderr.write(f"{entries} entries, {size} bytes copied\n")
+
+
+def _sides(source: str, target: str) -> tuple[InContainer | None, InContainer | None]:
+    from devbench_cli.places import in_container
     from devbench_core.errors import ValidationFailed
 
     from_container, to_container = in_container(source), in_container(target)
@@ -52,6 +105,18 @@ async def _cp(backend: Backend, options: Options, source: str, target: str) -> N
             "exactly one of them must be CONTAINER:PATH",
             hint="for example devbench cp main.py web:main.py",
         )
+    return from_container, to_container
+
+
+async def _cp(backend: Backend, options: Options, source: str, target: str) -> None:
+    from pathlib import PurePath
+
+    from devbench_cli.places import STANDARD
+    from devbench_cli.show.progress import bar
+    from devbench_cli.show.results import json_line
+    from devbench_cli.transfer import download, upload
+
+    from_container, to_container = _sides(source, target)
     with bar(PurePath(source).name, options) as progress:
         if to_container is not None:
             copied = (await upload(backend, source, to_container, progress)).size_bytes

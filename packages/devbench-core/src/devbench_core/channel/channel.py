@@ -167,19 +167,43 @@ class AgentChannel:
         except TimeoutError as error:
             if not timeout.expired():
                 raise
-            raise TimedOut(
-                f"the agent did not answer within {seconds:g} s",
-                hint="raise channel.request_timeout_s, or look whether the container is out of memory",
-                details={"limit": seconds, "setting": "channel.request_timeout_s"},
-            ) from error
+            raise self._late(seconds) from error
         finally:
             waiting.progress = None
             if self._requests.get(number) is waiting:
                 self._abandon(number)
 
+    @asynccontextmanager
+    async def opened(self, reply: Callable[[int], Reply[T]]) -> AsyncGenerator[tuple[int, Reply[T]]]:
+        """Register an answer as `asking` does, for what has a pace of its own; `step` bounds its waits."""
+        if self._closed.done():
+            raise self._closed.result()
+        number = self._new_request()
+        waiting = reply(number)
+        self._requests[number] = waiting
+        try:
+            yield number, waiting
+        finally:
+            if self._requests.get(number) is waiting:
+                self._abandon(number)
+
+    @asynccontextmanager
+    async def step(self) -> AsyncGenerator[None]:
+        """Bound a wait for the agent by ``channel.request_timeout_s``. Raises `TimedOut`."""
+        seconds = self.limits.request_timeout_s
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise self._late(seconds) from error
+
     async def send_bulk(self, message: Message) -> None:
         """Send a piece of a stream, waiting for room; small frames of others overtake it."""
         await self._outbox.send_bulk(encode(message))
+
+    async def send_frames(self, frames: bytes) -> None:
+        """Send encoded frames of a stream together, waiting for room."""
+        await self._outbox.send_bulk(frames)
 
     async def room(self) -> None:
         """Wait until a large frame may be sent."""
@@ -231,6 +255,14 @@ class AgentChannel:
     async def list_execs(self) -> tuple[Entry, ...]:
         """Return the commands that the agent holds, running or not yet acknowledged. Raises as `ask`."""
         return await self.ask(lambda number: List(id=number), lambda _: ListReply())
+
+    @staticmethod
+    def _late(seconds: float) -> TimedOut:
+        return TimedOut(
+            f"the agent did not answer within {seconds:g} s",
+            hint="raise channel.request_timeout_s, or look whether the container is out of memory",
+            details={"limit": seconds, "setting": "channel.request_timeout_s"},
+        )
 
     def _new_request(self) -> int:
         while True:

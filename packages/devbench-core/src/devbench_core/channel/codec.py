@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from devbench_core.channel.batch_messages import BATCH_MESSAGES
 from devbench_core.channel.change_messages import CHANGE_MESSAGES
 from devbench_core.channel.codes import Way
 from devbench_core.channel.exec_messages import EXEC_MESSAGES, Start
@@ -30,6 +31,7 @@ MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
             FILE_MESSAGES,
             CHANGE_MESSAGES,
             WATCH_MESSAGES,
+            BATCH_MESSAGES,
         )
         for message in messages
     }

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from devbench_core.channel.batch_messages import BatchResults
 from devbench_core.channel.change_messages import LinesAt, Progress
 from devbench_core.channel.exec_messages import Entry, EntryList
 from devbench_core.channel.faults import lie
@@ -107,7 +108,7 @@ class Abandoned(Reply[None]):
 
     def accept(self, message: Message) -> bool:
         """Drop a frame."""
-        if isinstance(message, ReadMeta | LinesAt | Data):
+        if isinstance(message, ReadMeta | LinesAt | Data | BatchResults):
             return False
         return not isinstance(message, Entries | EntryList) or message.last
 

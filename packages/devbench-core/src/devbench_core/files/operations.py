@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -61,17 +61,35 @@ class Operations:
         """
         where = relative_path(path, self._limits)
         found = await self._context.resolve(container, caller)
-        self._review(operation, caller, found, where)
+        self._review(operation, where, found, caller)
         if to is not None:
-            self._review(operation, caller, found, to)
-        seconds = self._limits.operation_timeout_s
-        async with (
-            bound(seconds, "files.operation_timeout_s", f"{operation} of {str(absolute_path(where))!r}"),
-            self._turn(found.id, waits=waits),
-        ):
+            self._review(operation, to, found, caller)
+        doing = f"{operation} of {str(absolute_path(where))!r}"
+        async with self._agent(found, where, doing, waits=waits) as channel:
+            yield channel, where, found
+
+    @asynccontextmanager
+    async def _several(
+        self, doing: str, container: str, reviews: Sequence[tuple[str, bytes]], caller: Caller
+    ) -> AsyncGenerator[tuple[AgentChannel, Container]]:
+        """The same for several paths: each is reviewed under the name of what is done with it."""
+        found = await self._context.resolve(container, caller)
+        for operation, where in reviews:
+            self._review(operation, where, found, caller)
+        async with self._agent(found, b"", doing) as channel:
+            yield channel, found
+
+    @asynccontextmanager
+    async def _unbound(
+        self, operation: str, container: str, where: bytes, caller: Caller
+    ) -> AsyncGenerator[tuple[AgentChannel, Container]]:
+        """The same for streams, whose length is the caller's affair; waits for the agent are bounded one by one."""
+        found = await self._context.resolve(container, caller)
+        self._review(operation, where, found, caller)
+        async with self._turn(found.id, waits=False):
             channel = await (await self._context.link(found)).channel()
             try:
-                yield channel, where, found
+                yield channel, found
             except (FileRefused, RequestRefused) as error:
                 raise error_of(error, where) from error
 
@@ -86,7 +104,7 @@ class Operations:
         async with turns:
             yield
 
-    def _review(self, operation: str, caller: Caller, found: Container, where: bytes) -> None:
+    def _review(self, operation: str, where: bytes, found: Container, caller: Caller) -> None:
         request = Request(
             operation=operation, caller=caller, container_id=found.id, subject=str(absolute_path(where))
         )
@@ -95,6 +113,20 @@ class Operations:
             raise Vetoed(
                 f"{operation} was refused by {veto.clause}: {veto.reason}", details={"clause": veto.clause}
             )
+
+    @asynccontextmanager
+    async def _agent(
+        self, found: Container, where: bytes, doing: str, *, waits: bool = False
+    ) -> AsyncGenerator[AgentChannel]:
+        async with (
+            bound(self._limits.operation_timeout_s, "files.operation_timeout_s", doing),
+            self._turn(found.id, waits=waits),
+        ):
+            channel = await (await self._context.link(found)).channel()
+            try:
+                yield channel
+            except (FileRefused, RequestRefused) as error:
+                raise error_of(error, where) from error
 
     def _tell(self, name: str, caller: Caller, container: Container, fields: dict[str, object]) -> None:
         event = Event(

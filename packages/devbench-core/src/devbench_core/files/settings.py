@@ -69,6 +69,36 @@ class FileLimits(BaseModel):
         le=64,
         description="How many operations on files of one container run at once; further ones wait for their turn.",
     )
+    batch_max_operations: int = Field(
+        default=10_000, ge=1, le=100_000, description="The most operations in one batch."
+    )
+    batch_max_bytes: int = Field(
+        default=64 * MIB, ge=0, le=1024 * MIB, description="The most content in one batch."
+    )
+    stream_max_bytes: int = Field(
+        default=64 * 1024 * MIB,
+        ge=0,
+        le=1024 * 1024 * MIB,
+        description="The largest content that is written as a stream.",
+    )
+    archive_max_entries: int = Field(
+        default=100_000, ge=1, le=100_000, description="The most entries of an archive, in and out."
+    )
+    archive_max_bytes: int = Field(
+        default=4096 * MIB, ge=0, le=1024 * 1024 * MIB, description="The most that an archive may unpack to."
+    )
+    archive_max_ratio: int = Field(
+        default=200,
+        ge=1,
+        le=100_000,
+        description="How many times its own size an archive may unpack to, once that is over 16 MiB.",
+    )
+    archive_spool_max_bytes: int = Field(
+        default=1024 * MIB,
+        ge=1,
+        le=1024 * 1024 * MIB,
+        description="The largest zip: it is kept in a temporary file on the host while it is unpacked.",
+    )
     operation_timeout_s: float = Field(
         default=300.0, gt=0, le=86400, description="How long one file operation may take in all."
     )

@@ -15,6 +15,14 @@ from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.file import FileWritten
 
 
+def write_flags(*, parents: bool, conditional: bool, new: bool) -> WriteFlag:
+    """Return the flags of a write."""
+    flags = WriteFlag.PARENTS if parents else WriteFlag(0)
+    if conditional:
+        flags |= WriteFlag.IF_MATCH
+    return flags | WriteFlag.CREATE_ONLY if new else flags
+
+
 class Writing(Operations):
     """Write."""
 
@@ -68,14 +76,10 @@ class Writing(Operations):
         checked_mode("mode", mode)
         if append and replace_link:
             raise ValidationFailed("replace_link", "contradicts append", hint="a link has no content")
-        flags = WriteFlag.PARENTS if parents else WriteFlag(0)
+        flags = write_flags(parents=parents, conditional=if_match is not None, new=if_none_match)
         flags |= WriteFlag.APPEND if append else 0
         flags |= WriteFlag.FSYNC if durable else 0
         flags |= WriteFlag.REPLACE_LINK if replace_link else 0
-        if if_match is not None:
-            flags |= WriteFlag.IF_MATCH
-        if if_none_match:
-            flags |= WriteFlag.CREATE_ONLY
         etag = checked_etag(if_match, exclusive=if_none_match)
         async with self._request("file.write", container, path, caller) as (channel, where, found):
             if append or replace_link:

@@ -47,7 +47,7 @@ class Event:
         name: Dotted: ``container.spawned``, ``container.ended``, ``exec.started``, ``exec.ended``,
             ``shell.opened``, ``shell.ran``, ``shell.closed``,
             ``file.written``, ``file.moved``, ``file.copied``, ``file.mode_changed``,
-            ``file.deleted``, ``image.pulled`` …
+            ``file.deleted``, ``file.imported``, ``image.pulled`` …
         at: When, UTC.
         caller: On whose behalf; None when devbench itself acted.
         container_id: "" for none.

@@ -7,6 +7,7 @@ from devbench_core.tools import (
     containers,
     execs,
     files,
+    fs_batch,
     fs_watch,
     host,
     run,
@@ -436,6 +437,54 @@ FILE_TOOLS = (
     ),
 )
 
+BATCH_TOOLS = (
+    Tool(
+        name="fs_batch",
+        title="Change several files at once",
+        description=(
+            "Write, delete and move several files and make folders, all of it in order or nothing: the way for a "
+            "change that spans files. When one operation cannot be done, nothing is changed and the error's "
+            "`operation` says which (from 0). With `if_match` (the etag of your last read) on writes, deletes and "
+            "moves, nobody else's change is lost. Missing folders are made. Returns the new etags. Processes in "
+            "the container see each file whole, and the files one after the other."
+        ),
+        input=fs_batch.FsBatchInput,
+        output=fs_batch.FsBatchOutput,
+        hints=OVERWRITES,
+        scope=WRITE,
+        handler=fs_batch.fs_batch,
+    ),
+    Tool(
+        name="fs_import",
+        title="Unpack an archive",
+        description=(
+            "Unpack a small tar, tar.gz, tar.zst or zip, given as base64, beneath a folder (the workspace's root "
+            "by default): all of it or nothing. Refused as `archive_refused` when an entry would leave the folder, "
+            "is a device, or is damaged; as `too_large` when it unpacks to more than is allowed. Files of the "
+            "same names are replaced unless `overwrite` is false."
+        ),
+        input=fs_batch.FsImportInput,
+        output=fs_batch.FsImportOutput,
+        hints=OVERWRITES,
+        scope=WRITE,
+        handler=fs_batch.fs_import,
+    ),
+    Tool(
+        name="fs_export",
+        title="Pack a folder or file",
+        description=(
+            "Return a folder or file of the workspace as a tar, tar.gz, tar.zst or zip in base64, small enough for "
+            "one message (512 KiB; else `too_large`: narrow `path`, or leave things out with `ignore`). Each file "
+            "in it is whole as of one moment; links are links. To read single files use `fs_read`."
+        ),
+        input=fs_batch.FsExportInput,
+        output=fs_batch.FsExportOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=fs_batch.fs_export,
+    ),
+)
+
 HOST_TOOLS = (
     Tool(
         name="images",
@@ -467,4 +516,12 @@ HOST_TOOLS = (
     ),
 )
 
-TOOLS = (*CONTAINER_TOOLS, *EXEC_TOOLS, *SHELL_TOOLS, *FILE_TOOLS, *CHANGE_TOOLS, *HOST_TOOLS)
+TOOLS = (
+    *CONTAINER_TOOLS,
+    *EXEC_TOOLS,
+    *SHELL_TOOLS,
+    *FILE_TOOLS,
+    *CHANGE_TOOLS,
+    *BATCH_TOOLS,
+    *HOST_TOOLS,
+)

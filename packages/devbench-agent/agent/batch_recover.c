@@ -1,0 +1,107 @@
+/* At the agent's start: what batches an earlier agent left. First those that were committed are carried forward, or
+ * undone where that cannot be; file requests wait for that. Then all their staging folders are removed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "batch_commit.h"
+#include "listing.h"
+#include "resolve.h"
+#include "util.h"
+
+/* In `blind` the finder notes that it is at its second pass: that of removal. */
+static bool removing(const struct batch *b) { return b->blind; }
+
+static bool open_staging(struct job *j, const char *name) {
+    struct stat st;
+    j->top = openat(j->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (j->top < 0) return false;
+    bool held = flock(j->top, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; /* another agent's, alive */
+    if (!held && fstat(j->top, &st) == 0 && strlen(name) < sizeof j->temp) {
+        batch_of(j)->dev = st.st_dev;
+        memcpy(j->temp, name, strlen(name) + 1);
+        return true;
+    }
+    j->top = close_fd(j->top);
+    return false;
+}
+
+static bool open_committed(struct job *j) {
+    struct batch *b = batch_of(j);
+    struct stat st;
+    b->journal = openat(j->top, JOURNAL_COMMITTED, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    note_fd(b->journal);
+    if (b->journal >= 0 && fstat(b->journal, &st) == 0 && S_ISREG(st.st_mode)) {
+        b->end = (uint64_t)st.st_size;
+        b->at = 0;
+        b->r.bytes = 0;
+        b->failed = false;
+        j->stage = BATCH_APPLY;
+        return true;
+    }
+    b->journal = close_fd(b->journal);
+    return false;
+}
+
+static bool found(struct job *j, const char *name) {
+    struct batch *b = batch_of(j);
+    if (strncmp(name, BATCH_PREFIX, sizeof BATCH_PREFIX - 1) != 0 || !open_staging(j, name)) return false;
+    if (!removing(b) && open_committed(j)) return true;
+    if (removing(b)) {
+        b->cleaning = false;
+        j->stage = BATCH_CLEAN;
+        return true;
+    }
+    j->top = close_fd(j->top);
+    j->temp[0] = 0;
+    return false;
+}
+
+static enum step next_pass(struct job *j) {
+    struct batch *b = batch_of(j);
+    b->scanned = 0;
+    job_release(j);
+    if (removing(b)) {
+        j->stage = BATCH_OVER;
+        return STEP_DONE;
+    }
+    b->blind = true;
+    return STEP_MORE;
+}
+
+static bool prepare(struct job *j) {
+    if (j->map == NULL && !batch_allocate(j)) return false;
+    batch_of(j)->recovering = true;
+    if (j->folder < 0) j->folder = openat(resolve_root(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return j->folder >= 0;
+}
+
+enum step batch_find(struct job *j) {
+    struct listing l;
+    const char *name;
+    if (!prepare(j)) {
+        job_release(j);
+        j->stage = BATCH_OVER;
+        return STEP_DONE;
+    }
+    struct batch *b = batch_of(j);
+    b->journal = close_fd(b->journal);
+    j->top = close_fd(j->top);
+    j->temp[0] = 0;
+    if (!removing(b)) job_hold(j);
+    if (lseek(j->folder, b->scanned, SEEK_SET) < 0 || !listing_read(&l, j->folder) || l.n == 0) return next_pass(j);
+    while ((name = listing_next(&l)) != NULL) {
+        b->scanned = l.after;
+        if (found(j, name)) return STEP_MORE;
+    }
+    b->scanned = l.after;
+    return STEP_MORE;
+}
+
+void batch_recover(struct job *j) {
+    j->stage = BATCH_FIND;
+    job_hold(j);
+}

@@ -1,0 +1,80 @@
+"""`devbench export`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from devbench_cli.options import Options
+from devbench_cli.running import run_with_backend
+
+if TYPE_CHECKING:
+    from devbench_cli.backends.protocol import Backend
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="CONTAINER[:PATH]", help="Folder or file to pack.")],
+    target: Annotated[str, typer.Argument(metavar="ARCHIVE", help="A tar or zip to make, or - for stdout.")],
+    *,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="tar, tar.gz, tar.zst or zip; else the name tells."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore", metavar="PATTERN", help="Leave this out, as in a .gitignore; may be repeated."
+        ),
+    ] = None,
+    ignore_file: Annotated[
+        Path | None, typer.Option("--ignore-file", metavar="FILE", help="A file of such patterns.")
+    ] = None,
+) -> None:
+    """Pack a folder or file of a container as an archive.
+
+    Examples:
+      devbench export web:build build.tar.gz
+      devbench export --format tar web:src - | tar t
+    """
+    run_with_backend(
+        ctx,
+        lambda backend, options: _export(
+            backend, options, source, target, format_, ignore_file, ignore or []
+        ),
+    )
+
+
+async def _export(
+    backend: Backend,
+    options: Options,
+    source: str,
+    target: str,
+    wanted: str | None,
+    ignore_file: Path | None,
+    ignore: list[str],
+) -> None:
+    from contextlib import aclosing
+
+    from devbench_cli.backends.archives import export_archive
+    from devbench_cli.folders import format_of, write_pieces
+    from devbench_cli.packing import patterns_of
+    from devbench_cli.places import STANDARD, required
+    from devbench_cli.show.progress import bar
+    from devbench_cli.show.results import json_line
+
+    place, format_ = required(source, path="."), format_of(target, wanted)
+    patterns = patterns_of(ignore_file, ignore)
+    with bar(target, options) as progress:
+        async with aclosing(export_archive(backend, place, format_, patterns)) as stream:
+            size = await write_pieces(stream, target, progress)
+    if options.as_json and target != STANDARD:
+        json_line({"source": source, "target": target, "size_bytes": size})
+    elif options.verbose:
+        sys.stderr.write(f"{size} bytes packed\n")

@@ -1,0 +1,1 @@
+"""Reading and writing tar and zip as streams, in constant memory, trusting nothing."""

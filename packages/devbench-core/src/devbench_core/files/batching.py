@@ -1,0 +1,127 @@
+"""Changes that happen together or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from devbench_core.channel import batchcalls
+from devbench_core.channel.batch_messages import OpFlag, Outcome
+from devbench_core.channel.batchcalls import BatchStream, OperationRefused
+from devbench_core.channel.file_messages import FileFault
+from devbench_core.errors import DevbenchError, TooLarge
+from devbench_core.files.batch_plan import TURN, Step, plan_of
+from devbench_core.files.conditions import condition_failed
+from devbench_core.files.operations import Operations
+from devbench_core.files.powers import require
+from devbench_core.files.translate import info_of
+from devbench_core.model.batch import BatchDelete, BatchOperation, BatchOutcome, BatchWrite
+from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.model.container import Container
+
+
+class Batching(Operations):
+    """Batches."""
+
+    async def batch(
+        self,
+        container: str,
+        operations: Sequence[BatchOperation],
+        *,
+        durable: bool = False,
+        caller: Caller = LOCAL,
+    ) -> tuple[BatchOutcome, ...]:
+        """Do all of some operations in their order, or nothing.
+
+        All conditions are checked before anything is changed, while no other operation through devbench goes on.
+        Whoever uses the files through devbench sees all of the batch or nothing of it, also when the host, the
+        agent or the container is killed in the middle. A process in the container sees each single file whole,
+        old or new, and the batch bit by bit while it is carried out.
+
+        Args:
+            container: Where.
+            operations: What, in order; a later one sees what an earlier one did. At most
+                ``files.batch_max_operations`` with ``files.batch_max_bytes`` of content.
+            durable: Have it on disk before this returns.
+            caller: Who asks.
+
+        Raises:
+            FileConflict: A condition does not hold. This and the next two name the operation in
+                ``details["operation"]`` (from 0) and its path; nothing was changed.
+            FileMissing: Something is not there.
+            FileFailed: Something else is in the way; ``unsupported`` when the container's agent is too old.
+            TooLarge: It is over a limit.
+        """
+        steps = await plan_of(self._checked(operations), self._limits)
+        checks = [(operation, where) for step in steps for operation, where in step.reviews]
+        async with self._several("file.batch", container, checks, caller) as (channel, found):
+            require(channel, "batch", "a batch")
+            try:
+                async with batchcalls.open_batch(channel, durable=durable) as stream:
+                    for step in steps:
+                        await _send(stream, step)
+                    outcomes = await stream.commit()
+            except OperationRefused as error:
+                raise named(error, steps) from error
+        results: list[BatchOutcome] = []
+        for number, step in enumerate(steps):
+            if number % TURN == TURN - 1:
+                await asyncio.sleep(0)
+            results.append(_outcome(step, outcomes[step.last]))
+            self._tell_outcome(caller, found, step, results[-1])
+        return tuple(results)
+
+    def _checked(self, operations: Sequence[BatchOperation]) -> Sequence[BatchOperation]:
+        most, most_bytes = self._limits.batch_max_operations, self._limits.batch_max_bytes
+        if len(operations) > most:
+            raise _too_large(f"the batch has {len(operations)} operations", "batch_max_operations", most)
+        size = sum(len(each.data) for each in operations if isinstance(each, BatchWrite))
+        if size > most_bytes:
+            raise _too_large(f"the batch has {size} bytes of content", "batch_max_bytes", most_bytes)
+        return operations
+
+    def _tell_outcome(self, caller: Caller, found: Container, step: Step, result: BatchOutcome) -> None:
+        fields = dict(step.event_fields)
+        if result.info is not None:
+            fields |= {"size_bytes": result.info.size_bytes, "created": result.created}
+        self._tell(step.event, caller, found, fields)
+
+
+async def _send(stream: BatchStream, step: Step) -> None:
+    for operation in step.operations:
+        await stream.add(operation)
+    if step.content:
+        await stream.content(step.content)
+
+
+def _too_large(what: str, name: str, limit: int) -> TooLarge:
+    setting = f"files.{name}"
+    return TooLarge(
+        f"{what}, at most {limit} are allowed",
+        hint=f"raise {setting}, or do it in several batches",
+        details={"limit": limit, "setting": setting},
+    )
+
+
+def _outcome(step: Step, outcome: Outcome) -> BatchOutcome:
+    if isinstance(step.wanted, BatchDelete):
+        return BatchOutcome(info=None)
+    return BatchOutcome(info=info_of(step.result, outcome.stat), created=outcome.created)
+
+
+def named(error: OperationRefused, steps: Sequence[Step]) -> DevbenchError:
+    """Return the error of the operation that a batch was refused for, with its index among the caller's."""
+    number, step = next((i, step) for i, step in enumerate(steps) if error.index <= step.last)
+    own = error.index == step.last
+    where = step.path if own else step.operations[error.index - step.last - 1].path
+    flags = step.operations[-1].flags
+    conditional = own and bool(flags & OpFlag.IF_MATCH)
+    new = own and bool(flags & OpFlag.CREATE_ONLY)
+    target_taken = own and error.reply.code is FileFault.EXISTS and bool(step.operations[-1].other)
+    if target_taken:
+        where = step.result
+    found = condition_failed(error, where, conditional=conditional, new=new)
+    found.message = f"operation {number} of the batch: {found.message}"
+    found.args = (found.message,)
+    found.details["operation"] = number
+    return found

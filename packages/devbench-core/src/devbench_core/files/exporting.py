@@ -1,0 +1,279 @@
+"""Archives out of a workspace."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import attrs
+
+from devbench_core.archives.entry import EntryType
+from devbench_core.archives.tar_writer import TarWriter
+from devbench_core.archives.writer import Head, Writer
+from devbench_core.archives.zip_writer import ZipWriter
+from devbench_core.channel import filecalls, streamcalls
+from devbench_core.channel.channel import AgentChannel
+from devbench_core.channel.file_messages import FileFault, NodeType, Stat
+from devbench_core.channel.replies import FileRefused
+from devbench_core.errors import TooLarge
+from devbench_core.files.archiving import chosen
+from devbench_core.files.ignoring import Ignore
+from devbench_core.files.operations import Operations
+from devbench_core.files.paths import Path, relative_path
+from devbench_core.files.settings import FileLimits
+from devbench_core.files.streaming import changed
+from devbench_core.files.translate import error_of, info_of
+from devbench_core.model.archive import ArchiveFormat
+from devbench_core.model.caller import LOCAL, Caller
+
+PAGE = 200
+AHEAD = 8
+"""Small files that are read while one is written out."""
+WHOLE_BYTES = 1_048_576
+"""Up to this a file is read whole before it is written out, so that it can be read again when it changed."""
+TRIES = 5
+TYPES = {NodeType.FILE: EntryType.FILE, NodeType.DIRECTORY: EntryType.FOLDER, NodeType.LINK: EntryType.LINK}
+GONE = {FileFault.NOT_FOUND, FileFault.NOT_DIRECTORY, FileFault.IS_DIRECTORY, FileFault.NOT_A_FILE}
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """What is to be written out.
+
+    Attributes:
+        where: Its path in the workspace.
+        name: Its name in the archive.
+        stat: As it was listed.
+    """
+
+    where: bytes
+    name: bytes
+    stat: Stat
+
+
+@attrs.define(kw_only=True)
+class Tally:
+    """What was written out so far."""
+
+    limits: FileLimits
+    entries: int = 0
+    size: int = 0
+
+    def count(self, size: int) -> None:
+        """Count an entry.
+
+        Raises:
+            TooLarge: There are too many, or they are too large.
+        """
+        self.entries += 1
+        self.size += size
+        for what, limit, name in (
+            (self.entries, self.limits.archive_max_entries, "archive_max_entries"),
+            (self.size, self.limits.archive_max_bytes, "archive_max_bytes"),
+        ):
+            if what > limit:
+                raise TooLarge(
+                    f"the archive would hold more than files.{name} allows, which is {limit}",
+                    hint=f"leave something out with `ignore`, or raise files.{name}",
+                    details={"limit": limit, "setting": f"files.{name}"},
+                )
+
+
+class Exporting(Operations):
+    """Archives out of a workspace."""
+
+    async def export_archive(
+        self,
+        container: str,
+        path: Path = ".",
+        *,
+        format: ArchiveFormat | str,  # noqa: A002 - as it is called everywhere
+        ignore: Sequence[str] = (),
+        caller: Caller = LOCAL,
+    ) -> AsyncGenerator[bytes]:
+        """Give a folder, or a single file, as an archive, in pieces and in constant memory.
+
+        Each file is whole as of one moment: one that changes while it is read is read again. Of one above 1 MiB
+        that changes meanwhile the archive is given up, with an error, and not ended; as a tar or zip without its
+        end it is then refused by whatever reads it. Links are links; devices, pipes and sockets are left out; what
+        vanishes meanwhile, too. Entries come folder by folder, by rising names (in the order of their bytes).
+
+        Args:
+            container: Where.
+            path: What.
+            format: How.
+            ignore: Patterns of what is left out, as in a ``.gitignore``.
+            caller: Who asks.
+
+        Raises:
+            FileMissing: Nothing is there.
+            FileConflict: A large file changed while it was read, or a small one does not stop changing.
+            FileFailed: A file may not be read; ``details["path"]`` says which.
+            TooLarge: ``files.archive_max_entries`` or ``archive_max_bytes``.
+        """
+        kind = chosen("format", ArchiveFormat, format)
+        rules = Ignore(ignore)
+        where = relative_path(path, self._limits)
+        writer: Writer = ZipWriter() if kind is ArchiveFormat.ZIP else TarWriter(kind)
+        tally = Tally(limits=self._limits)
+        async with (
+            self._unbound("file.export", container, where, caller) as (channel, _),
+            aclosing(_found(channel, where, rules)) as found,
+            aclosing(_read_ahead(channel, found)) as ready,
+        ):
+            async for entry, whole in ready:
+                pieces = (
+                    _large(channel, writer, entry, tally) if whole is None else _small(writer, *whole, tally)
+                )
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        if piece:
+                            yield piece
+            yield await writer.finish()
+
+
+async def _found(channel: AgentChannel, where: bytes, ignore: Ignore) -> AsyncGenerator[Found]:
+    """Give what is at a path, and of a folder what is in it, depth first."""
+    stat = await filecalls.stat(channel, where, follow=True)
+    if stat.type is not NodeType.DIRECTORY:
+        yield Found(where=where, name=where.rpartition(b"/")[2], stat=stat)
+        return
+    levels: list[_Level] = [_Level(where=where, prefix=b"")]
+    while levels:
+        level = levels[-1]
+        if not level.waiting and not await level.more(channel):
+            levels.pop()
+            continue
+        found = level.waiting.popleft()
+        folder = found.stat.type is NodeType.DIRECTORY
+        if found.stat.type not in TYPES or ignore.leaves_out(os.fsdecode(found.name), folder=folder):
+            continue
+        yield found
+        if folder:
+            levels.append(_Level(where=found.where, prefix=found.name + b"/"))
+
+
+@attrs.define(kw_only=True, eq=False)
+class _Level:
+    """A folder on the way down."""
+
+    where: bytes
+    prefix: bytes
+    waiting: deque[Found] = attrs.field(factory=deque[Found])
+    _after: bytes = b""
+    _over: bool = False
+
+    async def more(self, channel: AgentChannel) -> bool:
+        """Fetch the next page; tell whether there is anything."""
+        if self._over:
+            return False
+        try:
+            entries, more = await filecalls.list_dir(channel, self.where, after=self._after, limit=PAGE)
+        except FileRefused as error:
+            if error.reply.code in GONE and self.prefix:
+                return False
+            raise error_of(error, self.where) from error
+        self._over = not more
+        beneath = self.where + b"/" if self.where else b""
+        for entry in entries:
+            self.waiting.append(
+                Found(where=beneath + entry.name, name=self.prefix + entry.name, stat=entry.stat)
+            )
+            self._after = entry.name
+        return bool(entries)
+
+
+Whole = tuple[Found, bytes]
+
+
+async def _read_ahead(
+    channel: AgentChannel, found: AsyncGenerator[Found]
+) -> AsyncGenerator[tuple[Found, Whole | None]]:
+    """Give each entry with its content, None for a large file; several small ones are read at once."""
+    waiting: deque[tuple[Found, asyncio.Task[Whole | None] | None]] = deque()
+    try:
+        ended = False
+        while waiting or not ended:
+            while not ended and len(waiting) < AHEAD:
+                try:
+                    entry = await anext(found)
+                except StopAsyncIteration:
+                    ended = True
+                    break
+                large = entry.stat.type is NodeType.FILE and entry.stat.size > WHOLE_BYTES
+                waiting.append((entry, None if large else asyncio.create_task(_whole(channel, entry))))
+            if not waiting:
+                break
+            entry, task = waiting.popleft()
+            if task is None:
+                yield entry, None
+                continue
+            try:
+                whole = await task
+            finally:
+                task.cancel()
+            if whole is not None:
+                yield entry, whole
+    finally:
+        for _, task in waiting:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for _, task in waiting if task is not None), return_exceptions=True)
+
+
+async def _whole(channel: AgentChannel, entry: Found) -> Whole | None:
+    """Read a small file until it holds still; None when it has vanished."""
+    if entry.stat.type is not NodeType.FILE:
+        return entry, b""
+    for _ in range(TRIES):
+        try:
+            stat, data, eof, moved = await filecalls.read(
+                channel, entry.where, offset=0, max_bytes=2 * WHOLE_BYTES
+            )
+        except FileRefused as error:
+            if error.reply.code in GONE:
+                return None
+            raise error_of(error, entry.where) from error
+        if eof and not moved and len(data) == stat.size:
+            return attrs.evolve(entry, stat=stat), data
+    raise changed(info_of(entry.where, entry.stat))
+
+
+async def _small(writer: Writer, entry: Found, data: bytes, tally: Tally) -> AsyncGenerator[bytes]:
+    tally.count(len(data))
+    yield await writer.begin(_head(entry, entry.stat, len(data)))
+    if data:
+        yield await writer.content(data)
+    yield await writer.end()
+
+
+async def _large(channel: AgentChannel, writer: Writer, entry: Found, tally: Tally) -> AsyncGenerator[bytes]:
+    try:
+        async with streamcalls.open_read(channel, entry.where) as stream:
+            size = stream.stat.size
+            tally.count(size)
+            yield await writer.begin(_head(entry, stream.stat, size))
+            while (piece := await stream.next()) is not None:
+                size -= len(piece)
+                if size < 0:
+                    raise changed(info_of(entry.where, stream.stat))
+                yield await writer.content(piece)
+            if size or (await stream.end()).changed:
+                raise changed(info_of(entry.where, stream.stat))
+            yield await writer.end()
+    except FileRefused as error:
+        raise error_of(error, entry.where) from error
+
+
+def _head(entry: Found, stat: Stat, size: int) -> Head:
+    return Head(
+        name=entry.name,
+        type=TYPES[entry.stat.type],
+        mode=stat.mode,
+        mtime_ns=stat.mtime_ns,
+        size=size if entry.stat.type is NodeType.FILE else 0,
+        target=stat.target,
+    )

@@ -1,0 +1,245 @@
+"""The tools for several changes at once and for archives: their inputs and outputs, and the handlers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from devbench_core.errors import TooLarge, ValidationFailed
+from devbench_core.model.archive import SetId
+from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchOperation, BatchWrite
+from devbench_core.tool import ToolContext, ToolOutput
+from devbench_core.tools.base import BASE64_MAX_BYTES, ContainerArgument, EtagArgument, Input, PathArgument
+from devbench_core.tools.bytes_text import from_base64, one_content, to_base64
+from devbench_core.tools.views import FileView
+
+OPERATIONS_MAX = 500
+PATTERNS_MAX = 100
+Format = Literal["tar", "tar.gz", "tar.zst", "zip"]
+
+
+class BatchOperationInput(BaseModel):
+    """One operation of `fs_batch`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    op: Literal["write", "delete", "move", "mkdir"] = Field(description="What to do.")
+    path: PathArgument
+    text: str | None = Field(
+        default=None, description="Of write: the whole new content as text. Give this or `base64`."
+    )
+    base64: str | None = Field(default=None, description="Of write: the whole new content as base64.")
+    target: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4095,
+        description="Of move: the new path; folders above it are made.",
+    )
+    if_match: EtagArgument = None
+    create_only: bool = Field(
+        default=False, description="Of write: refuse with `file_conflict` when something is at the path."
+    )
+    replace: bool = Field(default=False, description="Of move: take the place of a file at the target.")
+    recursive: bool = Field(default=False, description="Of delete: also a folder that is not empty.")
+    mode: str | None = Field(
+        default=None,
+        pattern=r"^[0-7]{3,4}$",
+        description="Of write: permission bits in octal; absent keeps them, 644 for a new file.",
+    )
+
+
+class FsBatchInput(Input):
+    """Arguments of `fs_batch`."""
+
+    container: ContainerArgument
+    operations: list[BatchOperationInput] = Field(
+        min_length=1,
+        max_length=OPERATIONS_MAX,
+        description="What to do, in order; a later one sees what an earlier one did.",
+    )
+
+
+class BatchOutcomeView(BaseModel):
+    """What became of one operation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: FileView | None = Field(
+        default=None, description="What is at the path, or the target, now; absent after a delete."
+    )
+    created: bool = Field(default=False, description="Whether something new was made.")
+
+
+class FsBatchOutput(ToolOutput):
+    """Result of `fs_batch`."""
+
+    outcomes: list[BatchOutcomeView] = Field(description="One for each operation, in their order.")
+
+
+class FsImportInput(Input):
+    """Arguments of `fs_import`."""
+
+    container: ContainerArgument
+    path: PathArgument = "."
+    base64: str = Field(
+        description=f"The archive as base64, at most {BASE64_MAX_BYTES} bytes of it before encoding."
+    )
+    format: Format = Field(description="Format of the archive.")
+    overwrite: bool = Field(
+        default=True,
+        description="Replace files of the same names; else they refuse the import (`file_conflict`).",
+    )
+    set_id: Literal["drop", "refuse"] = Field(
+        default="drop", description="What becomes of set-id and sticky bits of entries."
+    )
+
+
+class FsImportOutput(ToolOutput):
+    """Result of `fs_import`."""
+
+    entries: int = Field(description="Entries of the archive.")
+    files: int = Field(description="Files among them.")
+    folders: int = Field(description="Folders among them.")
+    links: int = Field(description="Symbolic links among them.")
+    size_bytes: int = Field(description="Content in all.")
+
+
+class FsExportInput(Input):
+    """Arguments of `fs_export`."""
+
+    container: ContainerArgument
+    path: PathArgument = "."
+    format: Format = Field(default="tar.gz", description="Format of the archive.")
+    ignore: list[str] = Field(
+        default_factory=list[str],
+        max_length=PATTERNS_MAX,
+        description="Patterns of what is left out, as in a .gitignore, for example node_modules/ or *.log.",
+    )
+
+
+class FsExportOutput(ToolOutput):
+    """Result of `fs_export`."""
+
+    base64: str = Field(description="The archive as base64.")
+    format: Format = Field(description="Format of the archive.")
+    size_bytes: int = Field(description="Size of the archive before encoding.")
+
+
+async def fs_batch(context: ToolContext, given: FsBatchInput) -> FsBatchOutput:
+    """Do several changes or none."""
+    operations = [_operation(number, each) for number, each in enumerate(given.operations)]
+    outcomes = await context.bench.files.batch(given.container, operations, caller=context.caller)
+    return FsBatchOutput(
+        outcomes=[
+            BatchOutcomeView(
+                file=None if outcome.info is None else FileView.of(outcome.info), created=outcome.created
+            )
+            for outcome in outcomes
+        ]
+    )
+
+
+def _operation(number: int, given: BatchOperationInput) -> BatchOperation:
+    field = f"operations.{number}"
+    allowed = {
+        "write": {"text", "base64", "if_match", "create_only", "mode"},
+        "delete": {"recursive", "if_match"},
+        "move": {"target", "replace", "if_match"},
+        "mkdir": set[str](),
+    }[given.op]
+    for name in given.model_fields_set - allowed - {"op", "path"}:
+        raise ValidationFailed(f"{field}.{name}", f"means nothing for {given.op}", hint="leave it out")
+    make: dict[str, Callable[[str, BatchOperationInput], BatchOperation]] = {
+        "write": _write,
+        "delete": _delete,
+        "move": _move,
+        "mkdir": _mkdir,
+    }
+    return make[given.op](field, given)
+
+
+def _write(field: str, given: BatchOperationInput) -> BatchWrite:
+    data = one_content(f"{field}.text", given.text, f"{field}.base64", given.base64)
+    if data is None:
+        raise ValidationFailed(
+            f"{field}.text", "is missing", hint="give the content as text or as base64; '' for empty"
+        )
+    return BatchWrite(
+        path=given.path,
+        data=data,
+        if_match=given.if_match,
+        if_none_match=given.create_only,
+        mode=None if given.mode is None else int(given.mode, 8),
+        parents=True,
+    )
+
+
+def _delete(field: str, given: BatchOperationInput) -> BatchDelete:
+    _ = field
+    return BatchDelete(path=given.path, recursive=given.recursive, if_match=given.if_match)
+
+
+def _move(field: str, given: BatchOperationInput) -> BatchMove:
+    if given.target is None:
+        raise ValidationFailed(f"{field}.target", "is missing", hint="give the new path")
+    return BatchMove(
+        path=given.path, target=given.target, replace=given.replace, if_match=given.if_match, parents=True
+    )
+
+
+def _mkdir(field: str, given: BatchOperationInput) -> BatchMkdir:
+    _ = field
+    return BatchMkdir(path=given.path, parents=True)
+
+
+async def fs_import(context: ToolContext, given: FsImportInput) -> FsImportOutput:
+    """Unpack an archive."""
+    data = from_base64("base64", given.base64)
+    if len(data) > BASE64_MAX_BYTES:
+        raise _too_large("the archive", "import it in parts, or use `devbench import` or the Python API")
+    report = await context.bench.files.import_archive(
+        given.container,
+        given.path,
+        _once(data),
+        format=given.format,
+        overwrite=given.overwrite,
+        set_id=SetId(given.set_id),
+        caller=context.caller,
+    )
+    return FsImportOutput(
+        entries=report.entries,
+        files=report.files,
+        folders=report.folders,
+        links=report.links,
+        size_bytes=report.size_bytes,
+    )
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def fs_export(context: ToolContext, given: FsExportInput) -> FsExportOutput:
+    """Pack a folder or a file."""
+    archive = bytearray()
+    stream = context.bench.files.export_archive(
+        given.container, given.path, format=given.format, ignore=given.ignore, caller=context.caller
+    )
+    async with aclosing(stream):
+        async for piece in stream:
+            archive += piece
+            if len(archive) > BASE64_MAX_BYTES:
+                hint = "leave something out with `ignore`, export a folder of it, or use `devbench export`"
+                raise _too_large("the archive", hint)
+    return FsExportOutput(base64=to_base64(bytes(archive)), format=given.format, size_bytes=len(archive))
+
+
+def _too_large(what: str, hint: str) -> TooLarge:
+    return TooLarge(
+        f"{what} is over {BASE64_MAX_BYTES} bytes, which one message holds",
+        hint=hint,
+        details={"limit": BASE64_MAX_BYTES},
+    )
