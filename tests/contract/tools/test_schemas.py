@@ -134,6 +134,8 @@ def test_every_name_in_backticks_exists(tool: Tool):
 
 
 ENDURING = {
+    "archive_refused",
+    "too_large",
     "container_exited",
     "concurrency_limit",
     "exec_purged",
