@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -224,6 +225,36 @@ def test_conditions_hold_and_etags_go_on(files: Files):
     assert (refused.value.index, refused.value.code) == (2, CONFLICT)
     assert refused.value.etag == host.stat("f2").etag
     assert [(workspace / f"f{i}").read_text() for i in range(3)] == ["b", "b", "foreign"]
+
+
+def test_no_foreign_change_is_lost_in_the_very_moment(agent: Agent):
+    """Whatever somebody else puts there after the etag was taken is there in the end, whoever was first."""
+    rng = random.Random(11)  # noqa: S311 - moments, no secrets
+    workspace = agent.workspace
+    refusals: list[Refused] = []
+    with agent.host() as host:
+        for round_ in range(150):
+            ops = [Op(WRITE, f"f{i}", b"base") for i in range(20)]
+            etag = batch(host, ops)[10][1].etag
+            token = f"foreign {round_}"
+            (workspace / "token").write_text(token)
+            wait = rng.random() * 0.004
+
+            def strike(wait: float = wait) -> None:
+                time.sleep(wait)
+                (workspace / "token").rename(workspace / "f10")
+
+            thread = threading.Thread(target=strike)
+            thread.start()
+            ops[10] = Op(WRITE, "f10", b"mine", match=etag)
+            try:
+                batch(host, ops)
+            except Refused as error:
+                refusals.append(error)
+            thread.join()
+            assert (workspace / "f10").read_text() == token
+    assert 0 < len(refusals) < 150
+    assert {(error.index, error.code) for error in refusals} == {(10, CONFLICT)}
 
 
 def test_links_are_followed_by_writes_only_when_asked(files: Files):

@@ -146,8 +146,8 @@ async def test_processes_inside_see_whole_files(lab: FileLab):
     await lab.files.batch(
         lab.container, [BatchWrite(path=f"{folder}/f{i}", data=b"a" * n) for i, n in enumerate(sizes)]
     )
-    look = "for i in 0 7 39; do [ $(wc -c < f$i) -ge 50000 ] || exit 9; done"
-    watch = f"cd {folder}; touch ready; while [ ! -e stop ]; do {look}; done"
+    look = "[ $(wc -c < f$i) -ge 50000 ] || exit 9"
+    watch = f"cd {folder}; touch ready; while [ ! -e stop ]; do for i in 0 7 39; do {look}; done; done"
     watching = asyncio.create_task(lab.sh(watch))
     while True:
         with suppress(FileMissing):
