@@ -93,6 +93,7 @@ static uint8_t code_of(int error) {
     case ENOTSUP: return FE_NOT_A_FILE;
     case ENODEV: return FE_NO_WORKSPACE;
     case EMFILE: case ENFILE: case EMLINK: return FE_LIMIT;
+    case EAGAIN: return FE_BUSY; /* names changed hands at each of many looks */
     default: return FE_IO;
     }
 }

@@ -47,7 +47,7 @@ static int look(struct job *j, struct stat *st) {
         return j->flags & W_IF_MATCH ? ENOENT : 0;
     }
     if (S_ISDIR(st->st_mode)) return EISDIR;
-    if (!S_ISREG(st->st_mode)) return S_ISLNK(st->st_mode) ? ELOOP : ENOTSUP;
+    if (!S_ISREG(st->st_mode)) return S_ISLNK(st->st_mode) ? EAGAIN : ENOTSUP; /* a link since it was followed */
     if (j->flags & W_CREATE) return EEXIST;
     if (!(j->flags & W_IF_MATCH)) return 0;
     etag_of(st, now);
@@ -69,7 +69,9 @@ static enum step open_target(struct job *j) {
     struct stat st;
     bool odd_mode = j->mode != UINT32_MAX && j->mode > 07777;
     if (odd_mode || ((j->flags & W_CREATE) && (j->flags & W_IF_MATCH))) return job_fail(j, EINVAL);
-    if ((j->flags & W_PARENTS) && job_make_folders(j->path) != 0) return job_fail(j, errno);
+    /* What must be there already needs no folders, and a condition that fails changes nothing. */
+    bool parents = (j->flags & W_PARENTS) && !(j->flags & W_IF_MATCH);
+    if (parents && job_make_folders(j->path) != 0) return job_fail(j, errno);
     j->folder = resolve_target(j->path, j->leaf);
     if (j->folder < 0) return job_fail(j, errno);
     int error = look(j, &st);
