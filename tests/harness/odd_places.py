@@ -1,15 +1,18 @@
 """Paths through links, pipes, sockets and files that lie in a workspace; and what each operation must say."""
 
+# ruff: noqa: E501 - tables
 from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
 OUTSIDE, MISSING = "path_outside_workspace", "file_not_found"
+HAS_DEVICES = os.geteuid() == 0
 SECRET = b"a secret outside"
 
 
@@ -56,6 +59,8 @@ def plant(workspace: Path) -> None:
         here = os.open(workspace, os.O_DIRECTORY)
         unix.bind(f"/proc/self/fd/{here}/socket")
         os.close(here)
+    if HAS_DEVICES:
+        os.mknod(workspace / "device", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     for name, target in LINKS.items():
         (workspace / name).symlink_to(str(outside) if target == "OUTSIDE" else target)
     for last in (40, 41):
@@ -144,6 +149,9 @@ def places() -> Iterator[Place]:
         yield Place(f"a link to a folder: {path}", path, DIRECTORY, "ok", "ok", DIRECTORY, "ok", EXISTS)
     for path in ("pipe", "socket", "to-here/pipe"):
         yield Place(f"no file: {path}", path, INVALID, "ok", NOT_FOLDER, INVALID, "ok", EXISTS)
+    if HAS_DEVICES:
+        yield Place("a device", "device", INVALID, "ok", NOT_FOLDER, INVALID, "ok", EXISTS)
+        yield _all("through a device", "device/x", NOT_FOLDER)
     yield Place("a link to a pipe", "to-pipe", INVALID, "ok", NOT_FOLDER, INVALID, "ok", EXISTS)
     yield Place("a file", "file", "ok", "ok", NOT_FOLDER, "ok", "ok", EXISTS, "file")
     yield Place(

@@ -18,6 +18,7 @@ from devbench_core.errors import Conflict, NotFound, TooLarge, ValidationFailed
 from devbench_core.tool import ProgressSink
 from devbench_core.tools.base import BASE64_MAX_BYTES
 from devbench_core.tools.files import FsReadOutput, FsStatOutput, FsWriteOutput
+from devbench_core.tools.path_text import shown
 from devbench_core.tools.views import FileView
 
 PERMISSION_BITS = 0o777
@@ -37,7 +38,7 @@ async def pages(backend: Backend, place: InContainer) -> AsyncIterator[tuple[Fil
             FsReadOutput,
             "fs_read",
             container=place.container,
-            path=place.path,
+            path=place.argument,
             offset=offset,
             max_bytes=BASE64_MAX_BYTES,
             encoding="base64",
@@ -165,16 +166,16 @@ def _file_content(path: Path, max_bytes: int) -> tuple[bytes, str]:
 async def _target_path(backend: Backend, source: str, target: InContainer) -> str:
     """Return where to write: into a folder under the source's name, else the path itself."""
     if source == STANDARD:
-        return target.path
-    within = str(PurePosixPath(target.path) / Path(source).name)
+        return target.argument
+    within = shown(PurePosixPath(target.path) / Path(source).name)
     if target.path.endswith("/") or target.path == ".":
         return within
     try:
-        found = await ask(backend, FsStatOutput, "fs_stat", container=target.container, path=target.path)
+        found = await ask(backend, FsStatOutput, "fs_stat", container=target.container, path=target.argument)
     except NotFound:
-        return target.path
+        return target.argument
     except Exception as error:
         if getattr(error, "code", "") == NotFound.code:
-            return target.path
+            return target.argument
         raise
-    return within if found.file.type == "directory" else target.path
+    return within if found.file.type == "directory" else target.argument
