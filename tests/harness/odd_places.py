@@ -89,6 +89,12 @@ def _all(name: str, path: str, code: str, *, real: str = "") -> Place:
 
 def places() -> Iterator[Place]:
     """Yield the cases among links and special files."""
+    yield from _through()
+    yield from _of_links()
+    yield from _of_kinds()
+
+
+def _through() -> Iterator[Place]:
     for path in (
         "file/x",
         "file/x/y",
@@ -122,6 +128,9 @@ def places() -> Iterator[Place]:
     yield _all("through 41 links", "chain41-0/x", LOOP)
     yield _all("through 40 links", "chain40-0/x", NOT_FOLDER)
     yield _all("through a long name", "long-name/x", INVALID)
+
+
+def _of_links() -> Iterator[Place]:
     for path in ("up", "far-up", "up-by-folder", "to-outside", "to-secret", "absolute", "absolute-root", "absolute-workspace",
                  "absolute-outside", "proc", "proc-cwd", "to-up", "to-absolute", "back-in", "to-null", "folder/out"):  # fmt: skip
         yield Place(f"a link out: {path}", path, OUTSIDE, "ok", OUTSIDE, OUTSIDE, "ok", EXISTS)
@@ -147,6 +156,9 @@ def places() -> Iterator[Place]:
         yield Place(f"a link to a file: {path}", path, "ok", "ok", NOT_FOLDER, "ok", "ok", EXISTS, real)
     for path in ("to-folder", "to-folder-slash", "to-here", "to-here-long", "to-here/to-here"):
         yield Place(f"a link to a folder: {path}", path, DIRECTORY, "ok", "ok", DIRECTORY, "ok", EXISTS)
+
+
+def _of_kinds() -> Iterator[Place]:
     for path in ("pipe", "socket", "to-here/pipe"):
         yield Place(f"no file: {path}", path, INVALID, "ok", NOT_FOLDER, INVALID, "ok", EXISTS)
     if HAS_DEVICES:
