@@ -16,12 +16,13 @@ from contextlib import suppress
 EXCHANGE = 2
 AT_FDCWD = -100
 TEMPORARY = ".devbench-tmp-"
+INNER_TURNS = 1000
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def exchange(one: str, other: str) -> None:
+def exchange(one: str, other: str, folder: int = AT_FDCWD) -> bool:
     """Let two names change places, at once."""
-    libc.renameat2(AT_FDCWD, one.encode(), AT_FDCWD, other.encode(), EXCHANGE)
+    return libc.renameat2(folder, one.encode(), folder, other.encode(), EXCHANGE) == 0
 
 
 def by_exchange(target: str) -> None:
@@ -68,11 +69,23 @@ def by_theft(target: str) -> None:
                 exchange(f"{folder}/{name}", "stolen")
 
 
+def from_within(target: str) -> None:
+    """A folder in a tree is a link for moments, also while the tree is taken apart under another name."""
+    folder = os.open("box/tree", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for _ in range(INNER_TURNS):
+            if not exchange("deep", "link", folder):
+                os.symlink(f"{target}/sub", "link", dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
 MODES: dict[str, Callable[[str], None]] = {
     "exchange": by_exchange,
     "rename": by_rename,
     "unlink": by_unlink,
     "theft": by_theft,
+    "within": from_within,
 }
 
 

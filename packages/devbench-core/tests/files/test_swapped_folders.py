@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import subprocess
 import sys
 import time
@@ -122,7 +121,7 @@ class Worker:
 
     async def conditional(self, place: str) -> None:
         """Write on a condition."""
-        etag = (await self._files.stat(C, f"{place}/leaf")).etag
+        etag = (await self._files.read(C, f"{place}/leaf")).info.etag
         await self._files.write(C, f"{place}/leaf", b"matched", if_match=etag)
         await self._files.write(C, f"{place}/new", b"written", if_none_match=True)
 
@@ -140,10 +139,14 @@ class Worker:
         """Make a folder."""
         await self._files.mkdir(C, f"{place}/made/deep", parents=True)
 
+    async def delete_tree(self, place: str) -> None:
+        """Delete a tree."""
+        await self._files.delete(C, f"{place}/tree", recursive=True)
+
     async def delete(self, place: str) -> None:
         """Delete files and trees."""
         await self._files.delete(C, f"{place}/new")
-        await self._files.delete(C, f"{place}/tree", recursive=True)
+        await self.delete_tree(place)
         await self._files.delete(C, f"{place}/made", recursive=True)
 
 
@@ -168,12 +171,15 @@ async def test_nothing_outside_is_touched_while_names_change_hands(
     assert outcomes["ok"] > 0, outcomes
 
 
+@pytest.mark.parametrize("mode", ["theft", "within"])
 @pytest.mark.parametrize("way", list(WAYS))
-async def test_nothing_outside_is_touched_while_temporary_names_are_stolen(tmp_path: Path, way: str):
-    async with attacked(tmp_path, way, "theft", relative=False) as files:
-        worker = Worker(files, time.monotonic() + SECONDS)
-        while time.monotonic() < worker._until:  # noqa: SLF001
-            for operation in (worker.write, worker.mkdir, worker.delete):
+async def test_nothing_outside_is_touched_while_what_the_agent_works_on_is_stolen(
+    tmp_path: Path, way: str, mode: str
+):
+    async with attacked(tmp_path, way, mode, relative=False) as files:
+        until = time.monotonic() + SECONDS
+        worker = Worker(files, until)
+        while time.monotonic() < until:
+            for operation in (worker.write, worker.mkdir, worker.delete_tree):
                 await worker.one(operation, "box")
     assert worker.outcomes["ok"] > 0, worker.outcomes
-    assert os.umask(0o022) is not None
