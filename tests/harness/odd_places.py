@@ -1,6 +1,6 @@
 """Paths through links, pipes, sockets and files that lie in a workspace; and what each operation must say."""
 
-# ruff: noqa: E501 - tables
+# ruff: noqa: E501
 from __future__ import annotations
 
 import os

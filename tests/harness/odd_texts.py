@@ -3,7 +3,7 @@
 They are for an empty workspace: each means a file of exactly those bytes, or is refused by every operation.
 """
 
-# ruff: noqa: E501 - tables
+# ruff: noqa: E501
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ Run as ``python swapper.py MODE FOLDER TARGET``. In FOLDER lie ``box`` (a folder
 is outside), which change places; or it takes whatever temporary name of the agent it sees.
 """
 
-# ruff: noqa: PTH - it must be fast
+# ruff: noqa: PTH104, PTH108, PTH211
 from __future__ import annotations
 
 import ctypes

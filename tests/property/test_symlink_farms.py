@@ -25,8 +25,20 @@ T = TypeVar("T")
 SECRET = b"outside"
 NAMES = ("a", "b", "c")
 STEP = st.sampled_from([*NAMES, *NAMES, "..", ".", "outside", "workspace"])
+
+
+def target_of(start: str, steps: list[str], end: str) -> str:
+    """Return a link's text."""
+    return start + "/".join(steps) + end
+
+
+def path_of(start: str, steps: list[str]) -> str:
+    """Return a caller's path."""
+    return (start + "/".join(steps)) or "."
+
+
 TARGETS = st.builds(
-    lambda start, steps, end: start + "/".join(steps) + end,
+    target_of,
     st.sampled_from(["", "", "", "../", "../outside/", "/", "/workspace/", "./"]),
     st.lists(STEP, min_size=1, max_size=4),
     st.sampled_from(["", "", "", "/", "/.", "/.."]),
@@ -40,7 +52,7 @@ TREES = st.recursive(
     max_leaves=20,
 )
 PATHS = st.builds(
-    lambda start, steps: (start + "/".join(steps)) or ".",
+    path_of,
     st.sampled_from(["", "", "", "/workspace/", "/"]),
     st.lists(STEP, max_size=5),
 )

@@ -55,7 +55,7 @@ CASES: dict[str, tuple[Call, type[DevbenchError], str]] = {
     "stat through a file": (lambda f: f.stat(C, "file/x"), FileFailed, "not_directory"),
     "list a file": (lambda f: f.list(C, "file"), FileFailed, "not_directory"),
     "write through a file": (lambda f: f.write(C, "file/x", b""), FileFailed, "not_directory"),
-    "write through a file with parents": (lambda f: f.write(C, "file/x/y", b"", parents=True), FileFailed, "not_directory"),
+    "write beneath a file": (lambda f: f.write(C, "file/x/y", b"", parents=True), FileFailed, "not_directory"),
     "delete through a file": (lambda f: f.delete(C, "file/x"), FileFailed, "not_directory"),
     "mkdir through a file": (lambda f: f.mkdir(C, "file/x", parents=True), FileFailed, "not_directory"),
     "mkdir where a folder is": (lambda f: f.mkdir(C, "folder"), FileFailed, "exists"),
@@ -156,17 +156,23 @@ async def test_a_full_disk_is_said_and_leaves_the_old_content_and_nothing_else(t
         assert (await files.read(C, "f")).data == b"old"
         assert not [path for path in inside.rglob("*") if path.name.startswith(".devbench-tmp-")]
         with pytest.raises(FileFailed) as caught:
-            for i in range(50):
-                await files.mkdir(C, f"d{i}")
+            await many_folders(files)
         assert caught.value.details["reason"] == "no_space"
         await files.delete(C, "d0")
         await files.write(C, "f", b"new")
 
 
+async def many_folders(files: Files) -> None:
+    """Make more folders than the disk has room for."""
+    for i in range(50):
+        await files.mkdir(C, f"d{i}")
+
+
 async def test_a_read_only_workspace_is_said_by_every_change_and_can_be_read(tmp_path: Path):
     folder = tmp_path / "workspace"
-    mount = f"echo x > {folder}/f && mkdir {folder}/d && mount --bind {folder} {folder} && mount -o remount,bind,ro {folder}"
-    async with mounted(tmp_path, f"{mount} && cd {folder}") as (files, _):
+    fill = f"echo x > {folder}/f && mkdir {folder}/d"
+    mount = f"mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && cd {folder}"
+    async with mounted(tmp_path, f"{fill} && {mount}") as (files, _):
         etag = (await files.read(C, "f")).info.etag
         assert [entry.path.name for entry in (await files.list(C)).entries] == ["d", "f"]
         for call in (

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +52,26 @@ def plant(workspace: Path, *, relative: bool) -> Path:
     return outside
 
 
+@contextmanager
+def swapping(mode: str, workspace: Path, outside: Path) -> Generator[None]:
+    """Let somebody swap during the block."""
+    words = [sys.executable, swapper.__file__, mode, str(workspace), str(outside)]
+    with subprocess.Popen(words) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
 @asynccontextmanager
 async def attacked(folder: Path, way: str, mode: str, *, relative: bool) -> AsyncGenerator[Files]:
     """Files of a workspace in which somebody swaps; after the block all outside is as it was."""
     with running_agent(folder, *WAYS[way]) as agent:
         outside = plant(agent.workspace, relative=relative)
         before = (everything(outside), outside.stat().st_mode)
-        words = [sys.executable, swapper.__file__, mode, str(agent.workspace), str(outside)]
-        with subprocess.Popen(words) as process:
-            try:
-                async with open_host(agent.connect, agent.token) as host:
-                    yield host.files
-            finally:
-                process.kill()
+        with swapping(mode, agent.workspace, outside):
+            async with open_host(agent.connect, agent.token) as host:
+                yield host.files
         assert (everything(outside), outside.stat().st_mode) == before
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -20,10 +22,16 @@ from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container
 from devbench_core.model.event import Event, Request, Veto
 
+Turns = WeakKeyDictionary[AgentChannel, asyncio.Semaphore]
+WAITING = frozenset({"file.watch"})
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class FileContext:
-    """The collaborators of `Files`, as in `ExecContext`. ``resolve`` notes the use of the container."""
+    """The collaborators of `Files`, as in `ExecContext`. ``resolve`` notes the use of the container.
+
+    ``turns`` are the places of each channel, shared by all rooms.
+    """
 
     clock: Clock
     limits: FileLimits
@@ -31,6 +39,7 @@ class FileContext:
     link: Callable[[Container], Awaitable[AgentLink]]
     review: Callable[[Request], Veto | None]
     emit: Callable[[Event], None]
+    turns: Turns = attrs.field(init=False, factory=lambda: Turns())
 
 
 class Operations:
@@ -60,10 +69,20 @@ class Operations:
             seconds, "files.operation_timeout_s", f"{operation} of {str(absolute_path(where))!r}"
         ):
             channel = await (await self._context.link(found)).channel()
-            try:
-                yield channel, where, found
-            except (FileRefused, RequestRefused) as error:
-                raise error_of(error, where) from error
+            async with self._turn(channel, operation):
+                try:
+                    yield channel, where, found
+                except (FileRefused, RequestRefused) as error:
+                    raise error_of(error, where) from error
+
+    def _turn(self, channel: AgentChannel, operation: str) -> AbstractAsyncContextManager[object]:
+        """Wait for one of the channel's places; whoever waits for changes takes none, since it may be for long."""
+        if operation in WAITING:
+            return nullcontext()
+        turns = self._context.turns.get(channel)
+        if turns is None:
+            turns = self._context.turns[channel] = asyncio.Semaphore(self._limits.concurrent_max)
+        return turns
 
     def _tell(self, name: str, caller: Caller, container: Container, fields: dict[str, object]) -> None:
         event = Event(
