@@ -39,7 +39,7 @@ class FileContext:
     link: Callable[[Container], Awaitable[AgentLink]]
     review: Callable[[Request], Veto | None]
     emit: Callable[[Event], None]
-    turns: Turns = attrs.field(init=False, factory=lambda: Turns())
+    turns: Turns = attrs.field(init=False, factory=Turns)
 
 
 class Operations:

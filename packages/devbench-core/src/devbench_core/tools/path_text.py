@@ -18,7 +18,7 @@ from devbench_core.model.container import WORKSPACE
 
 SCHEME = "file:"
 ABSOLUTE = "file:///"
-ENCODED_MAX = 3 * 4095 + len(ABSOLUTE)
+ENCODED_MAX = 3 * 4095 + len(f"file://{WORKSPACE}/")
 """Characters of the longest path in this form."""
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
