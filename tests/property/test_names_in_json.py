@@ -66,7 +66,7 @@ def test_errors_can_always_be_told(text: str) -> None:
 def test_the_longest_path_fits() -> None:
     raw = b"/".join([b"\xff" * 255] * 15) + b"/" + b"\xff" * 255
     assert len(raw) == LIMITS.path_max_bytes
-    assert len(shown(str(absolute_path(raw)))) == ENCODED_MAX
+    assert len(shown(str(absolute_path(raw)))) <= ENCODED_MAX
 
 
 def test_escapes_that_lead_out_lead_out() -> None:
