@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -69,13 +69,14 @@ class LocalAgent:
 
 
 @contextmanager
-def running_agent(folder: Path, *options: str) -> Generator[LocalAgent]:
-    """Run an agent while the block lasts."""
+def running_agent(folder: Path, *options: str, prefix: Sequence[str] = ()) -> Generator[LocalAgent]:
+    """Run an agent while the block lasts; the prefix is a command that runs it."""
     workspace, run = folder / "workspace", folder / "run"
     workspace.mkdir()
     run.mkdir(mode=0o700)
     socket = run / "agent"
-    words = [str(devbench_agent.binary()), "--workspace", str(workspace), "--socket", str(socket), *options]
+    program = [*prefix, str(devbench_agent.binary())]
+    words = [*program, "--workspace", str(workspace), "--socket", str(socket), *options]
     env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}  # a container's, not that of the tests
     with subprocess.Popen(words, cwd=workspace, env=env, stdin=subprocess.DEVNULL) as process:
         try:

@@ -131,6 +131,7 @@ uint8_t job_code(int error) {
     case ENOTSUP: return FE_NOT_A_FILE;
     case ENODEV: return FE_NO_WORKSPACE;
     case EMFILE: case ENFILE: case EMLINK: return FE_LIMIT;
+    case EAGAIN: return FE_BUSY; /* names changed hands at each of many looks */
     default: return FE_IO;
     }
 }
@@ -240,14 +241,52 @@ static int make_folder(const char *path) {
     return made != 0 && error != EEXIST ? -1 : 0;
 }
 
-int job_make_folders(const char *path) {
+static int enter(int at, const char *name) { return openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }
+
+static int enter_or_make(int at, const char *name) {
+    int fd = enter(at, name);
+    if (fd >= 0 || errno != ENOENT) return fd;
+    return mkdirat(at, name, 0755) != 0 && errno != EEXIST ? -1 : enter(at, name);
+}
+
+/* A link or "..": what stands before the end of `prefix` is resolved anew from the workspace. */
+static int enter_resolved(const char *prefix) {
+    char folder[PATH_BYTES + 3];
+    char leaf[NAME_BYTES + 1];
+    if (make_folder(prefix) != 0) return -1;
+    (void)snprintf(folder, sizeof folder, "%s/.", prefix);
+    return resolve_parent(folder, leaf);
+}
+
+static int step_into(int at, const char *path, size_t begin, size_t end) {
     char prefix[PATH_BYTES + 1];
-    for (size_t i = 1; path[0] != 0 && path[i] != 0; i++) {
-        if (path[i] != '/' || path[i - 1] == '/' || strspn(path + i, "/") == strlen(path + i)) continue;
-        memcpy(prefix, path, i);
-        prefix[i] = 0;
-        if (make_folder(prefix) != 0) return -1;
+    memcpy(prefix, path, end);
+    prefix[end] = 0;
+    const char *name = prefix + begin;
+    if (strcmp(name, "..") == 0) return enter_resolved(prefix);
+    int fd = enter_or_make(at, name);
+    return fd >= 0 || (errno != ENOTDIR && errno != ELOOP) ? fd : enter_resolved(prefix);
+}
+
+/* From folder to folder, so that a deep path costs no more than its length. */
+int job_make_folders(const char *path) {
+    int at = -1;
+    size_t begin = 0;
+    errno = resolve_root() < 0 ? ENODEV : EXDEV;
+    if (resolve_root() >= 0 && path[0] != '/') at = fcntl(resolve_root(), F_DUPFD_CLOEXEC, 3);
+    while (at >= 0) {
+        begin += strspn(path + begin, "/");
+        size_t end = begin + strcspn(path + begin, "/");
+        if (path[end + strspn(path + end, "/")] == 0) break; /* the last is not a parent */
+        int next = step_into(at, path, begin, end);
+        int error = errno;
+        (void)close_fd(at);
+        errno = error;
+        at = next;
+        begin = end;
     }
+    if (at < 0) return -1;
+    (void)close_fd(at);
     return 0;
 }
 

@@ -73,13 +73,25 @@ static enum step delete_if_match(struct job *j, const struct stat *before) {
     return unlinkat(j->folder, j->temp, 0) == 0 ? deleted(j) : job_fail(j, errno);
 }
 
+/* Open a folder to empty it, with the modes for it if it is ours. Never by a name that could have become a link: a
+ * mode that is changed through one is that of something outside. */
+static int open_to_empty(int folder, const char *name) {
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(folder, name, flags);
+    if (fd < 0 && errno == EACCES) {
+        if (fchmodat(folder, name, 0700, AT_SYMLINK_NOFOLLOW) == 0) fd = openat(folder, name, flags);
+        else errno = EACCES;
+    }
+    if (fd >= 0) (void)fchmod(fd, 0700);
+    return fd;
+}
+
 static enum step delete_folder(struct job *j) {
     if (j->inner[0] != 0) return job_fail(j, EINVAL);
     if (!(j->flags & DELETE_RECURSIVE))
         return unlinkat(j->folder, j->leaf, AT_REMOVEDIR) == 0 ? deleted(j) : job_fail(j, errno);
     if (hide(j) != 0) return job_fail(j, errno);
-    (void)fchmodat(j->folder, j->temp, 0700, 0); /* if it is ours, it may be emptied */
-    j->top = openat(j->folder, j->temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    j->top = open_to_empty(j->folder, j->temp);
     if (j->top < 0) return job_fail(j, errno);
     (void)flock(j->top, LOCK_EX | LOCK_NB); /* not to be swept by another agent meanwhile */
     j->stage = DELETE_TAKE_APART;
@@ -108,13 +120,12 @@ static int lift(struct job *j, const char *name) {
     char fresh[TEMP_NAME];
     job_temp_name(fresh);
     if (renameat(j->fd, name, j->top, fresh) == 0) return 0;
-    if (errno != EACCES || fchmodat(j->fd, name, 0700, 0) != 0) return -1;
+    if (errno != EACCES || fchmodat(j->fd, name, 0700, AT_SYMLINK_NOFOLLOW) != 0) return -1;
     return renameat(j->fd, name, j->top, fresh);
 }
 
 static int descend(struct job *j, const char *name) {
-    (void)fchmodat(j->top, name, 0700, 0);
-    j->fd = openat(j->top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    j->fd = open_to_empty(j->top, name);
     if (j->fd < 0) return -1;
     memcpy(j->inner, name, strlen(name) + 1);
     return 0;

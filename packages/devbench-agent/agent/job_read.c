@@ -31,10 +31,12 @@ static enum step begin(struct job *j) {
     return STEP_MORE;
 }
 
-bool read_same(const struct stat *a, const struct stat *b) {
-    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+/* Being replaced or deleted changes the change time alone: the bytes are whole, those of the file that was. */
+bool read_same(const struct stat *now, const struct stat *begun) {
+    bool content = now->st_size == begun->st_size && now->st_mtim.tv_sec == begun->st_mtim.tv_sec &&
+                   now->st_mtim.tv_nsec == begun->st_mtim.tv_nsec;
+    bool rest = now->st_ctim.tv_sec == begun->st_ctim.tv_sec && now->st_ctim.tv_nsec == begun->st_ctim.tv_nsec;
+    return content && (rest || now->st_nlink < begun->st_nlink);
 }
 
 enum step read_finish(struct job *j, bool at_end) {

@@ -48,7 +48,7 @@ int write_look(struct job *j, struct stat *st) {
         j->created = true;
         return j->flags & W_CREATE ? EEXIST : 0;
     }
-    if (!S_ISREG(st->st_mode)) return S_ISLNK(st->st_mode) ? ELOOP : ENOTSUP;
+    if (!S_ISREG(st->st_mode)) return S_ISLNK(st->st_mode) ? (j->flags & W_REPLACE_LINK ? ELOOP : EAGAIN) : ENOTSUP;
     if (j->flags & W_CREATE) return EEXIST;
     /* The folder alone would allow it: a name can be given anew. But it is the file that is asked to be written. */
     if (faccessat(j->folder, j->leaf, W_OK, 0) != 0) return errno;
@@ -89,7 +89,9 @@ static enum step open_target(struct job *j) {
     bool odd_mode = j->mode != UINT32_MAX && j->mode > 07777;
     bool both = (j->flags & W_APPEND) && (j->flags & W_REPLACE_LINK);
     if (odd_mode || both || ((j->flags & W_CREATE) && (j->flags & W_IF_MATCH))) return job_fail(j, EINVAL);
-    if ((j->flags & W_PARENTS) && job_make_folders(j->path) != 0) return job_fail(j, errno);
+    /* What must be there already needs no folders, and a condition that fails changes nothing. */
+    bool parents = (j->flags & W_PARENTS) && !(j->flags & W_IF_MATCH);
+    if (parents && job_make_folders(j->path) != 0) return job_fail(j, errno);
     j->folder = j->flags & W_REPLACE_LINK ? resolve_parent(j->path, j->leaf) : resolve_target(j->path, j->leaf);
     int error = j->folder < 0 ? errno : 0;
     if (parked >= 0 && error != 0) j->folder = parked; /* to be put away with it */

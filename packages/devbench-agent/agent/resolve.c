@@ -75,9 +75,16 @@ static bool next_name(struct walk *w, char name[NAME_BYTES + 1], int *error) {
 
 static bool is_last(const struct walk *w) { return w->rest[strspn(w->rest, "/")] == 0; }
 
+/* Whether this is, or is again, what a name was taken for: then another look settles it. */
+static bool is_raced(int folder, const char *name) {
+    struct stat st;
+    return fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
 static int enter(struct walk *w, const char *name) {
     int fd = openat(w->at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return fail(w, errno);
+    /* ENOTDIR is also said of a link that took a folder's place since it was looked at. */
+    if (fd < 0) return fail(w, errno != ENOTDIR ? errno : is_raced(w->at, name) ? EAGAIN : ENOTDIR);
     w->at = close_fd(w->at);
     w->at = fd;
     return 0;
@@ -94,7 +101,9 @@ static int enter_and_note(struct walk *w, const char *name) {
 
 /* "..": never asked of the kernel, which would follow a folder that was moved away; walked anew from the root. */
 static int go_up(struct walk *w) {
+    struct stat st;
     char *slash = strrchr(w->done, '/');
+    if (fstatat(w->at, ".", &st, 0) != 0) return fail(w, errno); /* one that may not be searched has no ".." either */
     if (w->done[0] == 0) return fail(w, EXDEV);
     if (slash != NULL) *slash = 0;
     else w->done[0] = 0;
@@ -119,9 +128,8 @@ static int follow(struct walk *w, const char *name) {
     if (++w->links > LINKS_MAX) return fail(w, ELOOP);
     link[n] = 0;
     if (link[0] == '/') return fail(w, EXDEV);
-    if (n == 0 || (size_t)n > PATH_BYTES || strlen(w->rest) + (size_t)n + 2 > sizeof w->rest) return fail(w, ENAMETOOLONG);
-    memmove(w->rest + n + 1, w->rest, strlen(w->rest) + 1);
-    w->rest[n] = '/';
+    if (n == 0 || (size_t)n > PATH_BYTES || strlen(w->rest) + (size_t)n + 1 > sizeof w->rest) return fail(w, ENAMETOOLONG);
+    memmove(w->rest + n, w->rest, strlen(w->rest) + 1); /* it is empty or begins with a slash */
     memcpy(w->rest, link, (size_t)n);
     return 0;
 }
@@ -129,11 +137,11 @@ static int follow(struct walk *w, const char *name) {
 static bool is_dot(const char *name) { return strcmp(name, ".") == 0; }
 static bool is_dots(const char *name) { return strcmp(name, "..") == 0; }
 
-/* Walk to the last component. With follow_last its links are followed too. Leaf "." : w->at itself is meant. */
-static int walk(struct walk *w, const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
+/* Walk to the last component. With follow_last its links are followed too, and a slash behind it asks for a folder.
+ * Leaf "." : w->at itself is meant. */
+static int walk_once(struct walk *w, const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
     int error = 0;
     memset(w, 0, sizeof *w);
-    if (path[0] == '/') return fail((w->at = -1, w), EXDEV);
     memcpy(w->rest, path, strlen(path) + 1);
     w->at = fcntl(root, F_DUPFD_CLOEXEC, 3);
     while (w->at >= 0 && next_name(w, leaf, &error)) {
@@ -144,16 +152,16 @@ static int walk(struct walk *w, const char *path, char leaf[NAME_BYTES + 1], boo
             continue;
         }
         bool last = is_last(w);
-        bool slash = w->rest[0] == '/'; /* "name/" asks for a directory, so a link is followed */
-        if (last && !follow_last && !slash) return w->at;
+        bool slash = w->rest[0] == '/';
+        if (last && !follow_last) return w->at;
         if (fstatat(w->at, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-            if (last && errno == ENOENT) return w->at;
+            if (last && !slash && errno == ENOENT) return w->at;
             return fail(w, errno);
         }
         if (S_ISLNK(st.st_mode)) {
             if (follow(w, leaf) != 0) return -1;
         } else if (last) {
-            return w->at;
+            return slash && !S_ISDIR(st.st_mode) ? fail(w, ENOTDIR) : w->at;
         } else if (enter_and_note(w, leaf) != 0) {
             return -1;
         }
@@ -161,6 +169,15 @@ static int walk(struct walk *w, const char *path, char leaf[NAME_BYTES + 1], boo
     if (error != 0) return fail(w, error);
     memcpy(leaf, ".", 2);
     return w->at;
+}
+
+static int walk(const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
+    struct walk w;
+    for (int i = 0; i < RACES_MAX; i++) {
+        int fd = walk_once(&w, path, leaf, follow_last);
+        if (fd >= 0 || errno != EAGAIN) return fd;
+    }
+    return -1;
 }
 
 /* ---- both ways ---- */
@@ -202,47 +219,92 @@ static int kernel_parent(const char *path, char leaf[NAME_BYTES + 1]) {
 }
 
 int resolve_parent(const char *path, char leaf[NAME_BYTES + 1]) {
-    struct walk w;
     if (check(path) != 0) return -1;
-    return by_kernel ? kernel_parent(path, leaf) : walk(&w, path, leaf, false);
+    return by_kernel ? kernel_parent(path, leaf) : walk(path, leaf, false);
+}
+
+/* Whether it can be opened so; errno says why not. */
+static bool kernel_opens(const char *path, int flags) {
+    int fd = kernel_open(path, O_PATH | flags);
+    int error = errno;
+    (void)close_fd(fd);
+    errno = error;
+    return fd >= 0;
+}
+
+static bool has_slash(const char *path) {
+    size_t n = strlen(path);
+    return n > 0 && path[n - 1] == '/';
+}
+
+static int reject(int fd, int error) {
+    (void)close_fd(fd);
+    errno = error;
+    return -1;
+}
+
+/* Put the link's text in the place of the last component. */
+static int replace_last(char *now, const char *link) {
+    size_t name_bytes;
+    size_t prefix = (size_t)(last_name(now, &name_bytes) - now);
+    size_t n = strlen(link);
+    errno = link[0] == '/' ? EXDEV : n == 0 || prefix + n > PATH_BYTES ? ENAMETOOLONG : 0;
+    if (errno != 0) return -1;
+    memcpy(now + prefix, link, n + 1);
+    return 0;
 }
 
 static int kernel_target(const char *path, char leaf[NAME_BYTES + 1]) {
     char now[2 * PATH_BYTES + 2];
     char link[PATH_BYTES + 2];
+    bool slash = has_slash(path);
     memcpy(now, path, strlen(path) + 1);
     for (int links = 0; links <= LINKS_MAX; links++) {
         int fd = kernel_parent(now, leaf);
         if (fd < 0) return -1;
         ssize_t n = readlinkat(fd, leaf, link, sizeof link - 1);
-        if (n < 0) return fd; /* no link, or nothing there: what is done next tells */
+        if (n < 0) { /* no link, or nothing there: what is done next tells */
+            if (slash && !kernel_opens(now, O_DIRECTORY)) return reject(fd, errno);
+            return fd;
+        }
         (void)close_fd(fd);
         link[n] = 0;
-        size_t name_bytes;
-        size_t prefix = (size_t)(last_name(now, &name_bytes) - now);
-        errno = link[0] == '/' ? EXDEV : n == 0 || prefix + (size_t)n > PATH_BYTES ? ENAMETOOLONG : 0;
-        if (errno != 0) return -1;
-        memcpy(now + prefix, link, (size_t)n + 1);
+        /* All links count, also those of the folders: the kernel tells of the whole; that nothing is at the end is fine. */
+        if (links == 0 && !kernel_opens(path, 0) && errno != ENOENT) return -1;
+        if (replace_last(now, link) != 0) return -1;
+        slash = slash || has_slash(link);
     }
     errno = ELOOP;
     return -1;
 }
 
 int resolve_target(const char *path, char leaf[NAME_BYTES + 1]) {
-    struct walk w;
     if (check(path) != 0) return -1;
-    return by_kernel ? kernel_target(path, leaf) : walk(&w, path, leaf, true);
+    return by_kernel ? kernel_target(path, leaf) : walk(path, leaf, true);
+}
+
+/* Whether the name, which was no link when it was looked at, was one when it was opened. */
+static bool is_link_now(int folder, const char *leaf, int fd, int error) {
+    struct stat st;
+    if (fd >= 0) return fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
+    return error == ELOOP || (error == ENOTDIR && is_raced(folder, leaf));
 }
 
 static int open_leaf(const char *path, int flags) {
     char leaf[NAME_BYTES + 1];
-    int folder = resolve_target(path, leaf);
-    if (folder < 0) return -1;
-    int fd = openat(folder, leaf, flags | O_NOFOLLOW | O_CLOEXEC);
-    int error = errno;
-    (void)close_fd(folder);
-    errno = error;
-    return fd;
+    for (int i = 0; i < RACES_MAX; i++) {
+        int folder = resolve_target(path, leaf);
+        if (folder < 0) return -1;
+        int fd = openat(folder, leaf, flags | O_NOFOLLOW | O_CLOEXEC);
+        int error = errno;
+        bool raced = is_link_now(folder, leaf, fd, error);
+        (void)close_fd(folder);
+        errno = error;
+        if (!raced) return fd;
+        (void)close_fd(fd);
+    }
+    errno = EAGAIN;
+    return -1;
 }
 
 static int open_any(const char *path, int flags) {
@@ -251,12 +313,6 @@ static int open_any(const char *path, int flags) {
 }
 
 int resolve_directory(const char *path) { return open_any(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK); }
-
-static int reject(int fd, int error) {
-    (void)close_fd(fd);
-    errno = error;
-    return -1;
-}
 
 static int kind_error(mode_t mode) { return S_ISREG(mode) ? 0 : S_ISDIR(mode) ? EISDIR : ENOTSUP; }
 

@@ -414,6 +414,28 @@ def test_a_file_that_changes_while_it_is_read_is_told(files: Files):
     assert host.reply(request).payload == b"\1\1"
 
 
+def test_a_file_that_is_replaced_or_deleted_while_it_is_read_is_whole(files: Files):
+    host, workspace = files
+    for way in ("write", "conditional", "rename", "unlink"):
+        etag = host.write("f", b"0123456789")[1].etag
+        request = host.request()
+        host.send(READ, request, text("f") + struct.pack(">QQQ", 0, FOREVER, 4))
+        host.reply(request)
+        assert host.reply(request).payload == b"0123"
+        if way == "write":
+            host.write("f", b"other")
+        elif way == "conditional":
+            host.write("f", b"other", IF_MATCH, match=etag)
+        elif way == "rename":
+            (workspace / "g").write_bytes(b"other")
+            (workspace / "g").rename(workspace / "f")
+        else:
+            (workspace / "f").unlink()
+        host.send(FILE_WINDOW, request, struct.pack(">Q", 100))
+        assert host.reply(request).payload == b"456789", way
+        assert host.reply(request).payload == b"\1\0", way
+
+
 def test_reading_a_large_file_does_not_hold_up_others(host: Channel, agent: Agent):
     with (agent.workspace / "big").open("wb") as file:
         file.truncate(1 << 30)

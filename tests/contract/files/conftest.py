@@ -21,18 +21,18 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
+def where_it_runs(request: pytest.FixtureRequest) -> str:
     """Which runtime and image."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def files_config(
-    kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    where_it_runs: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
     """The configuration of a bench on one real runtime."""
     folder = tmp_path_factory.mktemp("files")
-    runtime, _, image_name = kind.partition("-")
+    runtime, _, image_name = where_it_runs.partition("-")
     values: dict[str, Any] = {
         "runtime": runtime,
         "store": "sql",
@@ -49,9 +49,9 @@ def files_config(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_place(files_config: dict[str, Any], kind: str) -> AsyncGenerator[Place]:
+async def shared_place(files_config: dict[str, Any], where_it_runs: str) -> AsyncGenerator[Place]:
     """A container."""
-    runtime, _, image = kind.partition("-")
+    runtime, _, image = where_it_runs.partition("-")
     async with devbench_core.open(files_config) as bench:
         spawned = await bench.containers.spawn(SpawnRequest())
         yield Place(bench=bench, container=spawned.container.id, runtime=runtime, image=image, folder=".")

@@ -125,7 +125,7 @@ async def _written(
             FsWriteOutput,
             "fs_write",
             container=place.container,
-            path=place.path,
+            path=place.argument,
             base64=b64encode(data).decode("ascii"),
             if_match=etag,
             create_only=etag is None,

@@ -68,7 +68,7 @@ async def copy_out(
         if not name or name == "..":
             raise ValidationFailed("TARGET", f"{str(target)!r} is there already", hint="name the new folder")
         target /= name
-    found = await ask(backend, FsStatOutput, "fs_stat", container=source.container, path=source.path)
+    found = await ask(backend, FsStatOutput, "fs_stat", container=source.container, path=source.argument)
     if found.file.type != "directory":
         raise ValidationFailed("SOURCE", f"{str(source)!r} is no folder", hint="leave out -r")
     async with aclosing(export_archive(backend, source, ArchiveFormat.TAR, ignore)) as stream:
@@ -81,7 +81,7 @@ async def _within(backend: Backend, target: InContainer, name: str) -> str:
     if target.path.endswith("/") or target.path == ".":
         return within
     try:
-        found = await ask(backend, FsStatOutput, "fs_stat", container=target.container, path=target.path)
+        found = await ask(backend, FsStatOutput, "fs_stat", container=target.container, path=target.argument)
     except DevbenchError as error:
         if error.code == "file_not_found":
             return target.path

@@ -18,6 +18,7 @@ from devbench_core.errors import Conflict, DevbenchError, FileMissing, NotFound,
 from devbench_core.tool import ProgressSink
 from devbench_core.tools.base import BASE64_MAX_BYTES
 from devbench_core.tools.files import FsReadOutput, FsStatOutput, FsWriteOutput
+from devbench_core.tools.path_text import shown
 from devbench_core.tools.views import FileView
 
 PERMISSION_BITS = 0o777
@@ -37,7 +38,7 @@ async def pages(backend: Backend, place: InContainer) -> AsyncIterator[tuple[Fil
             FsReadOutput,
             "fs_read",
             container=place.container,
-            path=place.path,
+            path=place.argument,
             offset=offset,
             max_bytes=BASE64_MAX_BYTES,
             encoding="base64",
@@ -118,9 +119,7 @@ async def upload(backend: Backend, source: str, target: InContainer, progress: P
         TooLarge: It is larger than one write may be.
     """
     data, mode = await _content(source, backend.upload_max_bytes)
-    path = target.path
-    if source != STANDARD:
-        path = await target_path(backend, source, target.container, target.path)
+    path = target.argument if source == STANDARD else await target_path(backend, source, target)
     await progress(0, len(data), "")
     written = await ask(
         backend,
@@ -164,15 +163,15 @@ def _file_content(path: Path, max_bytes: int) -> tuple[bytes, str]:
     return data, f"{stat.S_IMODE(found.st_mode) & PERMISSION_BITS:03o}"
 
 
-async def target_path(backend: Backend, source: str, container: str, path: str) -> str:
-    """Return where something goes: into a folder under the source's name, else the path itself."""
-    within = str(PurePosixPath(path) / PurePosixPath(source).name)
-    if path.endswith("/") or path == ".":
+async def target_path(backend: Backend, source: str, target: InContainer) -> str:
+    """Return where something goes, as tools take it: into a folder under the source's name, else the path itself."""
+    within = shown(PurePosixPath(target.path) / PurePosixPath(source).name)
+    if target.path.endswith("/") or target.path == ".":
         return within
     try:
-        found = await ask(backend, FsStatOutput, "fs_stat", container=container, path=path)
+        found = await ask(backend, FsStatOutput, "fs_stat", container=target.container, path=target.argument)
     except DevbenchError as error:
         if error.code not in {NotFound.code, FileMissing.code}:
             raise
-        return path
-    return within if found.file.type == "directory" else path
+        return target.argument
+    return within if found.file.type == "directory" else target.argument

@@ -190,7 +190,10 @@ class TooLarge(DevbenchError):
 
 
 class FileConflict(Conflict):
-    """The file changed since the caller saw it. ``details['etag']`` is the current etag, "" when absent."""
+    """The file changed since the caller saw it.
+
+    ``details['etag']`` is the current etag, "" when absent; ``details['if_match']`` the one that was given, if any was.
+    """
 
     code = "file_conflict"
 
@@ -199,8 +202,7 @@ class FileFailed(DevbenchError):
     """The container's file system refused; ``details['reason']`` is one of the reasons below.
 
     Reasons: ``is_directory``, ``not_directory``, ``exists``, ``permission_denied``, ``no_space``,
-    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``io``, ``into_itself``, ``other_file_system``,
-    ``unsupported``.
+    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``limit``, ``io``, ``into_itself``, ``other_file_system``.
     """
 
     code = "file_failed"

@@ -227,3 +227,31 @@ async def test_a_write_whose_caller_goes_away_changes_nothing(host: Host, local_
         await writing
     assert (await host.files.read(C, "f")).data == b"old"
     assert [e.path.name for e in (await host.files.list(C)).entries] == ["f"]
+
+
+async def test_more_operations_than_a_container_takes_at_once_wait_for_their_turn(local_agent: LocalAgent):
+    async with open_host(local_agent.connect, local_agent.token) as host:
+        await asyncio.gather(*(host.files.write(C, f"d/{i}", b"x", parents=True) for i in range(300)))
+        assert len((await host.files.list(C, "d")).entries) == 300
+
+
+async def test_whoever_waits_for_changes_holds_nobody_up(local_agent: LocalAgent):
+    limits = FileLimits(concurrent_max=1)
+    async with open_host(local_agent.connect, local_agent.token, file_limits=limits) as host:
+        cursor = (await host.files.changes(C)).cursor
+        waiting = [asyncio.create_task(host.files.changes(C, cursor=cursor, wait_s=30)) for _ in range(3)]
+        await host.files.write(C, "f", b"x")
+        for page in await asyncio.gather(*waiting):
+            assert [str(change.path) for change in page.changes] == ["/workspace/f"]
+
+
+async def test_a_file_that_is_replaced_while_it_is_read_is_read_whole_with_its_etag(
+    host: Host, local_agent: LocalAgent
+):
+    old = (await host.files.write(C, "f", b"a" * 3_000_000)).info
+    reading = asyncio.create_task(host.files.read(C, "f"))
+    await asyncio.gather(*(host.files.write(C, "f", b"b" * 10) for _ in range(5)))
+    content = await reading
+    assert content.data in {b"a" * 3_000_000, b"b" * 10}
+    assert (content.info.etag == old.etag) == (content.info.size_bytes == old.size_bytes)
+    assert [path.name for path in local_agent.workspace.iterdir()] == ["f"]

@@ -46,7 +46,7 @@ async def _chmod(backend: Backend, options: Options, mode: str, files: list[str]
             FsChmodOutput,
             "fs_chmod",
             container=place.container,
-            path=place.path,
+            path=place.argument,
             mode=mode,
             recursive=recursive,
         )

@@ -125,6 +125,12 @@ async def _cp(backend: Backend, options: Options, source: str, target: str) -> N
         else:
             return
     if options.as_json and target != STANDARD:
-        json_line({"source": source, "target": target, "size_bytes": copied})
+        json_line(
+            {
+                "source": str(from_container or source),
+                "target": str(to_container or target),
+                "size_bytes": copied,
+            }
+        )
     elif options.verbose:
         sys.stderr.write(f"{copied} bytes copied\n")

@@ -31,6 +31,9 @@ def ls(
 ) -> None:
     """List a folder of a container.
 
+    A name that is not UTF-8 is shown as a whole file:///… path, which every command takes; characters that would
+    move the cursor, hide text or turn it around are shown as escapes (--json has them as they are).
+
     Examples:
       devbench ls web
       devbench ls web:src --json | jq -r '.entries[].path'
@@ -58,7 +61,7 @@ async def _entries(backend: Backend, place: InContainer) -> list[FileView]:
     except DevbenchError as error:
         if error.details.get("reason") != "not_directory":
             raise
-    found = await ask(backend, FsStatOutput, "fs_stat", container=place.container, path=place.path)
+    found = await ask(backend, FsStatOutput, "fs_stat", container=place.container, path=place.argument)
     return [found.file]
 
 
@@ -79,14 +82,24 @@ async def _page(backend: Backend, place: InContainer, after: str) -> FsListOutpu
     from devbench_core.tools.files import FsListOutput
 
     return await ask(
-        backend, FsListOutput, "fs_list", container=place.container, path=place.path, after=after, limit=PAGE
+        backend,
+        FsListOutput,
+        "fs_list",
+        container=place.container,
+        path=place.argument,
+        after=after,
+        limit=PAGE,
     )
 
 
 def _row(entry: FileView) -> tuple[str, ...]:
     from pathlib import PurePosixPath
 
-    name = PurePosixPath(entry.path).name or entry.path
+    from devbench_cli.show.results import printable
+
+    # One that is not UTF-8 is shown whole, as it can be given back.
+    escaped = not entry.path.startswith("/")
+    name = entry.path if escaped else PurePosixPath(entry.path).name or entry.path
     shown = f"{name} -> {entry.target}" if entry.target else name + ("/" if entry.type == "directory" else "")
     modified = entry.modified_at.strftime("%Y-%m-%d %H:%M:%SZ")
-    return (f"{LETTERS.get(entry.type, '?')}{entry.mode}", str(entry.size_bytes), modified, shown)
+    return (f"{LETTERS.get(entry.type, '?')}{entry.mode}", str(entry.size_bytes), modified, printable(shown))

@@ -40,7 +40,7 @@ def mv(
 
 async def _mv(backend: Backend, options: Options, source: str, target: str, *, force: bool) -> None:
     from devbench_cli.backends.protocol import ask
-    from devbench_cli.places import in_container, required
+    from devbench_cli.places import InContainer, in_container, meant, required
     from devbench_cli.show.results import json_line
     from devbench_cli.transfer import target_path
     from devbench_core.errors import ValidationFailed
@@ -52,14 +52,14 @@ async def _mv(backend: Backend, options: Options, source: str, target: str, *, f
         raise ValidationFailed(
             "TARGET", "is in another container", hint="copy it out and in with devbench cp, then devbench rm"
         )
-    path = target if end is None else end.path
+    end = end or InContainer(start.container, meant(target))
     moved = await ask(
         backend,
         FsMoveOutput,
         "fs_move",
         container=start.container,
-        path=start.path,
-        to=await target_path(backend, start.path, start.container, path),
+        path=start.argument,
+        to=await target_path(backend, start.path, end),
         overwrite=force,
     )
     if options.as_json:

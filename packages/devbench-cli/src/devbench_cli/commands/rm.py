@@ -50,7 +50,7 @@ async def _rm(backend: Backend, options: Options, files: list[str], *, recursive
                 FsDeleteOutput,
                 "fs_delete",
                 container=place.container,
-                path=place.path,
+                path=place.argument,
                 recursive=recursive,
             )
         except DevbenchError as error:
@@ -58,4 +58,4 @@ async def _rm(backend: Backend, options: Options, files: list[str], *, recursive
                 raise
             continue
         if options.as_json:
-            json_line({"container": place.container, "path": place.path, "deleted": True})
+            json_line({"container": place.container, "path": place.argument, "deleted": True})

@@ -63,7 +63,7 @@ async def _watch(backend: Backend, options: Options, text: str, flat: bool, coun
             FsWatchOutput,
             "fs_watch",
             container=place.container,
-            path=place.path,
+            path=place.argument,
             cursor=cursor,
             wait_s=WAIT_S,
             recursive=not flat,
@@ -94,10 +94,10 @@ def _text(change: ChangeView) -> str:
 
 
 def _line(value: dict[str, object] | None, text: str) -> None:
-    from devbench_cli.show.results import json_line
+    from devbench_cli.show.results import json_line, printable
 
     if value is not None:
         json_line(value)
     else:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()

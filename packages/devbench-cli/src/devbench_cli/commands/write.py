@@ -57,7 +57,7 @@ async def _write(backend: Backend, options: Options, target: str, wanted: dict[s
     place = required(target)
     data = await all_input(backend.upload_max_bytes)
     content = b64encode(data).decode("ascii")
-    given = {"container": place.container, "path": place.path, "base64": content, **wanted}
+    given = {"container": place.container, "path": place.argument, "base64": content, **wanted}
     written = FsWriteOutput.model_validate(await backend.call("fs_write", given))
     if options.as_json:
         json_line(written.model_dump(mode="json", exclude_none=True))

@@ -26,6 +26,11 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def printable(text: str) -> str:
+    """Return text that does nothing to a terminal: names of files may hold any character."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def json_line(value: Any) -> None:
     """Write one JSON document on one line, at once."""
     sys.stdout.write(json.dumps(value, default=str) + "\n")

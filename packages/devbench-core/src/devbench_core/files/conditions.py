@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from devbench_core.channel.faults import quote
 from devbench_core.channel.replies import FileRefused
 from devbench_core.errors import DevbenchError, FileConflict, FileFailed, ValidationFailed
 from devbench_core.files.paths import absolute_path
@@ -36,9 +37,14 @@ def checked_etag(if_match: str | None, *, exclusive: bool = False) -> str:
     return if_match
 
 
-def condition_failed(error: FileRefused, where: bytes, *, conditional: bool, new: bool) -> DevbenchError:
-    """A condition that fails is a conflict, whichever way the agent puts it."""
+def condition_failed(
+    error: FileRefused, where: bytes, *, conditional: bool, new: bool, if_match: str = ""
+) -> DevbenchError:
+    """A condition that fails is a conflict, whichever way the agent puts it; it tells both etags."""
     translated = error_of(error, where)
+    given: dict[str, object] = {"if_match": if_match} if if_match else {}
+    if isinstance(translated, FileConflict):
+        translated.details |= given
     missing = conditional and translated.code == "file_not_found"
     exists = new and isinstance(translated, FileFailed) and translated.details.get("reason") == "exists"
     if not missing and not exists:
@@ -48,5 +54,5 @@ def condition_failed(error: FileRefused, where: bytes, *, conditional: bool, new
     return FileConflict(
         text,
         hint="read it again and repeat the change on what is there now",
-        details={"path": name, "etag": error.reply.etag},
+        details={"path": name, "etag": quote(error.reply.etag), **given},
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-
 from devbench_core.channel import changecalls, filecalls
+from devbench_core.channel.replies import FileRefused
 from devbench_core.errors import ValidationFailed
-from devbench_core.files.conditions import checked_etag, checked_mode
+from devbench_core.files.conditions import checked_etag, checked_mode, condition_failed
 from devbench_core.files.operations import Operations
-from devbench_core.files.paths import Path, absolute_path
+from devbench_core.files.paths import Path, absolute_path, name_bytes, name_text
 from devbench_core.files.powers import require
 from devbench_core.files.translate import info_of
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.file import FileInfo, FileListing
+
+NAME_MAX_BYTES = 255
 
 
 class Folders(Operations):
@@ -44,13 +45,12 @@ class Folders(Operations):
         size = most if limit is None else limit
         if not 1 <= size <= most:
             raise ValidationFailed("limit", f"must be 1-{most}", limit=most)
-        if "\0" in after or "/" in after:
-            raise ValidationFailed("after", "is no cursor of a listing")
+        last = _last_name(after)
         async with self._request("file.list", container, path, caller) as (channel, where, _):
-            entries, more = await filecalls.list_dir(channel, where, after=os.fsencode(after), limit=size)
+            entries, more = await filecalls.list_dir(channel, where, after=last, limit=size)
         prefix = where + b"/" if where else b""
         infos = tuple(info_of(prefix + entry.name, entry.stat) for entry in entries)
-        return FileListing(entries=infos, cursor=os.fsdecode(entries[-1].name) if more and entries else "")
+        return FileListing(entries=infos, cursor=name_text(entries[-1].name) if more and entries else "")
 
     async def mkdir(
         self,
@@ -112,5 +112,18 @@ class Folders(Operations):
         """
         etag = checked_etag(if_match)
         async with self._request("file.delete", container, path, caller) as (channel, where, found):
-            await filecalls.delete(channel, where, recursive=recursive, if_match=etag)
+            try:
+                await filecalls.delete(channel, where, recursive=recursive, if_match=etag)
+            except FileRefused as error:
+                raise condition_failed(error, where, conditional=False, new=False, if_match=etag) from error
         self._tell("file.deleted", caller, found, {"path": str(absolute_path(where)), "recursive": recursive})
+
+
+def _last_name(cursor: str) -> bytes:
+    try:
+        name = name_bytes(cursor)
+    except UnicodeEncodeError:
+        name = b"/"
+    if b"\0" in name or b"/" in name or len(name) > NAME_MAX_BYTES:
+        raise ValidationFailed("after", "is no cursor of a listing", hint="'' begins anew")
+    return name

@@ -2,12 +2,14 @@
 
 The rules: text or a POSIX path; not empty; no NUL; relative to the workspace, or absolute beneath ``/workspace``;
 ``.`` and repeated slashes mean nothing; ``..`` is resolved by the text alone and may not lead out at any point; each
-name at most 255 bytes and the whole at most 4095. Names that are not UTF-8 travel as surrogate escapes, as in Python.
+name at most 255 bytes and the whole at most 4095. A name is its bytes: nothing is normalised, folded, trimmed or
+expanded (``~``, ``%41``, a space or dot at its end are what they are). Text stands for UTF-8 whatever the locale of
+the host; names that are not UTF-8 travel as surrogate escapes, as in Python. Names that begin with ``.devbench-tmp-``
+are the agent's own: listings leave them out and a sweep removes them, so nothing of a caller's may be called so.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import PurePosixPath
 
 from devbench_core.errors import PathOutside, ValidationFailed
@@ -15,6 +17,8 @@ from devbench_core.files.settings import FileLimits
 from devbench_core.model.container import WORKSPACE
 
 Path = str | PurePosixPath
+RESERVED = b".devbench-tmp-"
+"""What the names of the agent's temporary files begin with."""
 _ROOT = WORKSPACE.parts[1:]
 
 
@@ -34,7 +38,17 @@ def relative_path(path: Path, limits: FileLimits) -> bytes:
 
 def absolute_path(relative: bytes) -> PurePosixPath:
     """Return a path beneath the workspace as callers see it."""
-    return WORKSPACE / os.fsdecode(relative)
+    return WORKSPACE / name_text(relative)
+
+
+def name_text(name: bytes) -> str:
+    """Return the text of a name's or path's bytes; those that are no UTF-8 become surrogate escapes."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def name_bytes(text: str) -> bytes:
+    """Return what `name_text` was given. Raises UnicodeEncodeError for other surrogates."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _text(path: Path) -> str:
@@ -69,7 +83,7 @@ def _beneath_workspace(names: list[str], text: str) -> list[str]:
 
 def _encode(names: list[str], limits: FileLimits) -> bytes:
     try:
-        parts = [os.fsencode(name) for name in names]
+        parts = [name_bytes(name) for name in names]
     except UnicodeEncodeError as error:
         raise ValidationFailed("path", "contains characters that cannot be encoded") from error
     longest = max((len(part) for part in parts), default=0)
@@ -77,7 +91,13 @@ def _encode(names: list[str], limits: FileLimits) -> bytes:
         raise ValidationFailed(
             "path",
             f"has a name of {longest} bytes, at most {limits.name_max_bytes} are allowed",
-            limit=longest,
+            limit=limits.name_max_bytes,
+        )
+    if any(part.startswith(RESERVED) for part in parts):
+        raise ValidationFailed(
+            "path",
+            f"has a name that begins with {RESERVED.decode()!r}, as only the agent's temporary files may",
+            hint="choose another name",
         )
     whole = b"/".join(parts)
     if len(whole) > limits.path_max_bytes:

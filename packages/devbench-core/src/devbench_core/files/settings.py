@@ -45,6 +45,15 @@ class FileLimits(BaseModel):
     )
     path_max_bytes: int = Field(default=4095, ge=1, le=4095, description="Length of a path.")
     name_max_bytes: int = Field(default=255, ge=1, le=255, description="Length of one name in a path.")
+    concurrent_max: int = Field(
+        default=48,
+        ge=1,
+        le=64,
+        description=(
+            "How many operations of this host a container works on at once; more wait for their turn. Agents take 64 "
+            "from all hosts, and those that wait for changes are among them."
+        ),
+    )
     watch_max_wait_s: float = Field(
         default=60.0, ge=0, le=3600, description="How long one call waits for changes at most."
     )
@@ -62,12 +71,6 @@ class FileLimits(BaseModel):
         ge=1,
         le=24,
         description="How many calls wait for changes in one container at once; further ones wait for their turn.",
-    )
-    concurrent_max: int = Field(
-        default=32,
-        ge=1,
-        le=64,
-        description="How many operations on files of one container run at once; further ones wait for their turn.",
     )
     batch_max_operations: int = Field(
         default=10_000, ge=1, le=100_000, description="The most operations in one batch."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
+from errno import ENAMETOOLONG
 
 from devbench_core.channel.codes import Refusal
 from devbench_core.channel.faults import quote
@@ -17,7 +17,7 @@ from devbench_core.errors import (
     FileMissing,
     TooLarge,
 )
-from devbench_core.files.paths import absolute_path, outside
+from devbench_core.files.paths import absolute_path, name_text, outside
 from devbench_core.model.file import FileInfo, FileType
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ def info_of(path: bytes, stat: Stat) -> FileInfo:
         uid=stat.uid,
         gid=stat.gid,
         etag=stat.etag,
-        target=os.fsdecode(stat.target),
+        target=name_text(stat.target),
     )
 
 
@@ -94,7 +94,11 @@ def _failure(error: FileRefused, path: bytes) -> DevbenchError:
         case _:
             reason, text = REASONS[reply.code]
             if reply.code is FileFault.INVALID:
-                text += f": {quote(reply.message)}"
+                text = (
+                    "with what its links add it is too long"
+                    if reply.errno == ENAMETOOLONG
+                    else f"{text}: {quote(reply.message)}"
+                )
             return FileFailed(
                 f"{name!r}: {text}", details={**details, "reason": reason, "errno": reply.errno}
             )

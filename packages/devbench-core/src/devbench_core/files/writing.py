@@ -63,7 +63,8 @@ class Writing(Operations):
             caller: Who asks.
 
         Raises:
-            FileConflict: The condition does not hold; ``details["etag"]`` is the current etag, "" for none.
+            FileConflict: The condition does not hold; ``details["etag"]`` is the current etag, "" for none,
+                ``details["if_match"]`` the given one.
             FileMissing: A folder on the way is not there.
             TooLarge: The content is over the limit; nothing was changed.
         """
@@ -88,7 +89,7 @@ class Writing(Operations):
                 written = await filecalls.write(channel, where, data, flags=flags, mode=mode, if_match=etag)
             except FileRefused as error:
                 raise condition_failed(
-                    error, where, conditional=if_match is not None, new=if_none_match
+                    error, where, conditional=if_match is not None, new=if_none_match, if_match=etag
                 ) from error
         info = info_of(where, written.stat)
         fields: dict[str, object] = {"path": str(info.path), "size_bytes": info.size_bytes}

@@ -38,7 +38,11 @@ def validate(tool: Tool, arguments: Mapping[str, object]) -> ToolInput:
         found.sort(key=lambda fault: fault["type"] != UNKNOWN)  # a wrong name explains what is missing
         raise _joined([_fault(tool.input, fault) for fault in found]) from None
     except (PydanticSerializationError, UnicodeEncodeError) as error:
-        raise ValidationFailed("arguments", "hold something that JSON cannot carry") from error
+        raise ValidationFailed(
+            "arguments",
+            "hold something that JSON cannot carry",
+            hint="a path that is not UTF-8 is written as file:///workspace/… with %FF for a byte",
+        ) from error
 
 
 def _joined(faults: Sequence[Fault]) -> ValidationFailed:

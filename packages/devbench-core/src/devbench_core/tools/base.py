@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from devbench_core.tool import ToolInput
+from devbench_core.tools.path_text import ENCODED_MAX, given
 
 READ, EXEC, WRITE, MANAGE = "read", "exec", "write", "manage"
 
@@ -34,9 +35,10 @@ PathArgument = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=4095,
-        description="Path in the workspace: relative to /workspace, or absolute beneath it.",
+        max_length=ENCODED_MAX,
+        description="Path in the workspace: relative to /workspace, or absolute beneath it; or as shown, file:///…",
     ),
+    AfterValidator(given),
 ]
 EtagArgument = Annotated[
     str | None,

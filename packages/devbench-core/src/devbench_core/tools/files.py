@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from devbench_core.errors import ValidationFailed
 from devbench_core.files.encodings import Errors, encoding_of
@@ -19,6 +19,7 @@ from devbench_core.tools.base import (
     PathArgument,
 )
 from devbench_core.tools.bytes_text import as_text, cut_edges, one_content, to_base64
+from devbench_core.tools.path_text import given_name, shown, shown_name
 from devbench_core.tools.views import FileView
 
 LIST_MAX = 500
@@ -131,7 +132,7 @@ class FsListInput(Input):
 
     container: ContainerArgument
     path: PathArgument = "."
-    after: str = Field(
+    after: Annotated[str, AfterValidator(given_name)] = Field(
         default="", max_length=1024, description="The `cursor` of the page before; empty for the first page."
     )
     limit: int = Field(default=200, ge=1, le=LIST_MAX, description="The most entries in one page.")
@@ -276,7 +277,8 @@ async def fs_list(context: ToolContext, given: FsListInput) -> FsListOutput:
     listing = await context.bench.files.list(
         given.container, given.path, after=given.after, limit=given.limit, caller=context.caller
     )
-    return FsListOutput(entries=[FileView.of(info) for info in listing.entries], cursor=listing.cursor)
+    entries = [FileView.of(info) for info in listing.entries]
+    return FsListOutput(entries=entries, cursor=shown_name(listing.cursor))
 
 
 async def fs_stat(context: ToolContext, given: FsStatInput) -> FsStatOutput:
@@ -296,4 +298,4 @@ async def fs_delete(context: ToolContext, given: FsDeleteInput) -> FsDeleteOutpu
         if_match=given.if_match,
         caller=context.caller,
     )
-    return FsDeleteOutput(path=given.path)
+    return FsDeleteOutput(path=shown(given.path))

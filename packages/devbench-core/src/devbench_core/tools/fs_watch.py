@@ -9,6 +9,7 @@ from pydantic import Field
 from devbench_core.model.change import FileChange
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import WAIT_MAX_S, ContainerArgument, Input, PathArgument
+from devbench_core.tools.path_text import shown
 from devbench_core.tools.views import View
 
 WAIT_DEFAULT_S = 30.0
@@ -48,9 +49,9 @@ class ChangeView(View):
         """Return the view of a change."""
         return cls(
             kind=change.kind.value,
-            path=str(change.path),
+            path=shown(change.path),
             type="directory" if change.type.value == "directory" else "file",
-            moved_from=None if change.origin is None else str(change.origin),
+            moved_from=None if change.origin is None else shown(change.origin),
         )
 
 
