@@ -119,6 +119,16 @@ async def stale(world: World) -> None:
     await world.bench.files.write(world.lab, "f", b"1", if_match="0" * 32)
 
 
+async def no_text(world: World) -> None:
+    await world.bench.files.write(world.lab, "no-text", b"\xff")
+    await world.bench.files.read(world.lab, "no-text", encoding="utf-8")
+
+
+async def misfit(world: World) -> None:
+    await world.bench.files.write(world.lab, "text", b"text")
+    await world.bench.files.edit(world.lab, "text", diff="@@ -1 +1 @@\n-test\n+tests\n")
+
+
 async def stale_after_write(world: World) -> None:
     await world.bench.files.write(world.lab, "f", b"1")
     await stale(world)
@@ -192,6 +202,8 @@ TABLE: dict[str, Provoke] = {
     "path_outside_workspace": lambda w: w.bench.files.read(w.lab, "../x"),
     "too_large": lambda w: w.bench.files.write(w.lab, "big", bytes(65 * 1024 * 1024)),
     "file_failed": lambda w: w.bench.files.read(w.lab, "."),
+    "invalid_text": no_text,
+    "edit_failed": misfit,
     "agent_unavailable": token_gone,
     "store_failed": damaged,
     "unauthorised": unscoped,
