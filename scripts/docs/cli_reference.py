@@ -35,7 +35,7 @@ EXIT_INTRO = """## Exit codes
 | 1 | any other failure |
 | 2 | wrong usage, or a value that is refused as invalid |
 """
-EXEC_ROWS = """| 125 | `devbench exec`: devbench itself failed, not the command |
+EXEC_ROWS = """| 125 | `devbench exec`, `devbench shells run`: devbench itself failed, not the command |
 | 126, 127 | `devbench exec`: the program cannot be executed; there is no such program |
 | 128 + N | `devbench exec`: signal N ended the command |
 | 130, 143 | Ctrl-C, SIGTERM |

@@ -133,8 +133,10 @@ class Host:
         assert caller
         return self.container
 
-    async def link_of(self, container: Container) -> AgentLink:
-        """Return the one link."""
+    async def link_of(self, container: Container, user: str = "", *, start: bool = False) -> AgentLink:
+        """Return the one link; there is no other user."""
+        assert not user
+        assert not start
         assert container.id == self.container.id
         return self.link
 

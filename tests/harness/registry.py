@@ -24,6 +24,8 @@ class Registry:
     Attributes:
         user_and_password: Asked for when set, as ``user:password``.
         manifest_reads: How many times a manifest was fetched.
+        moving: While it is not set no layer is answered.
+        asked: Set when one was asked for.
     """
 
     server: ThreadingHTTPServer
@@ -31,6 +33,8 @@ class Registry:
     manifests: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
     user_and_password: str = ""
     manifest_reads: int = 0
+    moving: threading.Event = attrs.field(factory=threading.Event)
+    asked: threading.Event = attrs.field(factory=threading.Event)
 
     @property
     def host(self) -> str:
@@ -74,6 +78,8 @@ class Registry:
             self.manifest_reads += 1
             return self.manifests[f"{repository}/{name}"], MANIFEST_TYPE
         if sort == "blobs" and name in self.blobs:
+            self.asked.set()
+            self.moving.wait()
             return self.blobs[name], "application/octet-stream"
         return (b"{}", "application/json") if path == "/v2/" else None
 
@@ -125,9 +131,11 @@ def serving() -> Generator[Registry]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     found.append(Registry(server))
+    found[0].moving.set()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield found[0]
+    found[0].moving.set()
     server.shutdown()
     server.server_close()
     thread.join()

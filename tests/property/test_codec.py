@@ -4,7 +4,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devbench_core.channel import codes, file_messages
+from devbench_core.channel import change_messages, codes, file_messages
 from devbench_core.channel.codec import (
     HEADER,
     MESSAGES,
@@ -72,6 +72,7 @@ SPECIAL: dict[tuple[str, str], st.SearchStrategy[object]] = {
     ("Output", "data"): st.binary(min_size=1, max_size=100),
     ("Data", "data"): st.binary(min_size=1, max_size=100),
     ("SideInput", "data"): st.binary(min_size=1, max_size=100),
+    ("ReadLines", "width"): U8,
     ("Gap", "end"): OFFSET,
     ("Resumed", "next"): OFFSET,
     ("Ended", "output_end"): OFFSET,
@@ -81,6 +82,7 @@ BY_TYPE: dict[str, st.SearchStrategy[object]] = {
     "bool": st.booleans(),
     "str": TEXT,
     "bytes": STRING,
+    "ByteOrder": st.sampled_from(change_messages.ByteOrder),
 }
 
 

@@ -21,11 +21,15 @@ static const char AGENT_LABEL[] = "devbench agent v1";
 static uint8_t boot_id[16];
 static uint8_t *token; /* in a page that no fork inherits */
 static bool claimed;
+static bool claim_by_stdio_only;
 
 bool auth_init(void) {
     token = private_map(4096);
     return token != NULL && random_fill(boot_id, sizeof boot_id);
 }
+
+void auth_claim_by_stdio_only(void) { claim_by_stdio_only = true; }
+bool auth_is_claimed(void) { return claimed; }
 
 void auth_hello(struct channel *c) {
     frame_begin(c, F_HELLO, 0);
@@ -43,6 +47,10 @@ static bool admit(struct channel *c, uint8_t method, const uint8_t *secret, cons
     if (method == METHOD_CLAIM) {
         if (claimed) {
             channel_error(c, E_CLAIMED, "this agent has its token already");
+            return false;
+        }
+        if (claim_by_stdio_only && !c->stdio) {
+            channel_error(c, E_FORBIDDEN, "this agent is claimed by whoever started it");
             return false;
         }
         memcpy(token, secret, TOKEN_BYTES);
@@ -76,11 +84,13 @@ static void take_over(const struct channel *c) {
 static void welcome(struct channel *c, const uint8_t *nonce) {
     uint8_t proof[SHA256_BYTES];
     struct command_counts counts = commands_count();
-    const char *features[4];
+    const char *features[8];
     uint16_t n = 0;
     if (resolve_has_openat2()) features[n++] = "openat2";
     if (exchange_is_atomic()) features[n++] = "exchange";
     features[n++] = "side";
+    features[n++] = "watch";
+    features[n++] = "changes";
     features[n++] = "batch";
     hmac_sha256(token, AGENT_LABEL, nonce, c->nonce, proof);
     frame_begin(c, F_WELCOME, 0);

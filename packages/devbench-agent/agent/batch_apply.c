@@ -4,19 +4,26 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "batch.h"
+#include "copying.h"
 #include "exchange.h"
 #include "resolve.h"
 
-/* What is about to be replaced keeps its mode, and its owner where a privileged agent can do that. */
-static int dress_as(struct job *j, const char *staged, const struct stat *before) {
+/* What is about to be replaced keeps its mode and attributes, and its owner where a privileged agent can do that. */
+static int dress_as(struct job *j, const char *staged, int folder, const char *leaf, const struct stat *before) {
     const struct record *r = &batch_of(j)->r;
     if (r->kind != B_WRITE || !S_ISREG(before->st_mode)) return 0;
-    if (before->st_uid != geteuid()) (void)!fchownat(j->top, staged, before->st_uid, before->st_gid, AT_SYMLINK_NOFOLLOW);
-    if (r->mode != UINT32_MAX) return 0;
-    return fchmodat(j->top, staged, before->st_mode & 07777, 0) == 0 ? 0 : errno;
+    int fd = openat(j->top, staged, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return errno;
+    mode_t mode = before->st_mode & 07777;
+    if (!copy_owner(fd, before)) mode &= 0777; /* powers of another's are not lent */
+    int error = copy_attributes_of(folder, leaf, fd) == 0 ? 0 : errno;
+    if (error == 0 && fchmod(fd, r->mode != UINT32_MAX ? (mode_t)r->mode : mode) != 0) error = errno;
+    (void)close_fd(fd);
+    return error;
 }
 
 /* Whether what came out is what may be replaced: with a condition exactly that, else anything but a folder. */
@@ -44,7 +51,7 @@ static int replace_plainly(int top, const struct record *r, const char *staged, 
 static int replace(struct job *j, const char *staged, int folder, const char *leaf, const struct stat *before) {
     const struct record *r = &batch_of(j)->r;
     struct stat out;
-    int error = dress_as(j, staged, before);
+    int error = dress_as(j, staged, folder, leaf, before);
     if (error != 0) return error;
     if (exchange_swap(j->top, staged, folder, leaf) != 0) {
         if (errno == ENOSYS) return replace_plainly(j->top, r, staged, folder, leaf, before);

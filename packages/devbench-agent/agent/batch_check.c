@@ -34,11 +34,13 @@ static int matches(const struct record *r, const struct stat *st) {
     return strcmp(now, record_match(r)) == 0 ? 0 : ESTALE;
 }
 
-static int look_content(const struct record *r, const struct stat *st) {
+static int look_content(const struct record *r, int folder, const char *leaf, const struct stat *st) {
     if (S_ISDIR(st->st_mode)) return r->flags & B_CREATE ? EEXIST : EISDIR;
     bool replaceable = S_ISREG(st->st_mode) || (S_ISLNK(st->st_mode) && (r->kind != B_WRITE || (r->flags & B_NO_FOLLOW)));
     if (r->flags & B_CREATE) return EEXIST;
     if (!replaceable) return S_ISLNK(st->st_mode) ? ELOOP : ENOTSUP;
+    /* The folder alone would allow it: a name can be given anew. But it is the file that is asked to be written. */
+    if (S_ISREG(st->st_mode) && faccessat(folder, leaf, W_OK, 0) != 0) return errno;
     return matches(r, st);
 }
 
@@ -58,7 +60,7 @@ int batch_look(const struct record *r, int folder, const char *leaf, struct stat
     case B_MKDIR: return r->flags & B_MAY_EXIST ? 0 : EEXIST;
     case B_MOVE: return matches(r, st);
     case B_DRESS: return S_ISDIR(st->st_mode) ? 0 : ENOTDIR;
-    default: return look_content(r, st);
+    default: return look_content(r, folder, leaf, st);
     }
 }
 

@@ -22,44 +22,45 @@ bool exchange_is_atomic(void) { return by_kernel; }
 
 static bool unsupported(void) { return errno == ENOSYS || errno == EINVAL || errno == EPERM || errno == ENOTSUP; }
 
-static int rename_between(int folder, const char *from, int other, const char *to, unsigned flags) {
+static int rename_across(int folder, const char *from, int to_folder, const char *to, unsigned flags) {
     if (!by_kernel) {
         errno = ENOSYS;
         return -1;
     }
-    return (int)syscall(SYS_renameat2, folder, from, other, to, flags);
+    return (int)syscall(SYS_renameat2, folder, from, to_folder, to, flags);
 }
 
 static int rename_with(int folder, const char *from, const char *to, unsigned flags) {
-    return rename_between(folder, from, folder, to, flags);
+    return rename_across(folder, from, folder, to, flags);
 }
 
-int exchange_move(int folder, const char *from, int other, const char *to) {
+int exchange_create(int folder, const char *temp, const char *name) { return exchange_move(folder, temp, folder, name); }
+
+int exchange_move(int folder, const char *from, int to_folder, const char *to) {
     struct stat st;
-    if (rename_between(folder, from, other, to, RENAME_NOREPLACE) == 0) return 0;
+    if (rename_across(folder, from, to_folder, to, RENAME_NOREPLACE) == 0) return 0;
     if (!unsupported()) return -1;
     /* A second link fails when the name is taken, which is the same answer in two steps. */
-    if (linkat(folder, from, other, to, 0) == 0) {
+    if (linkat(folder, from, to_folder, to, 0) == 0) {
         (void)unlinkat(folder, from, 0);
         return 0;
     }
     if (errno == EEXIST) return -1;
     /* No links either: still exact among the agent's own writers, who take turns. */
-    if (fstatat(other, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (fstatat(to_folder, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         errno = EEXIST;
         return -1;
     }
-    return renameat(folder, from, other, to);
+    return renameat(folder, from, to_folder, to);
 }
 
-int exchange_create(int folder, const char *temp, const char *name) { return exchange_move(folder, temp, folder, name); }
-
-int exchange_swap(int folder, const char *name, int other, const char *other_name) {
-    if (rename_between(folder, name, other, other_name, RENAME_EXCHANGE) == 0) return 0;
+int exchange_swap(int folder, const char *name, int to_folder, const char *to) {
+    if (rename_across(folder, name, to_folder, to, RENAME_EXCHANGE) == 0) return 0;
     if (unsupported()) errno = ENOSYS;
     return -1;
 }
 
+/* The change time is left out: being renamed changes it. */
 bool exchange_same(const struct stat *a, const struct stat *b) {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
@@ -100,6 +101,24 @@ int exchange_conditional(int folder, const char *temp, const char *name, const s
         return 0;
     }
     put_back(folder, temp, name, &ours);
+    errno = ESTALE;
+    return -1;
+}
+
+int exchange_move_over(int folder, const char *from, int to_folder, const char *to, const struct stat *before) {
+    struct stat out;
+    if (rename_across(folder, from, to_folder, to, RENAME_EXCHANGE) != 0) {
+        if (errno == ENOENT) errno = ESTALE;
+        if (!unsupported()) return -1;
+        bool same = fstatat(to_folder, to, &out, AT_SYMLINK_NOFOLLOW) == 0 && exchange_same(&out, before);
+        errno = ESTALE;
+        return same ? renameat(folder, from, to_folder, to) : -1;
+    }
+    if (fstatat(folder, from, &out, AT_SYMLINK_NOFOLLOW) != 0 || exchange_same(&out, before)) {
+        (void)unlinkat(folder, from, 0);
+        return 0;
+    }
+    (void)rename_across(folder, from, to_folder, to, RENAME_EXCHANGE);
     errno = ESTALE;
     return -1;
 }

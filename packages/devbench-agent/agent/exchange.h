@@ -9,8 +9,10 @@ bool exchange_is_atomic(void);
 int exchange_create(int folder, const char *temp, const char *name);
 /* Only while `name` still is `before`; ESTALE: it is not. */
 int exchange_conditional(int folder, const char *temp, const char *name, const struct stat *before);
-/* The same between two folders. Both names are there and change places; ENOSYS where that cannot be done. */
-int exchange_swap(int folder, const char *name, int other, const char *other_name);
-int exchange_move(int folder, const char *from, int other, const char *to);
-/* Whether these are the same file with the same content; the change time is left out: being renamed changes it. */
+/* As exchange_create from one folder to another; also folders. */
+int exchange_move(int folder, const char *from, int to_folder, const char *to);
+/* Over the file `to`, only while it still is `before`; ESTALE: it is not. */
+int exchange_move_over(int folder, const char *from, int to_folder, const char *to, const struct stat *before);
+/* Both names are there and change places; ENOSYS where that cannot be done. */
+int exchange_swap(int folder, const char *name, int to_folder, const char *to);
 bool exchange_same(const struct stat *a, const struct stat *b);

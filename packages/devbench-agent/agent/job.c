@@ -25,7 +25,11 @@ static const struct {
     [F_STAT] = {stat_parse, stat_step},       [F_READ] = {read_parse, read_step},
     [F_WRITE] = {write_parse, write_step},    [F_DIR] = {dir_parse, dir_step},
     [F_DELETE] = {delete_parse, delete_step}, [F_MKDIR] = {mkdir_parse, mkdir_step},
-    [F_BATCH] = {batch_parse, batch_step},    [JOB_SWEEP] = {NULL, sweep_step},
+    [F_BATCH] = {batch_parse, batch_step},
+    [JOB_SWEEP] = {NULL, sweep_step},         [JOB_DISCARD] = {NULL, discard_step},
+    [F_READ_LINES] = {lines_parse, lines_step}, [F_MOVE] = {move_parse, move_step},
+    [F_COPY] = {copy_parse, copy_step},       [F_CHMOD] = {chmod_parse, chmod_step},
+    [F_WATCH] = {watch_parse, watch_step},
 };
 
 mode_t job_umask(void) { return mask; }
@@ -66,20 +70,39 @@ void job_release(struct job *j) {
 bool jobs_held(void) { return holder != NULL; }
 
 void job_drop(struct job *j) {
+    bool discard = false;
     if (j->type == F_BATCH && batch_drop(j)) {
         orphaned = true;
         return;
     }
+    if (j->type == F_WRITE) append_drop(j);
+    else if (j->type == F_CHMOD) chmod_drop(j);
+    else if (j->type == F_COPY) discard = copy_drop(j);
     if (j->type == F_DELETE) delete_put_back(j);
+    else if (discard) (void)0; /* taken apart below */
     else if (j->temp[0] != 0 && j->folder >= 0) (void)unlinkat(j->folder, j->temp, 0);
     j->fd = close_fd(j->fd);
     j->top = close_fd(j->top);
-    j->folder = close_fd(j->folder);
     private_unmap(j->map, j->map_bytes);
     j->map = NULL;
-    j->type = 0;
     j->channel = NULL;
+    if (discard && discard_begin(j)) return;
+    j->folder = close_fd(j->folder);
+    j->type = 0;
 }
+
+void job_discard(int folder, const char *name) {
+    struct job *j = take(NULL, 0, JOB_DISCARD);
+    if (j == NULL) {
+        (void)close_fd(folder);
+        return;
+    }
+    j->folder = folder;
+    memcpy(j->temp, name, strlen(name) + 1);
+    if (!discard_begin(j)) job_drop(j);
+}
+
+const struct job *job_at(size_t slot) { return &jobs[slot]; }
 
 void jobs_init(void) {
     mask = umask(0);
@@ -108,6 +131,7 @@ uint8_t job_code(int error) {
     case ENOTEMPTY: return FE_NOT_EMPTY;
     case ENOTSUP: return FE_NOT_A_FILE;
     case ENODEV: return FE_NO_WORKSPACE;
+    case EMFILE: case ENFILE: case EMLINK: return FE_LIMIT;
     default: return FE_IO;
     }
 }
@@ -127,6 +151,22 @@ enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag
 }
 
 enum step job_fail(struct job *j, int error) { return job_fail_with(j, job_code(error), error, "", strerror(error)); }
+
+enum step job_fail_second(struct job *j, int error) {
+    return job_fail_with(j, job_code(error), (int)((unsigned)error | SECOND_PATH), "", strerror(error));
+}
+
+enum step job_fail_entry(struct job *j, int error, const char *name) {
+    return job_fail_with(j, job_code(error), (int)((unsigned)error | ENTRY_NAMED), "", name);
+}
+
+enum step job_conflict(struct job *j, int folder, const char *leaf, bool second, const char *message) {
+    struct stat st;
+    if (fstatat(folder, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) j->etag[0] = 0;
+    else if (!job_settle(j, &st)) return STEP_WAIT;
+    unsigned error = second ? ESTALE | SECOND_PATH : ESTALE;
+    return job_fail_with(j, FE_CONFLICT, (int)error, j->etag, message);
+}
 
 static uint8_t type_of(mode_t mode) { return S_ISREG(mode) ? 1 : S_ISDIR(mode) ? 2 : S_ISLNK(mode) ? 3 : 4; }
 
@@ -163,7 +203,9 @@ bool job_settle(struct job *j, const struct stat *st) {
 
 /* ---- helpers ---- */
 
-bool job_path(struct job *j, struct rd *r) {
+bool job_path(struct job *j, struct rd *r) { return job_path_into(j, r, j->path); }
+
+bool job_path_into(struct job *j, struct rd *r, char path[PATH_BYTES + 1]) {
     /* One byte above the limit is let through, so that a path that is too long is `invalid`, not malformed. */
     struct str s = rd_str(r, PAYLOAD_MAX);
     if (r->bad) return false;
@@ -171,8 +213,8 @@ bool job_path(struct job *j, struct rd *r) {
         j->stage = UINT32_MAX;
         return true;
     }
-    memcpy(j->path, s.p, s.n);
-    j->path[s.n] = 0;
+    memcpy(path, s.p, s.n);
+    path[s.n] = 0;
     return true;
 }
 
@@ -250,14 +292,17 @@ void job_request(struct channel *c, const struct frame *f) {
         return;
     }
     if (!kinds[f->type].parse(j, &r) || !rd_done(&r)) {
-        j->type = 0;
+        job_drop(j);
         channel_error(c, E_MALFORMED, "the file request does not parse");
         return;
     }
     if (j->stage == UINT32_MAX) {
         (void)job_fail(j, ENAMETOOLONG);
         job_drop(j);
+        return;
     }
+    bool append = f->type == F_WRITE && (j->flags & W_APPEND);
+    if (append || f->type == F_READ_LINES || f->type == F_COPY || f->type == F_CHMOD) j->tell_at = now_ns() + PROGRESS_MS * NS_PER_MS;
 }
 
 struct job *job_find_as(struct channel *c, const struct frame *f, uint8_t type) {
@@ -287,7 +332,8 @@ void job_window(struct channel *c, const struct frame *f) {
         channel_error(c, E_MALFORMED, "FILE_WINDOW does not parse");
         return;
     }
-    struct job *j = job_find_as(c, f, F_READ);
+    struct job *j = find(c, f->id);
+    if (j != NULL && j->type != F_READ_LINES) j = job_find_as(c, f, F_READ);
     if (j == NULL) return;
     if (limit > j->limit) j->limit = limit;
     j->wake = 0;
@@ -320,10 +366,19 @@ void jobs_abort(struct channel *c) {
         if (jobs[i].type != 0 && jobs[i].channel == c && c != NULL) job_drop(&jobs[i]);
 }
 
+static void tell_progress(struct job *j, uint64_t now) {
+    if (j->tell_at == 0 || now < j->tell_at) return;
+    frame_begin(j->channel, F_PROGRESS, j->request);
+    put_u64(j->channel, j->done);
+    frame_end(j->channel);
+    j->tell_at = now + PROGRESS_MS * NS_PER_MS;
+}
+
 static uint64_t run_one(struct job *j, uint64_t now) {
     if (j->wake > now) return j->wake;
     if (j != holder && j->channel != NULL && !channel_has_room(j->channel)) return NEVER;
     j->wake = NEVER;
+    tell_progress(j, now);
     enum step answer = kinds[j->type].step(j);
     note_fd(j->fd);
     note_fd(j->folder);
@@ -337,6 +392,16 @@ static uint64_t run_one(struct job *j, uint64_t now) {
 }
 
 uint64_t jobs_due(void) { return orphaned ? 0 : NEVER; }
+void jobs_wake(uint8_t type) {
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        if (jobs[i].type == type) jobs[i].wake = 0;
+}
+
+bool jobs_wait_for(uint64_t observer) {
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        if (jobs[i].type == F_WATCH && jobs[i].offset == observer) return true;
+    return false;
+}
 
 uint64_t jobs_run(uint64_t now) {
     uint64_t next = NEVER;

@@ -13,6 +13,8 @@
 enum step { STEP_MORE, STEP_WAIT, STEP_DONE }; /* go on at once; wait for data, window, room or `wake`; over */
 
 #define TEMP_NAME 48
+#define ENTRY_NAMED 0x40000000u /* … its message is the name of an entry */
+#define SECOND_PATH 0x80000000u /* in an error's number: it is about the second path */
 
 struct job {
     uint8_t type; /* the request's frame type; 0: free; JOB_SWEEP */
@@ -21,6 +23,7 @@ struct job {
     unsigned stage;
     uint64_t wake; /* NEVER: nothing to wait for but other events */
     uint64_t settle_until;
+    uint64_t tell_at; /* when to say that it goes on; 0: never */
     int fd, folder, top;
     bool created, ended;
     uint32_t flags, mode;
@@ -40,6 +43,7 @@ struct job {
 };
 
 #define JOB_SWEEP 0xFFu
+#define JOB_DISCARD 0xFEu /* takes a folder apart that was in the making */
 
 void jobs_init(void);
 void job_request(struct channel *c, const struct frame *f);
@@ -50,6 +54,8 @@ void job_abort(struct channel *c, const struct frame *f);
 uint64_t jobs_run(uint64_t now);
 uint64_t jobs_due(void); /* when they must run again because of what happened since */
 void jobs_abort(struct channel *c);
+void jobs_wake(uint8_t type); /* all of this kind look again */
+bool jobs_wait_for(uint64_t observer);
 void jobs_reaped(pid_t pid, int status);
 bool jobs_own_helper(pid_t pid);
 pid_t job_helper(size_t slot);
@@ -59,7 +65,15 @@ typedef bool job_parser(struct job *j, struct rd *r);
 typedef enum step job_stepper(struct job *j);
 enum step job_fail(struct job *j, int error);       /* sends FILE_ERROR, gives STEP_DONE */
 enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag, const char *message);
+/* The same about the second path of a request that has two. */
+enum step job_fail_second(struct job *j, int error);
+/* About one entry of a tree: the message is its name. */
+enum step job_fail_entry(struct job *j, int error, const char *name);
+/* FILE_ERROR conflict with the etag of what now is there; call it again after STEP_WAIT. */
+enum step job_conflict(struct job *j, int folder, const char *leaf, bool second, const char *message);
 bool job_path(struct job *j, struct rd *r);
+bool job_path_into(struct job *j, struct rd *r, char path[PATH_BYTES + 1]);
+const struct job *job_at(size_t slot);
 void job_temp_name(char name[TEMP_NAME]);
 /* The etag of st into j->etag; false: not settled, j->wake says when to look again. Not a file: empty. */
 bool job_settle(struct job *j, const struct stat *st);
@@ -94,6 +108,23 @@ enum step delete_step(struct job *j);
 void delete_put_back(struct job *j);
 enum step delete_take_apart(struct job *j);
 enum step sweep_step(struct job *j);
+bool watch_parse(struct job *j, struct rd *r);
+enum step watch_step(struct job *j);
+/* A job without a channel that takes a hidden folder apart; takes `folder` over. */
+void job_discard(int folder, const char *name);
+bool discard_begin(struct job *j); /* makes one of a job whose folder and temp are such */
+enum step discard_step(struct job *j);
+bool lines_parse(struct job *j, struct rd *r);
+enum step lines_step(struct job *j);
+bool move_parse(struct job *j, struct rd *r);
+enum step move_step(struct job *j);
+bool copy_parse(struct job *j, struct rd *r);
+enum step copy_step(struct job *j);
+bool copy_drop(struct job *j); /* whether a folder in the making is left */
+bool chmod_parse(struct job *j, struct rd *r);
+enum step chmod_step(struct job *j);
+void chmod_drop(struct job *j);
+void append_drop(struct job *j);
 bool batch_parse(struct job *j, struct rd *r);
 enum step batch_step(struct job *j);
 void batch_op(struct channel *c, const struct frame *f);

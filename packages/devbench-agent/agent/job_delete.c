@@ -165,3 +165,15 @@ enum step delete_step(struct job *j) {
     default: return conflict(j);
     }
 }
+
+bool discard_begin(struct job *j) {
+    j->top = openat(j->folder, j->temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (j->top < 0) return false;
+    (void)flock(j->top, LOCK_EX | LOCK_NB);
+    j->type = JOB_DISCARD;
+    j->request = 0;
+    j->wake = 0;
+    return true;
+}
+
+enum step discard_step(struct job *j) { return delete_take_apart(j); }

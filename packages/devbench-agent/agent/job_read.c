@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "job.h"
+#include "reading.h"
 #include "resolve.h"
 #include "util.h"
 
@@ -30,18 +31,18 @@ static enum step begin(struct job *j) {
     return STEP_MORE;
 }
 
-static bool same(const struct stat *a, const struct stat *b) {
+bool read_same(const struct stat *a, const struct stat *b) {
     return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
            a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-static enum step finish(struct job *j, bool at_end) {
+enum step read_finish(struct job *j, bool at_end) {
     struct stat st;
     if (fstat(j->fd, &st) != 0) return job_fail(j, errno);
     frame_begin(j->channel, F_READ_END, j->request);
     put_u8(j->channel, at_end || j->offset + j->done >= (uint64_t)st.st_size);
-    put_u8(j->channel, !same(&st, &j->st));
+    put_u8(j->channel, !read_same(&st, &j->st));
     frame_end(j->channel);
     return STEP_DONE;
 }
@@ -49,12 +50,12 @@ static enum step finish(struct job *j, bool at_end) {
 enum step read_step(struct job *j) {
     if (j->stage == READ_SETTLE) return begin(j);
     uint64_t left = j->size - j->done;
-    if (left == 0) return finish(j, false);
+    if (left == 0) return read_finish(j, false);
     uint64_t at = j->offset + j->done;
-    if (at > INT64_MAX) return finish(j, true);
+    if (at > INT64_MAX) return read_finish(j, true);
     if (j->done >= j->limit) {
         /* The end needs no window: a file that ends here is over. */
-        return at >= (uint64_t)j->st.st_size ? finish(j, false) : STEP_WAIT;
+        return at >= (uint64_t)j->st.st_size ? read_finish(j, false) : STEP_WAIT;
     }
     uint64_t n = left < j->limit - j->done ? left : j->limit - j->done;
     if (n > DATA_MAX) n = DATA_MAX;
@@ -64,7 +65,7 @@ enum step read_step(struct job *j) {
     if (got <= 0) {
         int error = errno;
         frame_drop(j->channel);
-        return got < 0 ? job_fail(j, error) : finish(j, true);
+        return got < 0 ? job_fail(j, error) : read_finish(j, true);
     }
     put_used(j->channel, (size_t)got);
     frame_end(j->channel);

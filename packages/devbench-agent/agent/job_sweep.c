@@ -32,7 +32,11 @@ static void remove_left_over(int at, const char *name) {
     int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     /* An unreadable one (mode 0) of our own is nobody's upload: those are 0600. A held one is left alone. */
     bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    if (!held) (void)unlinkat(at, name, 0); /* folders of unfinished deletions stay hidden until deleted anew */
+    /* Folders of unfinished deletions stay hidden until deleted anew; unfinished copies are nobody's. */
+    if (!held && unlinkat(at, name, 0) != 0 && strncmp(name, COPY_PREFIX, sizeof COPY_PREFIX - 1) == 0) {
+        int folder = strlen(name) < TEMP_NAME ? openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (folder >= 0) job_discard(folder, name);
+    }
     (void)close_fd(fd);
 }
 

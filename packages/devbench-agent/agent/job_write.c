@@ -6,12 +6,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "copying.h"
 #include "exchange.h"
 #include "job.h"
+#include "observer.h"
 #include "resolve.h"
 #include "util.h"
-
-enum { WRITE_OPEN, WRITE_RECEIVE, WRITE_SYNC, WRITE_COMMIT, WRITE_SYNC_FOLDER, WRITE_REPLY, WRITE_CONFLICT };
+#include "writing.h"
 
 #define MODE_NEW 0644
 #define SIZE_UNKNOWN UINT64_MAX
@@ -28,16 +29,13 @@ bool write_parse(struct job *j, struct rd *r) {
     return parsed && (j->flags & ~(uint32_t)W_ALL) == 0;
 }
 
-static enum step conflict(struct job *j) {
-    struct stat st;
+enum step write_conflict(struct job *j) {
     j->stage = WRITE_CONFLICT;
-    if (fstatat(j->folder, j->leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) j->etag[0] = 0;
-    else if (!job_settle(j, &st)) return STEP_WAIT;
-    return job_fail_with(j, FE_CONFLICT, ESTALE, j->etag, "the file changed");
+    return job_conflict(j, j->folder, j->leaf, j->type == F_COPY, "the file changed");
 }
 
 /* What stands under the name now: 0 fine, else an errno. */
-static int look(struct job *j, struct stat *st) {
+int write_look(struct job *j, struct stat *st) {
     char now[ETAG_TEXT];
     j->created = false;
     if (fstatat(j->folder, j->leaf, st, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -46,17 +44,23 @@ static int look(struct job *j, struct stat *st) {
         return j->flags & W_IF_MATCH ? ENOENT : 0;
     }
     if (S_ISDIR(st->st_mode)) return EISDIR;
+    if (S_ISLNK(st->st_mode) && (j->flags & W_REPLACE_LINK) && !(j->flags & W_IF_MATCH)) {
+        j->created = true;
+        return j->flags & W_CREATE ? EEXIST : 0;
+    }
     if (!S_ISREG(st->st_mode)) return S_ISLNK(st->st_mode) ? ELOOP : ENOTSUP;
     if (j->flags & W_CREATE) return EEXIST;
+    /* The folder alone would allow it: a name can be given anew. But it is the file that is asked to be written. */
+    if (faccessat(j->folder, j->leaf, W_OK, 0) != 0) return errno;
     if (!(j->flags & W_IF_MATCH)) return 0;
     etag_of(st, now);
     return strcmp(now, j->inner) == 0 ? 0 : ESTALE;
 }
 
-static int open_temp(struct job *j) {
+int write_open_temp(struct job *j) {
     char name[TEMP_NAME];
     job_temp_name(name);
-    j->fd = openat(j->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    j->fd = openat(j->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (j->fd < 0) return -1;
     memcpy(j->temp, name, sizeof name);
     /* Tells a sweeping agent that this one is in use; file systems without locks lose only that. */
@@ -76,23 +80,25 @@ static int bring_temp(struct job *j, int from) {
 static enum step park(struct job *j) {
     if (j->folder >= 0) return STEP_MORE;
     j->folder = fcntl(resolve_root(), F_DUPFD_CLOEXEC, 3);
-    return j->folder >= 0 && open_temp(j) == 0 ? STEP_MORE : job_fail(j, errno);
+    return j->folder >= 0 && write_open_temp(j) == 0 ? STEP_MORE : job_fail(j, errno);
 }
 
 static enum step open_target(struct job *j) {
     int parked = j->folder; /* with the temporary file in it */
     struct stat st;
     bool odd_mode = j->mode != UINT32_MAX && j->mode > 07777;
-    if (odd_mode || ((j->flags & W_CREATE) && (j->flags & W_IF_MATCH))) return job_fail(j, EINVAL);
+    bool both = (j->flags & W_APPEND) && (j->flags & W_REPLACE_LINK);
+    if (odd_mode || both || ((j->flags & W_CREATE) && (j->flags & W_IF_MATCH))) return job_fail(j, EINVAL);
     if ((j->flags & W_PARENTS) && job_make_folders(j->path) != 0) return job_fail(j, errno);
-    j->folder = resolve_target(j->path, j->leaf);
+    j->folder = j->flags & W_REPLACE_LINK ? resolve_parent(j->path, j->leaf) : resolve_target(j->path, j->leaf);
     int error = j->folder < 0 ? errno : 0;
     if (parked >= 0 && error != 0) j->folder = parked; /* to be put away with it */
     else if (parked >= 0) error = bring_temp(j, parked);
     if (error != 0) return job_fail(j, error);
-    error = look(j, &st);
-    if (error == ESTALE) return conflict(j);
-    if (error == 0 && parked < 0 && open_temp(j) != 0) error = errno;
+    error = write_look(j, &st);
+    if (error == ESTALE) return write_conflict(j);
+    if (error == 0 && parked < 0 && write_open_temp(j) != 0) error = errno;
+    if (error == 0 && (j->flags & W_APPEND) && !append_begin(j)) error = ENOMEM;
     if (error != 0) return job_fail(j, error);
     j->stage = WRITE_RECEIVE;
     return STEP_MORE;
@@ -116,42 +122,56 @@ enum step write_data(struct job *j, const uint8_t *p, size_t n) {
     return STEP_MORE;
 }
 
-static int dress(struct job *j, const struct stat *before) {
+int write_dress(struct job *j, const struct stat *before) {
     mode_t mode = j->mode != UINT32_MAX ? (mode_t)j->mode : j->created ? MODE_NEW & ~job_umask() : before->st_mode & 07777;
-    /* Keeping the owner is a courtesy that only a privileged agent can do. */
-    if (!j->created && before->st_uid != geteuid()) (void)!fchown(j->fd, before->st_uid, before->st_gid);
+    /* Keeping the owner is a courtesy that only a privileged agent can do; powers of another's are not lent. */
+    if (!j->created && !copy_owner(j->fd, before) && j->mode == UINT32_MAX) mode &= 0777;
+    /* A copy brings its own. */
+    if (!j->created && j->type != F_COPY && copy_attributes_of(j->folder, j->leaf, j->fd) != 0) return -1;
     if (fchmod(j->fd, mode) != 0) return -1;
     return etag_stamp(j->fd) && fstat(j->fd, &j->st) == 0 ? 0 : -1;
 }
 
-static enum step commit(struct job *j) {
+enum step write_commit(struct job *j) {
     struct stat before;
     int done;
-    int error = look(j, &before);
-    if (error == ESTALE) return conflict(j);
+    int error = write_look(j, &before);
+    if (error == ESTALE) return write_conflict(j);
+    if (error != 0 && j->type == F_COPY) return job_fail_second(j, error);
     if (error != 0) return job_fail(j, error);
-    if (dress(j, &before) != 0) return job_fail(j, errno);
-    if (j->flags & W_CREATE) done = exchange_create(j->folder, j->temp, j->leaf);
-    else if (j->flags & W_IF_MATCH) done = exchange_conditional(j->folder, j->temp, j->leaf, &before);
+    if (write_dress(j, &before) != 0) return j->type == F_COPY ? job_fail_second(j, errno) : job_fail(j, errno);
+    bool append = (j->flags & W_APPEND) != 0;
+    const struct stat *basis = append ? append_before(j) : &before;
+    if (append && (basis == NULL) != j->created) return append_again(j);
+    if ((j->flags & W_CREATE) || basis == NULL) done = exchange_create(j->folder, j->temp, j->leaf);
+    else if (append || (j->flags & W_IF_MATCH)) done = exchange_conditional(j->folder, j->temp, j->leaf, basis);
     else done = renameat(j->folder, j->temp, j->folder, j->leaf);
-    if (done != 0) return errno == ESTALE ? conflict(j) : job_fail(j, errno);
+    if (done != 0 && append && (errno == ESTALE || (errno == EEXIST && !(j->flags & W_CREATE)))) return append_again(j);
+    if (done != 0 && j->type == F_COPY && errno != ESTALE) return job_fail_second(j, errno);
+    if (done != 0) return errno == ESTALE ? write_conflict(j) : job_fail(j, errno);
     j->temp[0] = 0;
+    observers_note(&j->st, j->created);
+    if (append) append_over(j);
     j->stage = j->flags & W_FSYNC ? WRITE_SYNC_FOLDER : WRITE_REPLY;
     return STEP_MORE;
 }
 
 /* The etag is that of the bytes written: whoever changed the file since must not be covered by it. */
-static enum step reply(struct job *j) {
-    struct stat now;
-    if (fstat(j->fd, &now) != 0) return job_fail(j, errno);
-    bool untouched = now.st_size == j->st.st_size && now.st_mtim.tv_sec == j->st.st_mtim.tv_sec &&
-                     now.st_mtim.tv_nsec == j->st.st_mtim.tv_nsec;
+void write_own_etag(struct job *j, struct stat *now) {
+    if (fstat(j->fd, now) != 0) *now = j->st;
+    bool untouched = now->st_size == j->st.st_size && now->st_mtim.tv_sec == j->st.st_mtim.tv_sec &&
+                     now->st_mtim.tv_nsec == j->st.st_mtim.tv_nsec;
     if (untouched) {
-        etag_note_own(&now);
-        etag_of(&now, j->etag);
+        etag_note_own(now);
+        etag_of(now, j->etag);
     } else {
         etag_unsettled(j->etag);
     }
+}
+
+static enum step reply(struct job *j) {
+    struct stat now;
+    write_own_etag(j, &now);
     frame_begin(j->channel, F_WRITTEN, j->request);
     put_u8(j->channel, j->created);
     put_stat(j, &now, -1, "");
@@ -181,6 +201,7 @@ static enum step received(struct job *j) {
     if (!j->ended) return STEP_WAIT;
     if (j->size != SIZE_UNKNOWN && j->done != j->size)
         return job_fail_with(j, FE_INVALID, EINVAL, "", "fewer bytes than announced");
+    if (j->flags & W_APPEND) return append_received(j);
     j->stage = j->flags & W_FSYNC ? WRITE_SYNC : WRITE_COMMIT;
     return STEP_MORE;
 }
@@ -190,9 +211,10 @@ enum step write_step(struct job *j) {
     case WRITE_OPEN: return open_target(j);
     case WRITE_RECEIVE: return received(j);
     case WRITE_SYNC: return sync_with(j, j->fd, WRITE_COMMIT);
-    case WRITE_COMMIT: return commit(j);
+    case WRITE_COMMIT: return write_commit(j);
     case WRITE_SYNC_FOLDER: return sync_folder(j);
     case WRITE_REPLY: return reply(j);
-    default: return conflict(j);
+    case WRITE_CONFLICT: return write_conflict(j);
+    default: return append_step(j);
     }
 }

@@ -61,6 +61,27 @@
 #define PUT_BACK_TRIES 8
 #define TEMP_PREFIX ".devbench-tmp-"
 #define SWEEP_DEPTH 32
+
+#define OBSERVERS_MAX 8
+#define OBSERVED_FOLDERS_MAX 8192u
+#define OBSERVER_LINGER_SECONDS 300
+#define CHANGES_BYTES (256u * 1024u)
+#define CHANGES_LIMIT 1000u
+#define DEBOUNCE_MAX_MS 10000u
+#define WATCH_WAIT_MAX_MS 120000u
+#define COPY_PREFIX TEMP_PREFIX "copy-" /* folders in the making: the sweep takes them apart */
+#define TREE_DEPTH 64                  /* of a folder that is copied or whose modes are changed */
+#define TREES_MAX 2                    /* at once, since each level holds descriptors */
+#define TREE_STEP 16                   /* entries in one step, of those whose modes are changed */
+#define TREE_COPY_STEP 4               /* of those that are copied */
+#define COPY_STEP (256u * 1024u)
+#define PROGRESS_MS 1000 /* a long request says that it goes on */
+#define COPY_TRIES 4
+#define APPEND_TRIES 32
+#define XATTR_LIST 4096u
+#define XATTR_VALUE 65536u
+#define SCAN_STEP (256u * 1024u)
+#define LINES_COUNT_MAX (64u * 1024u * 1024u) /* bytes before a line from the end of which its number is told */
 #define BATCH_OPERATIONS_MAX 131072u
 #define BATCH_STEP_US 400
 #define BATCH_STEP_LOOK 4

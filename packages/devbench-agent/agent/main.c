@@ -1,4 +1,4 @@
-/* devbench-agent: PID 1 of every devbench container. */
+/* devbench-agent: PID 1 of every devbench container, and beside it once for each other user that is asked for. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,10 +11,12 @@
 #include "channel.h"
 #include "command.h"
 #include "exchange.h"
+#include "guest.h"
 #include "job.h"
 #include "keepers.h"
 #include "listen.h"
 #include "loop.h"
+#include "observer.h"
 #include "process.h"
 #include "resolve.h"
 #include "spool.h"
@@ -27,11 +29,11 @@
 struct options {
     const char *socket, *workspace;
     unsigned long long spool_total, peer;
-    bool connect, stdio, no_openat2, no_renameat2;
+    bool connect, guest, stdio, no_openat2, no_renameat2;
 };
 
 static const char USAGE[] =
-    "usage: devbench-agent [--stdio] [--socket PATH] [--workspace DIR] [--spool-total BYTES]\n"
+    "usage: devbench-agent [--stdio] [--socket PATH] [--workspace DIR] [--spool-total BYTES] [--guest]\n"
     "       devbench-agent connect --socket PATH [--peer PID]\n"
     "       devbench-agent --version\n";
 
@@ -46,6 +48,7 @@ static bool number(const char *text, unsigned long long *v) {
 /* How many arguments were used; 0 is an error. */
 static int option(struct options *o, char **a) {
     if (strcmp(a[0], "--stdio") == 0) o->stdio = true;
+    else if (strcmp(a[0], "--guest") == 0) o->guest = true;
     else if (strcmp(a[0], "--no-openat2") == 0) o->no_openat2 = true; /* for tests: as on kernels that refuse it */
     else if (strcmp(a[0], "--no-renameat2") == 0) o->no_renameat2 = true;
     else if (strcmp(a[0], "--socket") == 0) o->socket = a[1];
@@ -66,6 +69,7 @@ static bool parse(struct options *o, int argc, char **argv) {
         if (used == 0) return false;
         i += used;
     }
+    if (o->guest && (o->connect || !o->stdio)) return false;
     return o->connect ? o->socket != NULL : o->socket != NULL || o->stdio;
 }
 
@@ -90,6 +94,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t round_of_work(void) {
     uint64_t now = now_ns();
     uint64_t next = commands_run(now);
+    next = earlier(next, observers_run(now));
     next = earlier(next, jobs_run(now));
     next = earlier(next, channels_run(now));
     next = earlier(next, jobs_due());
@@ -97,8 +102,12 @@ static uint64_t round_of_work(void) {
     return earlier(next, listen_run(now));
 }
 
-static void run(void) {
-    while (!process_stopping()) loop_once(round_of_work());
+static void run(bool guest) {
+    for (;;) {
+        uint64_t next = round_of_work();
+        if (process_stopping() || (guest && guest_is_forsaken())) break;
+        loop_once(next);
+    }
     /* The engine that asked waits: TERM for all, a moment, KILL, and the kernel takes the rest with PID 1. */
     uint64_t until = now_ns() + STOP_TOTAL_MS * NS_PER_MS;
     commands_stop(STOP_GRACE_MS);
@@ -109,6 +118,7 @@ static void run(void) {
 }
 
 static int serve(const struct options *o) {
+    if (o->guest && !guest_begin()) return complain("cannot be a guest");
     if (!process_init()) return complain("cannot prepare");
     if (!loop_open() || !auth_init() || !process_watch_signals()) return complain("cannot start");
     for (size_t i = 0; i < CHANNEL_SLOTS; i++) channels[i].in.fd = channels[i].out.fd = -1;
@@ -119,7 +129,7 @@ static int serve(const struct options *o) {
     if (o->socket != NULL && !listen_open(o->socket)) return complain(o->socket);
     /* Streams that cannot be waited for (a file, nothing) are as good as at their end. */
     if (o->stdio && !open_stdio() && o->socket == NULL) return complain("standard streams");
-    run();
+    run(o->guest);
     return 0;
 }
 

@@ -55,6 +55,8 @@ void command_side_input(struct channel *c, const struct frame *f) {
     else if (offset > x->side_got) channel_refuse(c, f, R_INVALID, "SIDE_INPUT leaves a hole");
     else if (offset < x->side_got && r.n <= x->side_got - offset) return; /* a repetition */
     else if (offset < x->side_got) channel_refuse(c, f, R_INVALID, "SIDE_INPUT repeats a part");
-    else if (x->out[SIDE].fd >= 0 && !deliver(x, r.p, r.n))
+    else if (x->out[SIDE].fd < 0)
+        channel_refuse(c, f, R_TOO_MANY, "the leader has closed its end"); /* or ended: then nobody minds */
+    else if (!deliver(x, r.p, r.n))
         channel_refuse(c, f, R_TOO_MANY, "the leader has not read what came before");
 }

@@ -127,6 +127,12 @@ static void mark_root(const struct table *t, pid_t pid, enum mark mark) {
     if (p != NULL) p->mark = (uint8_t)mark;
 }
 
+/* What an agent of another user left when it was killed came to PID 1: no stray of ours, and not ours to end. */
+static void mark_foreigners(const struct table *t, pid_t root) {
+    for (size_t i = 0; i < t->n; i++)
+        if (t->all[i].parent == root && kill(t->all[i].pid, 0) != 0 && errno == EPERM) t->all[i].mark = OUTSIDE;
+}
+
 static void mark_all(const struct table *t, const struct command *x) {
     pid_t root = x->keeper;
     if (x->keeper_lost) {
@@ -135,6 +141,7 @@ static void mark_all(const struct table *t, const struct command *x) {
             if (commands[i].state != 0 && !commands[i].keeper_lost) mark_root(t, commands[i].keeper, OUTSIDE);
         for (size_t i = 0; i < KEEPERS_SPARE; i++) mark_root(t, keepers_at(i), OUTSIDE);
         for (size_t i = 0; i < JOBS_MAX; i++) mark_root(t, job_helper(i), OUTSIDE);
+        mark_foreigners(t, root);
     }
     if (root <= 0) return;
     mark_root(t, root, OUTSIDE); /* beneath it, not itself */

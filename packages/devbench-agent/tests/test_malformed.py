@@ -90,7 +90,7 @@ BAD_FRAMES = {
     "a path longer than its frame": (frame(STAT, 1, struct.pack(">II", 0, 5) + b"abc"), MALFORMED),
     "a short read": (frame(READ, 1, text("f") + bytes(23)), MALFORMED),
     "an unknown write flag": (
-        frame(WRITE, 1, text("f") + struct.pack(">IIQ", 16, 0, 0) + text("")),
+        frame(WRITE, 1, text("f") + struct.pack(">IIQ", 64, 0, 0) + text("")),
         MALFORMED,
     ),
     "an etag that is too long": (

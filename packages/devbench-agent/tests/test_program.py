@@ -71,3 +71,16 @@ def test_the_program_needs_no_loader_and_no_library():
 
 def test_a_program_that_needs_a_library_would_be_seen():
     assert PT_INTERP in program_headers(Path("/bin/sh").resolve().read_bytes())
+
+
+def test_a_guest_is_refused_where_no_agent_is_pid_1_and_without_the_streams_it_is_claimed_on():
+    """It would end all processes of its user, so it must be sure of where it is."""
+    assert Path("/proc/1/comm").read_text() != "devbench-agent\n"
+    done = subprocess.run(
+        [devbench_agent.binary(), "--guest", "--stdio"], capture_output=True, timeout=10, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"cannot be a guest" in done.stderr
+    for words in (["--guest", "--socket", "s"], ["connect", "--guest", "--socket", "s"]):
+        command = [devbench_agent.binary(), *words]
+        assert subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 2

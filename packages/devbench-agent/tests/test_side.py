@@ -158,6 +158,26 @@ def test_input_for_a_command_without_a_side_stream_is_refused(host: Channel):
     host.finish(run)
 
 
+def test_input_after_the_leader_closed_its_end_is_refused_and_never_dropped_in_silence(host: Channel):
+    run = shell(host, "exec 3<&-; echo closed; read -r x; exit 5", flags=SIDE | STDIN_STREAM)
+    host.pump(lambda: bytes(run.stdout) == b"closed\n")
+    host.side_input(run, 0, b"nobody\n")
+    assert refusal(host, 1) == (SIDE_INPUT, TOO_MANY)
+    host.side_input(run, 0, b"nobody\n")
+    assert refusal(host, 1) == (SIDE_INPUT, TOO_MANY)
+    host.stdin(run, 0, b"\n")
+    assert host.finish(run).exit_code == 5
+
+
+def test_input_that_crosses_the_ending_changes_nothing_of_it(host: Channel):
+    host.auto_ack = False
+    run = shell(host, "echo bye >&3; exit 6")
+    host.pump(lambda: run.ending is not None)
+    host.side_input(run, 0, b"late\n")
+    assert refusal(host, 1) == (SIDE_INPUT, TOO_MANY)
+    assert host.finish(run).exit_code == 6
+
+
 def test_a_full_frame_of_input_arrives_whole(host: Channel):
     run = shell(host, "head -c 65536 <&3 | sha256sum")
     data = os.urandom(65536)

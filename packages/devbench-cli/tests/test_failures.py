@@ -9,7 +9,14 @@ from devbench_cli.failures import EXIT_CODES, error_text, exit_code_of, only_cau
 from devbench_core import errors
 from devbench_core.errors import ContainerNotFound, DevbenchError, EngineFailed, EngineUnreachable
 
-BY_DESIGN_ONE = {"internal", "engine_failed", "store_failed", "container_exited", "file_failed"}
+BY_DESIGN_ONE = {
+    "internal",
+    "engine_failed",
+    "store_failed",
+    "container_exited",
+    "file_failed",
+    "invalid_text",
+}
 CLASSES = [
     found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, DevbenchError)
 ]

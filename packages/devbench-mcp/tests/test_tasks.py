@@ -208,7 +208,7 @@ async def test_a_task_whose_command_was_purged_is_not_found_and_keeps_no_other_f
             await ask(client.session, "tasks/get", stored[0].id)
         assert "task" in refused.value.error.message
         now = datetime.now(UTC) + timedelta(days=30)
-        monkeypatch.setattr("devbench_mcp.tasks.service._now", lambda: now)
+        monkeypatch.setattr("devbench_mcp.tasks.clock.now", lambda: now)
         await tasks.sweep()
         assert [record async for record in records.every(bench.store)] == []
 
@@ -226,7 +226,7 @@ async def test_a_task_is_forgotten_some_time_after_its_end_and_with_its_command(
         await tasks.sweep()
         assert {record.id async for record in records.every(bench.store)} == {ended.task_id, running.task_id}
         now = datetime.now(UTC) + timedelta(milliseconds=ends["ttlMs"] + 1000)
-        monkeypatch.setattr("devbench_mcp.tasks.service._now", lambda: now)
+        monkeypatch.setattr("devbench_mcp.tasks.clock.now", lambda: now)
         await tasks.sweep()
         assert {record.id async for record in records.every(bench.store)} == {running.task_id}
         with pytest.raises(MCPError):

@@ -15,8 +15,10 @@ BUILT_IN = {
     *("spawn", "attach", "kill", "inspect", "list_containers", "exec_start", "exec_poll", "exec_wait"),
     *("run", "exec_signal", "exec_list", "exec_input", "exec_resize"),
     *("shell_open", "shell_run", "shell_input", "shell_read", "shell_cancel", "shell_close", "shell_list"),
+    *("fs_edit", "fs_move", "fs_copy", "fs_mkdir", "fs_chmod"),
     *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
     *("fs_batch", "fs_import", "fs_export"),
+    "fs_watch",
 }
 
 

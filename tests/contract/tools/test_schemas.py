@@ -62,8 +62,10 @@ def test_the_tools_are_there_once_each():
             "shell_close",
             "shell_list",
         ),
+        *("fs_edit", "fs_move", "fs_copy", "fs_mkdir", "fs_chmod"),
         *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
         *("fs_batch", "fs_import", "fs_export"),
+        "fs_watch",
     }
     assert len(names) == len(set(names))
 
@@ -137,6 +139,7 @@ ENDURING = {
     "archive_refused",
     "too_large",
     "container_exited",
+    "edit_failed",
     "concurrency_limit",
     "exec_purged",
     "file_conflict",

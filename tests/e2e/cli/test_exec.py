@@ -121,3 +121,20 @@ def test_a_reader_that_goes_away_ends_the_command(cli: Any, web: str):
         assert process.stderr.read() == b""
         assert process.wait(60) == 141
     assert cli.json("inspect", web)["execs"] == []
+
+
+def test_a_command_and_a_list_as_another_user_that_the_container_allows(cli: Any):
+    spawned = cli.run("spawn", "--alias", "many", "--exec-user", "4242", "--exec-user", "5252:5353")
+    if cli.runtime == "bubblewrap":
+        assert spawned.returncode != 0
+        assert b"error[capability_not_enforced]: " in spawned.stderr
+        assert b"exec_users" in spawned.stderr
+        return
+    assert spawned.returncode == 0, spawned.stderr
+    assert cli.ok("exec", "--user", "4242", "many", "id", "-g") == "4242\n"
+    assert cli.ok("exec", "-u", "5252", "many", "id", "-g") == "5353\n"
+    refused = cli.run("exec", "--user", "7", "many", "true")
+    assert b"or as 4242:4242, 5252:5353; none can run as 7" in refused.stderr
+    listed = json.loads(cli.ok("execs", "--json", "many"))
+    assert [each["user"] for each in listed["execs"]] == ["4242:4242", "5252:5353"]
+    cli.ok("kill", "many")

@@ -120,3 +120,15 @@ def test_a_host_that_does_not_answer_exits_with_69(cli: Any):
     assert done.returncode == 69
     assert done.stderr.startswith(b"error[host_unreachable]")
     assert b"hint: " in done.stderr
+
+
+def test_a_shell_of_a_host_runs_scripts_of_one_client_after_the_other(
+    cli: Any, remote: dict[str, str], far: str
+):
+    shell = cli.run("shells", "open", far, env=remote).stdout.decode().strip()
+    assert cli.run("shells", "run", shell, "word=kept; (exit 5)", env=remote).returncode == 5
+    again = cli.run("shells", "run", shell, "echo $word", env=remote)
+    assert (again.returncode, again.stdout) == (0, b"kept\n")
+    refused = cli.run("shells", "run", shell, "true")
+    assert b"error[shell_elsewhere]" in refused.stderr, "the host lives, and follows it"
+    assert cli.run("shells", "close", shell, env=remote).returncode == 0

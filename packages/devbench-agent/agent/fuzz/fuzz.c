@@ -20,6 +20,7 @@
 #include "../keeper.h"
 #include "../keepers.h"
 #include "../loop.h"
+#include "../observer.h"
 #include "../process.h"
 #include "../resolve.h"
 #include "../tree.h"
@@ -92,6 +93,7 @@ static void rounds(int host) {
     for (int i = 0; i < ROUNDS_PER_FRAME; i++) {
         uint64_t now = now_ns();
         (void)commands_run(now);
+        (void)observers_run(now);
         (void)jobs_run(now);
         (void)channels_run(now);
         loop_once(0);

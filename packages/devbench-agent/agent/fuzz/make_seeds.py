@@ -41,6 +41,10 @@ def batched(kind: int, path: bytes, *, flags: int = 0, size: int = 0, other: byt
     return head + text(path) + text(other) + text(b"")
 
 
+APPEND = text(b"f") + struct.pack(">IIQ", 16, 2**32 - 1, 2**64 - 1) + text(b"")
+LINES = struct.pack(">qQQQBB", -2, 1, 1 << 20, 0, 1, 0)
+PAIR, NO_ETAGS = text(b"f") + text(b"m/f"), text(b"") + text(b"")
+COPY = text(b"m/f") + text(b"c/g") + struct.pack(">IIQ", 3, 99, 1 << 20) + NO_ETAGS
 STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
 
 SEEDS = {
@@ -127,6 +131,29 @@ SEEDS = {
     + said(0x60, 2, bytes(4))
     + said(0x61, 2, batched(1, b"x", size=9))
     + said(0x41, 2),
+    "watch": b"\1"
+    + said(0x50, 1, text(b"") + struct.pack(">IQQIII", 1, 0, 0, 0, 0, 9))
+    + said(0x3E, 2, text(b"w/x") + struct.pack(">II", 3, 0o755))
+    + said(0x37, 3, text(b"w/f") + struct.pack(">IIQ", 2, 0o600, 0) + text(b""))
+    + said(0x38, 3)
+    + said(0x3C, 4, text(b"w") + struct.pack(">I", 1) + text(b""))
+    + said(0x50, 5, text(b"w") + struct.pack(">IQQIII", 0, 5, 1, 1, 1, 9))
+    + said(0x41, 1),
+    "changes": b"\1"
+    + said(0x37, 1, APPEND)
+    + said(0x34, 1, b"one\ntwo\n")
+    + said(0x38, 1)
+    + said(0x42, 2, text(b"f") + LINES)
+    + said(0x36, 2, WINDOW)
+    + said(0x44, 3, PAIR + struct.pack(">I", 2) + NO_ETAGS)
+    + said(0x46, 4, COPY)
+    + said(0x48, 5, text(b"c") + struct.pack(">IIII", 1, 0o640, 0o750, 99) + text(b"")),
+    "copies": b"\1"
+    + said(0x3E, 1, text(b"d/e") + struct.pack(">II", 7, 0o700))
+    + said(0x46, 2, text(b"d") + text(b"d/x") + struct.pack(">IIQ", 16, 99, 1 << 20) + NO_ETAGS)
+    + said(0x46, 3, text(b"d") + text(b"n/x") + struct.pack(">IIQ", 50, 99, 1 << 20) + NO_ETAGS)
+    + said(0x42, 4, text(b"f") + struct.pack(">qQQQBB", -2, 1, 64, 8, 2, 2))
+    + said(0x41, 3),
     "ping": b"\1" + said(6, 1, b"x") + said(7, 1, b"y") + said(5, 0, b"\0\1" + text(b"bye")),
 }
 

@@ -16,12 +16,13 @@ HELP = """Isolated workspaces for AI agents, from the command line.
   devbench spawn --alias web             make a container
   devbench exec web -- sh -c 'echo hi'   run a command in it
   devbench shell web                     type at a shell in it
+  devbench shells open web               open one that stays, for scripts
   devbench cp main.py web:main.py        copy a file into it
   devbench kill web                      end it
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found, 4 refused, 5 conflict,
 69 engine unreachable, 75 try again later, 78 configuration, 124 timed out, 130 Ctrl-C.
-`devbench exec` and `devbench shell` pass the command's own exit code through.
+`devbench exec`, `devbench shell` and `devbench shells run` pass the command's own exit code through.
 """
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from devbench_cli.backends.protocol import Backend, ask
 from devbench_cli.descriptors import STDOUT, all_input, write
 from devbench_cli.places import STANDARD, InContainer
-from devbench_core.errors import Conflict, NotFound, TooLarge, ValidationFailed
+from devbench_core.errors import Conflict, DevbenchError, FileMissing, NotFound, TooLarge, ValidationFailed
 from devbench_core.tool import ProgressSink
 from devbench_core.tools.base import BASE64_MAX_BYTES
 from devbench_core.tools.files import FsReadOutput, FsStatOutput, FsWriteOutput
@@ -118,7 +118,9 @@ async def upload(backend: Backend, source: str, target: InContainer, progress: P
         TooLarge: It is larger than one write may be.
     """
     data, mode = await _content(source, backend.upload_max_bytes)
-    path = await _target_path(backend, source, target)
+    path = target.path
+    if source != STANDARD:
+        path = await target_path(backend, source, target.container, target.path)
     await progress(0, len(data), "")
     written = await ask(
         backend,
@@ -162,19 +164,15 @@ def _file_content(path: Path, max_bytes: int) -> tuple[bytes, str]:
     return data, f"{stat.S_IMODE(found.st_mode) & PERMISSION_BITS:03o}"
 
 
-async def _target_path(backend: Backend, source: str, target: InContainer) -> str:
-    """Return where to write: into a folder under the source's name, else the path itself."""
-    if source == STANDARD:
-        return target.path
-    within = str(PurePosixPath(target.path) / Path(source).name)
-    if target.path.endswith("/") or target.path == ".":
+async def target_path(backend: Backend, source: str, container: str, path: str) -> str:
+    """Return where something goes: into a folder under the source's name, else the path itself."""
+    within = str(PurePosixPath(path) / PurePosixPath(source).name)
+    if path.endswith("/") or path == ".":
         return within
     try:
-        found = await ask(backend, FsStatOutput, "fs_stat", container=target.container, path=target.path)
-    except NotFound:
-        return target.path
-    except Exception as error:
-        if getattr(error, "code", "") == NotFound.code:
-            return target.path
-        raise
-    return within if found.file.type == "directory" else target.path
+        found = await ask(backend, FsStatOutput, "fs_stat", container=container, path=path)
+    except DevbenchError as error:
+        if error.code not in {NotFound.code, FileMissing.code}:
+            raise
+        return path
+    return within if found.file.type == "directory" else path

@@ -199,10 +199,26 @@ class FileFailed(DevbenchError):
     """The container's file system refused; ``details['reason']`` is one of the reasons below.
 
     Reasons: ``is_directory``, ``not_directory``, ``exists``, ``permission_denied``, ``no_space``,
-    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``io``, ``unsupported``.
+    ``read_only``, ``loop``, ``not_empty``, ``invalid``, ``io``, ``into_itself``, ``other_file_system``,
+    ``unsupported``.
     """
 
     code = "file_failed"
+
+
+class TextInvalid(DevbenchError):
+    """The file is no text in this encoding; ``details`` name the position, and the line where it is known."""
+
+    code = "invalid_text"
+
+
+class EditFailed(DevbenchError):
+    """An edit does not fit what the file holds; nothing was changed.
+
+    ``details`` say which replacement or hunk it was, the file's ``etag``, and what is there instead.
+    """
+
+    code = "edit_failed"
 
 
 class ArchiveRefused(DevbenchError):
@@ -241,6 +257,18 @@ class AgentMisbehaved(AgentUnavailable):
 
     code = "agent_misbehaved"
     retry = False
+
+
+class AgentOutdated(DevbenchError):
+    """The container's agent is older than this devbench and cannot do this; a new container's can."""
+
+    code = "agent_outdated"
+
+
+class AgentGone(AgentUnavailable):
+    """The agent that runs commands as another user has ended, and with it what it ran. The next command starts one."""
+
+    code = "agent_gone"
 
 
 class StoreFailed(DevbenchError):

@@ -104,6 +104,7 @@ def wire(parts: Parts) -> Services:
         instance=parts.instance,
         limits=settings.channel,
         tasks=parts.tasks,
+        alive=instances.alive,
         look=look,
     )
     execs = Execs(

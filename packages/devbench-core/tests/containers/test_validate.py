@@ -43,6 +43,12 @@ SETTINGS = from_values({})
         ("policy.memory_bytes", SpawnRequest(policy=PolicyRequest(memory_bytes=2**50))),
         ("policy.pids", SpawnRequest(policy=PolicyRequest(pids=1))),
         ("policy.cpus", SpawnRequest(policy=PolicyRequest(cpus=1000.0))),
+        ("policy.exec_users", SpawnRequest(policy=PolicyRequest(exec_users=("daemon",)))),
+        ("policy.exec_users", SpawnRequest(policy=PolicyRequest(exec_users=("5:",)))),
+        ("policy.exec_users", SpawnRequest(policy=PolicyRequest(exec_users=("4294967295",)))),
+        ("policy.exec_users", SpawnRequest(policy=PolicyRequest(exec_users=("5:6", "5:7")))),
+        ("policy.exec_users", SpawnRequest(policy=PolicyRequest(user="5", exec_users=("5:6",)))),
+        ("policy.exec_users", SpawnRequest(policy=PolicyRequest(exec_users=tuple(map(str, range(2, 11)))))),
     ],
 )
 def test_a_wrong_field_is_named(field: str, request_: SpawnRequest):
@@ -60,6 +66,7 @@ def test_a_wrong_field_is_named(field: str, request_: SpawnRequest):
         PolicyRequest(seccomp=False),
         PolicyRequest(network=Network.ENGINE),
         PolicyRequest(user="0"),
+        PolicyRequest(exec_users=("5", "0:7")),
     ],
 )
 def test_a_caller_may_not_loosen_what_the_operator_did_not_allow(wish: PolicyRequest):
@@ -75,6 +82,19 @@ def test_a_caller_may_loosen_what_the_operator_allows():
 def test_a_caller_may_always_tighten():
     wanted = resolve_policy(PolicyRequest(memory_bytes=64 * 2**20, pids=16), SETTINGS.policy)
     assert wanted.pids == 16
+
+
+def test_other_users_are_named_whole_and_fewer_of_them_is_tighter():
+    settings = from_values({"policy": {"exec_users": ["5", "6:7"]}}).policy
+    assert resolve_policy(PolicyRequest(), settings).exec_users == ("5:5", "6:7")
+    assert resolve_policy(PolicyRequest(exec_users=("8",)), settings).exec_users == ("8:8",)
+    assert resolve_policy(PolicyRequest(exec_users=()), settings).exec_users == ()
+
+
+def test_other_users_where_they_are_tolerated_absent_are_taken_out():
+    settings = from_values({"policy": {"exec_users": ["5"], "tolerate_absent": ["exec_users"]}}).policy
+    able = Capabilities(enforces=frozenset(Clause) - {Clause.EXEC_USERS})
+    assert enforceable(resolve_policy(PolicyRequest(), settings), able, settings, "toy").exec_users == ()
 
 
 def test_what_the_runtime_cannot_enforce_is_refused_with_every_clause_named():

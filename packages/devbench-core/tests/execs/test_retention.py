@@ -11,7 +11,7 @@ import pytest
 
 from devbench_core.contracts.store import LogEntry, Remove, Store
 from devbench_core.errors import ExecNotFound, ExecPurged
-from devbench_core.execs import records, tombstones
+from devbench_core.execs import holds, records, tombstones
 from devbench_core.execs.retention import GRACE_S
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.journal.log import log_name
@@ -94,6 +94,35 @@ async def test_of_more_than_are_kept_the_oldest_are_purged_after_a_grace(host: H
     assert [each.id for each in await host.execs.list(CONTAINER_ID)] == [each.id for each in commands[2:]]
     with pytest.raises(ExecPurged, match=r"execs\.retain_per_container = 3"):
         await host.execs.get(commands[0].id)
+
+
+async def test_a_held_command_is_kept_however_many_are_newer_and_no_longer_than_its_time(
+    host: Host, clock: MovableClock
+):
+    commands = [await ended(host) for _ in range(5)]
+    for name in ("one", "other"):
+        await host.store.apply(holds.hold(name, commands[0].id, CONTAINER_ID))
+    clock.pass_s(GRACE_S)
+    await sweep_all(host)
+    kept = [commands[0], *commands[2:]]
+    assert [each.id for each in await host.execs.list(CONTAINER_ID)] == [each.id for each in kept]
+    await host.store.apply(holds.release("one"), holds.release("never"))
+    await ended(host)
+    clock.pass_s(GRACE_S)
+    await sweep_all(host)
+    assert (await host.execs.get(commands[0].id)).ending is not None
+    await host.store.apply(holds.release("other"))
+    await ended(host)
+    clock.pass_s(GRACE_S)
+    await sweep_all(host)
+    with pytest.raises(ExecPurged, match=r"execs\.retain_per_container"):
+        await host.execs.get(commands[0].id)
+    last = (await host.execs.list(CONTAINER_ID))[0]
+    await host.store.apply(holds.hold("late", last.id, CONTAINER_ID))
+    clock.pass_s(DAY_S)
+    await sweep_all(host)
+    with pytest.raises(ExecPurged, match=r"execs\.retain_s"):
+        await host.execs.get(last.id)
 
 
 async def test_a_running_command_is_never_purged_however_old_it_is(host: Host, clock: MovableClock):

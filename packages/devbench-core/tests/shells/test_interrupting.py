@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from devbench_core.model.shell import RunReason, ShellKind, ShellState
@@ -78,3 +80,21 @@ async def test_an_interrupted_bash_keeps_no_trap_of_the_interruption(shell_host:
     await user.run("sleep 300", timeout_s=0.2)
     ran = await user.run("f() { echo in f; }; f; trap -p DEBUG; echo ${-//[^T]}")
     assert ran.out == b"in f\n\n"
+
+
+TAKES_ITSELF_APART = r"""
+reads=0
+trap 'case $BASH_COMMAND in *"read -r"*__devbench_h*)
+  [ $((reads += 1)) -lt 2 ] || { exec {__devbench_f}<&-; exec sleep 300; } ;;
+esac' DEBUG
+"""
+
+
+async def test_a_script_for_a_shell_that_closed_its_side_stream_and_lives_ends_at_once_and_not_at_its_time_limit(
+    shell_host: Host,
+):
+    user = User(host=shell_host, shell=await shell_host.shells.open(CONTAINER_ID, kind=ShellKind.BASH))
+    assert (await user.run(TAKES_ITSELF_APART)).run.shell_kept  # it reported, and closed its end after that
+    async with asyncio.timeout(20):
+        ran = await user.run("echo never", timeout_s=600)
+    assert (ran.out, ran.run.reason, ran.run.shell_kept) == (b"", RunReason.SHELL_ENDED, False)

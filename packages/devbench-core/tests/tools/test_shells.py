@@ -78,11 +78,64 @@ async def test_reading_stops_when_it_is_quiet(call: Call, shell: str):
     assert (nothing["output"], nothing["stopped_by"]) == ([], "time")
 
 
+async def test_reading_one_run_ends_where_it_does_and_may_take_what_is_there(call: Call, shell: str):
+    job = "( until [ -e go ]; do sleep 0.02; done; echo from the job; touch said ) & echo one"
+    first = await call("shell_run", shell_id=shell, script=job)
+    await call(
+        "shell_run", shell_id=shell, script="touch go; until [ -e said ]; do sleep 0.02; done; echo two"
+    )
+    read = {"shell_id": shell, "after": first["run"]["after"], "run": 1, "wait_s": 20}
+    page = await call("shell_read", **read, quiet_s=0)
+    assert (text_of(page), page["stopped_by"]) == ("one\n", "run_ended")
+    assert page["run"]["number"] == 1
+
+
+async def test_with_no_quiet_at_all_output_is_returned_as_soon_as_it_comes(call: Call, shell: str):
+    begun = await call("shell_run", shell_id=shell, script="echo here; cat", interactive=True, wait_s=0)
+    heard = await call("shell_read", shell_id=shell, after=begun["cursor"], quiet_s=0, wait_s=20)
+    assert (text_of(heard), heard["stopped_by"]) == ("here\n", "quiet")
+
+
 async def test_a_text_is_found_across_pieces_of_output(call: Call, shell: str):
     script = "printf 'pro'; sleep 0.2; printf 'mpt'; cat"
     begun = await call("shell_run", shell_id=shell, script=script, interactive=True, wait_s=0)
     heard = await call("shell_read", shell_id=shell, after=begun["cursor"], until=["prompt"], wait_s=20)
     assert (text_of(heard), heard["found"]) == ("prompt", "prompt")
+
+
+async def test_an_expression_tells_what_it_matched_across_pieces_of_output(call: Call, shell: str):
+    script = "printf 'user@ho'; sleep 0.2; printf 'st:~$ '; cat"
+    begun = await call("shell_run", shell_id=shell, script=script, interactive=True, wait_s=0)
+    regex = r"(\w+)@(\w+):\S+[$#] $"
+    heard = await call(
+        "shell_read", shell_id=shell, after=begun["cursor"], until=["never"], until_regex=[regex], wait_s=20
+    )
+    assert (heard["stopped_by"], heard["found"]) == ("pattern", regex)
+    assert heard["match"] == {"text": "user@host:~$ ", "groups": ["user", "host"]}
+
+
+async def test_an_expression_that_would_run_away_elsewhere_reads_a_mebibyte_and_blocks_nobody(
+    call: Call, shell: str
+):
+    script = "head -c 1048576 /dev/zero | tr '\\0' a; echo; echo done"
+    begun = await call("shell_run", shell_id=shell, script=script, wait_s=0)
+    cursor, stopped, size = begun["cursor"], "full", 0
+    page: dict[str, Any] = {}
+    while stopped == "full":
+        page = await call(
+            "shell_read", shell_id=shell, after=cursor, until_regex=["(a+)+b$", "don(e)"], max_bytes=98304
+        )
+        cursor, stopped = page["cursor"], page["stopped_by"]
+        size += len(text_of(page))
+    assert (stopped, page["match"]["groups"]) == ("pattern", ["e"])
+    assert size >= 1048576
+
+
+async def test_an_expression_that_is_none_is_refused_and_the_shell_goes_on(call: Call, shell: str):
+    with pytest.raises(ValidationFailed) as refused:
+        await call("shell_read", shell_id=shell, until_regex=["(open"])
+    assert refused.value.details["field"] == "until_regex"
+    assert text_of(await call("shell_run", shell_id=shell, script="echo on")) == "on\n"
 
 
 async def test_a_timeout_interrupts_and_keeps_the_shell(call: Call, shell: str):

@@ -17,6 +17,7 @@ from devbench_core.errors import (
     FileConflict,
     FileMissing,
     PathOutside,
+    TextInvalid,
     ValidationFailed,
 )
 from devbench_core.model.execution import Chunk, ExecReason, Page, StreamName
@@ -208,7 +209,7 @@ async def test_a_mode_is_octal(call: Call, container: str):
 async def test_reading_chooses_text_or_base64(call: Call, container: str):
     await call("fs_write", container=container, path="b", base64="AP8=")
     assert (await call("fs_read", container=container, path="b"))["base64"] == "AP8="
-    with pytest.raises(ValidationFailed, match="no UTF-8"):
+    with pytest.raises(TextInvalid, match="no utf-8 text at byte 1"):
         await call("fs_read", container=container, path="b", encoding="utf-8")
     await call("fs_write", container=container, path="t", text="text")
     assert (await call("fs_read", container=container, path="t", encoding="base64"))["base64"] == "dGV4dA=="

@@ -14,10 +14,9 @@ from devbench_core.model.caller import Caller
 from devbench_core.tools.payload import error_payload
 from devbench_mcp.guard import CALLER
 from devbench_mcp.live import Live
+from devbench_mcp.revisions import MODERN
 
 CLIENT_NAME_MAX = 100
-MODERN = "2026-07-28"
-"""The first stateless revision."""
 RESOURCE_NOT_FOUND = -32002
 """Of the revisions before `MODERN`, which has no code of its own for it."""
 

@@ -1,4 +1,4 @@
-"""What lives as long as a server runs: watched commands, open streams, the sweep of old tasks."""
+"""What lives as long as a server runs: watched resources, open streams, the sweep of old tasks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 import attrs
 
+from devbench_mcp.resources.following import Following
 from devbench_mcp.resources.streams import Streams
-from devbench_mcp.resources.watches import Watches
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -16,10 +16,10 @@ class Live:
 
     Attributes:
         tasks: Owns background work; everything in it is cancelled when the server ends.
-        watches: Follow commands.
+        following: Follow resources.
         streams: That listen.
     """
 
     tasks: asyncio.TaskGroup
-    watches: Watches
+    following: Following
     streams: Streams

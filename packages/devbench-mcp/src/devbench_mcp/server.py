@@ -15,11 +15,13 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
 from devbench_core.tasks import background
-from devbench_core.tools.call import call_tool
+from devbench_core.tools.call import ToolResult, call_tool
 from devbench_mcp.catalogue import listed
 from devbench_mcp.context import Context, caller_of
 from devbench_mcp.instructions import INSTRUCTIONS
 from devbench_mcp.live import Live
+from devbench_mcp.resources.filewatches import FileWatches
+from devbench_mcp.resources.following import Following
 from devbench_mcp.resources.handlers import Resources
 from devbench_mcp.resources.streams import Streams
 from devbench_mcp.resources.watches import Watches
@@ -79,6 +81,7 @@ class ToolServer:
             on_subscribe_resource=self._resources.subscribe,
             on_unsubscribe_resource=self._resources.unsubscribe,
             on_subscriptions_listen=self._resources.listen,
+            on_completion=self._resources.complete,
         )
         server.add_request_handler("tools/call", types.CallToolRequestParams, self._call)
         server.add_request_handler("server/discover", types.RequestParams, self._discover(server))
@@ -92,16 +95,27 @@ class ToolServer:
 
     @property
     def watched(self) -> int:
-        """How many commands are followed now for those who subscribed."""
-        return sum(live.watches.count for live in self._running)
+        """How many commands, and containers for their files, are followed now for those who subscribed."""
+        found = [live.following for live in self._running]
+        return sum(following.outputs.count + following.files.count for following in found)
 
     @asynccontextmanager
     async def _lifespan(self, _server: Server[Live]) -> AsyncGenerator[Live]:
         settings = self._settings
         async with background() as tasks:
-            watches = Watches(self._bench.execs, tasks, every_s=settings.update_every_s)
-            streams = Streams(self._bench, watches, most=settings.subscriptions_max)
-            live = Live(tasks=tasks, watches=watches, streams=streams)
+            following = Following(
+                bench=self._bench,
+                outputs=Watches(self._bench.execs, tasks, every_s=settings.update_every_s),
+                files=FileWatches(self._bench.files, tasks, every_s=settings.update_every_s),
+            )
+            streams = Streams(
+                following,
+                self._tasks.tasks,
+                tasks,
+                every_s=settings.update_every_s,
+                most=settings.subscriptions_max,
+            )
+            live = Live(tasks=tasks, following=following, streams=streams)
             sweeping = tasks.create_task(self._tasks.tasks.sweep_for_ever(), name="sweep of tasks")
             self._running.add(live)
             try:
@@ -109,7 +123,8 @@ class ToolServer:
             finally:
                 self._running.discard(live)
                 sweeping.cancel()
-                watches.close()
+                following.close()
+                self._tasks.tasks.host_work.close(tasks)
 
     async def _list(
         self, _context: Context, _params: types.PaginatedRequestParams | None
@@ -121,22 +136,16 @@ class ToolServer:
     ) -> types.CallToolResult | dict[str, Any]:
         caller = caller_of(context, self._local)
         asked = bool(context.meta) and "progress_token" in (context.meta or {})
+        progress = context.session.report_progress if asked else None
         try:
-            result = await call_tool(
-                self._bench,
-                params.name,
-                params.arguments,
-                caller=caller,
-                progress=context.session.report_progress if asked else None,
-                leave_after_s=self._tasks.leave_after_s(context, params.name),
-            )
-            if self._tasks.leave_after_s(context, params.name) is not None:
-                task = await self._tasks.of(result, params.arguments, caller)
-                if task is not None:
-                    return task
+            answer = await self._tasks.answer(context, params.name, params.arguments, caller, progress)
+            if answer is None:
+                answer = await call_tool(
+                    self._bench, params.name, params.arguments, caller=caller, progress=progress
+                )
         except DevbenchError as error:
             return failure(error)
-        return success(result, context.protocol_version)
+        return success(answer, context.protocol_version) if isinstance(answer, ToolResult) else answer
 
     def _discover(self, server: Server[Live]) -> Any:
         """Return the handler of ``server/discover``: the extension is told to those who declare it too."""

@@ -141,6 +141,15 @@ class McpSettings(BaseModel):
             "that end earlier are answered directly. 0 answers at once."
         ),
     )
+    task_slow_after_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description=(
+            "The same for `shell_run`, `exec_wait` and `spawn`, most of which take no longer; those that would wait no "
+            "longer anyway are answered directly."
+        ),
+    )
     task_poll_s: float = Field(
         default=1.0, ge=0.1, le=60, description="How often a client is told to ask for its task."
     )
@@ -148,7 +157,10 @@ class McpSettings(BaseModel):
         default=86400.0,
         ge=60,
         le=31_536_000,
-        description="How long a task is kept after its command's end, while its container is known.",
+        description=(
+            "How long a task is kept after its end, while its container is known, and of a command no longer than "
+            "`execs.retain_s`."
+        ),
     )
 
     @property

@@ -33,7 +33,9 @@ def architecture() -> str:
 def capabilities(program: Program, groups: ControlGroups, *, cgroups: bool) -> Capabilities:
     """Return what is enforced, and why something is not."""
     enforces = set(ALWAYS | groups.enforced())
-    reasons: dict[Clause, str] = {}
+    reasons = {
+        Clause.EXEC_USERS: "exec_users: a container of bubblewrap has one user; the runtime docker has more"
+    }
     if supports(platform.machine()):
         enforces.add(Clause.SECCOMP)
     else:

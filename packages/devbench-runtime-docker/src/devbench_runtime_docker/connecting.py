@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from devbench_core.channel.unix import UnixStream
@@ -23,13 +24,16 @@ from devbench_runtime_docker.observe import observed
 from devbench_runtime_docker.stash import Stash
 from devbench_runtime_docker.stream import DockerStream
 
-BRIDGE = [str(AGENT_PATH), "connect", "--socket", str(SOCKET_PATH)]
 NOT_EXECUTABLE = "exec format error"
 ATTACH = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
 
 
 class Connector:
-    """Opens streams to the agents of one engine's containers."""
+    """Opens streams to the agents of one engine's containers.
+
+    Attributes:
+        may_go_direct: Whether this process may look into containers, as far as is known.
+    """
 
     def __init__(
         self, engine: Engine, stash: Stash, show: Callable[[str], Awaitable[dict[str, Any]]]
@@ -37,7 +41,7 @@ class Connector:
         self._engine = engine
         self._stash = stash
         self._show = show
-        self._may_go_direct = engine.settings.direct and bool(engine.endpoint.socket)
+        self.may_go_direct = engine.settings.direct and bool(engine.endpoint.socket)
 
     async def attach(self, ref: str) -> DockerStream:
         """Attach to PID 1, which is not started yet, so that nothing it says is missed."""
@@ -63,16 +67,16 @@ class Connector:
             with contextlib.suppress(
                 AgentUnavailable
             ):  # it broke while it was kept; a bridge tells whether the agent lives
-                if await self._hear(stream, ref) and not stream.is_broken:
+                if await self.hear(stream, ref) and not stream.is_broken:
                     return await self._shortcut(stream, ref)
-            await self._check_running(ref, stream.diagnostic)
+            await self.check_running(ref, stream.diagnostic)
         direct = await self._direct(ref)
         if direct is not None:
             return direct
-        stream = await self._bridge(ref)
-        if await self._hear(stream, ref):
+        _, stream = await self.execute(ref, self.bridge_argv(SOCKET_PATH))
+        if await self.hear(stream, ref):
             return stream
-        await self._check_running(ref, stream.diagnostic)
+        await self.check_running(ref, stream.diagnostic)
         raise AgentUnavailable(
             f"the agent of {split_ref(ref)[0]!r} does not answer{_said(stream.diagnostic)}", hint="try again"
         )
@@ -103,31 +107,55 @@ class Connector:
         Raises:
             ContainerExited: It does not run.
         """
-        if not self._may_go_direct:
+        if not self.may_go_direct:
             return None
         shown = await self._show(ref)
         _refuse_ended(shown, ref, diagnostic)
         try:
             return await reach(str(shown["Id"]), int(shown["State"].get("Pid") or 0))
         except Forbidden:
-            self._may_go_direct = False
+            self.may_go_direct = False
             return None
 
-    async def _bridge(self, ref: str) -> DockerStream:
+    @staticmethod
+    def bridge_argv(socket: PurePosixPath, pid: int = 1) -> tuple[str, ...]:
+        """Return the command that carries bytes to the agent with this number that listens there."""
+        return (str(AGENT_PATH), "connect", "--socket", str(socket), "--peer", str(pid))
+
+    async def execute(self, ref: str, argv: Sequence[str], *, user: str = "") -> tuple[str, DockerStream]:
+        """Start the agent's program once more in a container; return the exec's id and its standard streams.
+
+        Args:
+            ref: The container.
+            argv: The command line.
+            user: As whom, ``uid:gid``; "" for the container's user.
+
+        Raises:
+            ContainerNotFound: No such container.
+            ContainerExited: It does not run.
+            EngineFailed: The engine could not start it.
+        """
         name, _ = split_ref(ref)
-        body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True, "Cmd": BRIDGE}
+        body = {
+            "AttachStdin": True,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Cmd": list(argv),
+            "User": user,
+        }
         try:
             made = await self._engine.call(
-                "POST", f"containers/{name}/exec", doing="make a bridge to the agent", body=body
+                "POST", f"containers/{name}/exec", doing="make a way to the agent", body=body
             )
-            return await self._engine.attach(
-                f"exec/{made['Id']}/start", params={}, body={"Detach": False, "Tty": False},
-                doing="start a bridge to the agent",
+            handle = str(made["Id"])
+            return handle, await self._engine.attach(
+                f"exec/{handle}/start", params={}, body={"Detach": False, "Tty": False},
+                doing="start a way to the agent",
             )  # fmt: skip
         except EngineAnswer as answer:
             raise translate(answer, "reach the agent of", ref=ref) from answer
 
-    async def _hear(self, stream: DockerStream, ref: str) -> bool:
+    async def hear(self, stream: DockerStream, ref: str) -> bool:
         """Wait for the agent's first bytes; close the stream when they do not come."""
         bound = self._engine.settings.agent_timeout_s
         heard = False
@@ -144,7 +172,8 @@ class Connector:
                 stream.abort()
         return heard
 
-    async def _check_running(self, ref: str, diagnostic: str) -> None:
+    async def check_running(self, ref: str, diagnostic: str) -> None:
+        """Say why a container ended, if it did."""
         _refuse_ended(await self._show(ref), ref, diagnostic)
 
 

@@ -16,7 +16,7 @@ from devbench_runtime_docker.images import EngineImages
 from devbench_runtime_docker.names import container_name, make_ref, volumes_of
 from devbench_runtime_docker.removing import Remover
 from devbench_runtime_docker.spec import container_body, kept_read_only
-from devbench_runtime_docker.users import User, user_of
+from devbench_runtime_docker.users import User, guests_of, user_of
 from devbench_runtime_docker.workspaces import Workspaces
 
 log = get_logger(__name__)
@@ -50,6 +50,7 @@ class Creator:
         """Make a container and return its ref; as the contract says."""
         self._check_architecture(request)
         user = user_of(request.policy)
+        guests_of(request.policy)
         for _ in range(ATTEMPTS):
             ref, volume = await self._make(request, user)
             if not await self._agents.vanished(volume):

@@ -12,6 +12,7 @@ another PID namespace than the engine, the number means somebody else.
 from __future__ import annotations
 
 import os
+from pathlib import PurePosixPath
 
 from devbench_core.channel.unix import OtherListener, UnixStream, open_checked
 from devbench_core.contracts.runtime import SOCKET_PATH
@@ -28,17 +29,20 @@ class Forbidden(Exception):
     """This process may not look into containers; it will not be allowed later either."""
 
 
-async def reach(container: str, pid: int) -> UnixStream | None:
-    """Connect to the socket of a container's agent; None where that cannot be done, for whatever reason.
+async def reach(container: str, pid: int, path: PurePosixPath | None = None) -> UnixStream | None:
+    """Connect to the socket of an agent in a container; None where that cannot be done, for whatever reason.
 
     Args:
         container: The engine's whole id.
-        pid: Its PID 1, as the engine counts.
+        pid: The agent's process, as the engine counts.
+        path: Of the socket, None for that of PID 1.
 
     Raises:
         Forbidden: This process has not the rights.
     """
-    place = _find(container, pid)  # blocks: no more than looking up names in /proc and in memory
+    place = _find(
+        container, pid, path or SOCKET_PATH
+    )  # blocks: no more than looking up names in /proc and in memory
     if place is None:
         return None
     try:
@@ -52,7 +56,7 @@ async def reach(container: str, pid: int) -> UnixStream | None:
     return None
 
 
-def _find(container: str, pid: int) -> int | None:
+def _find(container: str, pid: int, path: PurePosixPath) -> int | None:
     """Return a descriptor of the socket; the process's folder is held meanwhile, so its number stays its own."""
     try:
         process = os.open(f"/proc/{pid}", DIRECTORY)
@@ -61,7 +65,7 @@ def _find(container: str, pid: int) -> int | None:
     try:
         if container.encode() not in _read(process, "cgroup"):
             return None
-        return _walk(process)
+        return _walk(process, path)
     except PermissionError as error:
         raise Forbidden from error
     except OSError:
@@ -70,14 +74,14 @@ def _find(container: str, pid: int) -> int | None:
         os.close(process)
 
 
-def _walk(process: int) -> int:
+def _walk(process: int, path: PurePosixPath) -> int:
     """Return a descriptor of the socket. The only link on the way is the kernel's own, ``root``."""
     folder = os.open("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)
     try:
-        for name in SOCKET_PATH.parent.parts[1:]:
+        for name in path.parent.parts[1:]:
             above, folder = folder, os.open(name, FOLDER_FLAGS, dir_fd=folder)
             os.close(above)
-        return os.open(SOCKET_PATH.name, SOCKET_FLAGS, dir_fd=folder)
+        return os.open(path.name, SOCKET_FLAGS, dir_fd=folder)
     finally:
         os.close(folder)
 

@@ -7,7 +7,14 @@ import math
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-from devbench_core.contracts.powers import Stats, SupportsPause, SupportsPull, SupportsStats
+from devbench_core.contracts.powers import (
+    StartedGuest,
+    Stats,
+    SupportsPause,
+    SupportsPull,
+    SupportsStats,
+    SupportsUsers,
+)
 from devbench_core.contracts.runtime import LABEL_INSTALLATION, CreateRequest, EngineInfo, Runtime
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import ContainerNotFound
@@ -18,6 +25,7 @@ from devbench_runtime_docker.connecting import Connector
 from devbench_runtime_docker.creating import Creator
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.failures import EngineAnswer, translate
+from devbench_runtime_docker.guests import GuestConnector
 from devbench_runtime_docker.images import EngineImages
 from devbench_runtime_docker.info import engine_info
 from devbench_runtime_docker.names import LABEL_ROLE, ROLE_CONTAINER, container_name, split_ref
@@ -50,6 +58,7 @@ class DockerRuntime:
         self._images = images
         self._stash = stash
         self._connector = Connector(engine, stash, self._show)
+        self._guests = GuestConnector(engine, self._connector)
 
     @property
     def name(self) -> str:
@@ -143,6 +152,14 @@ class DockerRuntime:
         """Return a stream over the agent's socket, else the one that `start` opened, or one over a new bridge."""
         return await self._connector.connect(ref)
 
+    async def start_guest(self, ref: str, user: str) -> StartedGuest:
+        """Start the agent as another user, by an exec of its own program."""
+        return await self._guests.start(ref, user)
+
+    async def connect_guest(self, ref: str, user: str, handle: str, pid: int) -> ByteStream:
+        """Return a stream over that agent's socket, or over a bridge."""
+        return await self._guests.connect(ref, user, handle, pid)
+
     async def resolve_image(self, name: str) -> Image:
         """Look at the engine's image of that name."""
         return await self._images.resolve(name)
@@ -201,3 +218,4 @@ if TYPE_CHECKING:
     _pull: type[SupportsPull] = DockerRuntime
     _stats: type[SupportsStats] = DockerRuntime
     _pause: type[SupportsPause] = DockerRuntime
+    _users: type[SupportsUsers] = DockerRuntime

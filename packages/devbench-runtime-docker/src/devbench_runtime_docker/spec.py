@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
-from devbench_core.contracts.runtime import AGENT_FOLDER, SOCKET_FOLDER, CreateRequest
+from devbench_core.contracts.runtime import (
+    AGENT_FOLDER,
+    GUESTS_FOLDER,
+    SOCKET_FOLDER,
+    CreateRequest,
+    guest_folder,
+)
 from devbench_core.model.container import WORKSPACE
 from devbench_core.model.policy import Network, Policy
 from devbench_runtime_docker.helper import volume_mount
@@ -18,10 +25,11 @@ from devbench_runtime_docker.names import (
     ROLE_CONTAINER,
     image_volume_name,
 )
-from devbench_runtime_docker.users import User
+from devbench_runtime_docker.users import User, guests_of
 
 NANO = 1_000_000_000
 SOCKET_TMPFS_BYTES = 64 * 1024
+COMMON = "rw,nosuid,nodev"
 OURS = frozenset({str(WORKSPACE), str(AGENT_FOLDER), str(SOCKET_FOLDER), "/tmp"})  # noqa: S108 - in the container
 
 
@@ -90,7 +98,11 @@ def kept_read_only(policy: Policy, declared: Iterable[str]) -> tuple[str, ...]:
     """Return the image's own volumes that would be holes in a read-only root; Docker makes the others itself."""
     if not policy.read_only_root:
         return ()
-    return tuple(sorted(path for path in declared if path.rstrip("/") not in OURS))
+    return tuple(sorted(path for path in declared if not _is_ours(path.rstrip("/"))))
+
+
+def _is_ours(path: str) -> bool:
+    return path in OURS or PurePosixPath(path).is_relative_to(GUESTS_FOLDER)
 
 
 def _limits(policy: Policy) -> dict[str, Any]:
@@ -123,13 +135,16 @@ def _isolation(policy: Policy) -> dict[str, Any]:
 
 
 def _tmpfs(policy: Policy, user: User) -> dict[str, str]:
-    common = "rw,nosuid,nodev"
     return {
-        "/tmp": f"{common},exec,mode=1777,size={policy.tmpfs_bytes}",  # noqa: S108 - the container's own
-        str(
-            SOCKET_FOLDER
-        ): f"{common},noexec,mode=0700,uid={user.uid},gid={user.gid},size={SOCKET_TMPFS_BYTES}",
+        "/tmp": f"{COMMON},exec,mode=1777,size={policy.tmpfs_bytes}",  # noqa: S108 - the container's own
+        str(SOCKET_FOLDER): _private(user),
+        **{str(guest_folder(guest.uid)): _private(guest) for guest in guests_of(policy)},
     }
+
+
+def _private(user: User) -> str:
+    owner = f"uid={user.uid},gid={user.gid}"
+    return f"{COMMON},noexec,mode=0700,{owner},size={SOCKET_TMPFS_BYTES}"
 
 
 def _read_only(

@@ -50,7 +50,7 @@ def exec_(
             "--user",
             "-u",
             metavar="UID[:GID]",
-            help="Refuse to run it as anybody else; who that is `spawn --user` says.",
+            help="Who it runs as: the container's user, or one of `spawn --exec-user`.",
         ),
     ] = None,
     timeout: Annotated[

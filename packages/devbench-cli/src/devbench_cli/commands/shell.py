@@ -37,6 +37,15 @@ def shell(
     cwd: Annotated[
         str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
     ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user",
+            "-u",
+            metavar="UID[:GID]",
+            help="Who it runs as: the container's user, or one of `spawn --exec-user`.",
+        ),
+    ] = None,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", metavar="DURATION", help="End it and all it started after this."),
@@ -61,7 +70,8 @@ def shell(
     words = given_words[1:] if given_words[:1] == ["--"] else given_words
     if words is given_words and words and words[0].startswith("-"):
         raise typer.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
-    given = {"words": words, "env": env or [], "cwd": cwd, "timeout": timeout, "detach_keys": detach_keys}
+    given = {"words": words, "env": env or [], "cwd": cwd, "user": user, "timeout": timeout}
+    given["detach_keys"] = detach_keys
     try:
         code = run_with_backend(ctx, lambda backend, options: _shell(backend, options, container, given))
     except BrokenPipeError:
@@ -85,6 +95,7 @@ async def _shell(backend: Backend, options: Options, container: str, given: dict
     common = {
         "env": pairs("--env", given["env"], inherit=True),
         "cwd": given["cwd"],
+        "user": given["user"],
         "timeout_s": None if given["timeout"] is None else duration_s("--timeout", given["timeout"]),
         "tty": size(),
     }

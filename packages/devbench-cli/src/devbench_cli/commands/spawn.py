@@ -61,6 +61,14 @@ def spawn(
     user: Annotated[
         str | None, typer.Option("--user", metavar="UID[:GID]", help="Who its commands run as.")
     ] = None,
+    exec_user: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exec-user",
+            metavar="UID[:GID]",
+            help="Another user that single commands may run as; repeatable.",
+        ),
+    ] = None,
     writable_root: Annotated[
         bool,
         typer.Option("--writable-root", help="Let commands write outside of the workspace, where allowed."),
@@ -96,6 +104,7 @@ def spawn(
         "tmpfs_bytes": tmpfs,
         "network": network,
         "user": user,
+        "exec_users": exec_user or None,
         "read_only_root": False if writable_root else None,
     }
     arguments: dict[str, Any] = {

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from devbench_core.channel.batch_messages import BATCH_MESSAGES
+from devbench_core.channel.change_messages import CHANGE_MESSAGES
 from devbench_core.channel.codes import Way
 from devbench_core.channel.exec_messages import EXEC_MESSAGES, Start
 from devbench_core.channel.file_messages import FILE_MESSAGES
 from devbench_core.channel.messages import CONNECTION_MESSAGES, Message
 from devbench_core.channel.plan import Plan
+from devbench_core.channel.watch_messages import WATCH_MESSAGES
 from devbench_core.channel.wire import Cursor, Malformed
 
 HEADER = struct.Struct(">IBBI")
@@ -23,7 +25,15 @@ ID_MAX = 2**32 - 1
 MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
     {
         message.TYPE: message
-        for message in (*CONNECTION_MESSAGES, *EXEC_MESSAGES, *FILE_MESSAGES, *BATCH_MESSAGES)
+        for messages in (
+            CONNECTION_MESSAGES,
+            EXEC_MESSAGES,
+            FILE_MESSAGES,
+            BATCH_MESSAGES,
+            CHANGE_MESSAGES,
+            WATCH_MESSAGES,
+        )
+        for message in messages
     }
 )
 _PLANS: Mapping[type[Message], Plan] = MappingProxyType(

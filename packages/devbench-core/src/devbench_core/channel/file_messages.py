@@ -47,6 +47,8 @@ class WriteFlag(IntFlag):
     PARENTS = 2
     FSYNC = 4
     IF_MATCH = 8
+    APPEND = 16
+    REPLACE_LINK = 32
 
 
 class FileFault(IntEnum):
@@ -70,6 +72,9 @@ class FileFault(IntEnum):
     BUSY = 16
     NOT_A_FILE = 17
     NO_WORKSPACE = 18
+    LIMIT = 24
+    INTO_ITSELF = 19
+    OTHER_DEVICE = 20
 
 
 @frozen(kw_only=True)

@@ -14,7 +14,7 @@ from devbench_core.channel.execstream import ExecStream, Phase
 from devbench_core.channel.faults import cut
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.errors import AgentMisbehaved, AgentUnavailable, DevbenchError, Unauthorised
+from devbench_core.errors import AgentGone, AgentMisbehaved, AgentUnavailable, DevbenchError, Unauthorised
 from devbench_core.logs import get_logger
 
 log = get_logger(__name__)
@@ -35,7 +35,7 @@ class AgentLink:
     """The one way of this host to one container's agent.
 
     Args:
-        connect: Opens a fresh stream to the agent; raises as `Runtime.connect`.
+        connect: Opens a fresh stream to the agent; raises as `Runtime.connect` or `SupportsUsers.connect_guest`.
         token: 32 bytes that only hosts and the agent know.
         claim: Whether the agent has no token yet and is to be given this one.
         instance: This host's id.
@@ -81,6 +81,11 @@ class AgentLink:
     def request_timeout_s(self) -> float:
         """How long the agent may take to answer."""
         return self._limits.request_timeout_s
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a channel is open now, as far as is known."""
+        return self._channel is not None and self._channel.is_open
 
     async def channel(self) -> AgentChannel:
         """Return an open channel; callers that come while it is being opened share the attempt.
@@ -191,6 +196,11 @@ class AgentLink:
     def retire(self) -> None:
         """Use the present channel as long as it lasts, open no other, and take no more commands."""
         self._closed = True
+
+    async def give_up(self, error: DevbenchError) -> None:
+        """The agent is gone for good: its commands are lost, and the link is closed."""
+        self._lose_all(error)
+        await self.aclose()
 
     def _check_in_use(self) -> None:
         if self._closed:
@@ -313,7 +323,7 @@ class AgentLink:
         if not self._streams:
             return False
         return (
-            isinstance(error, Unauthorised)
+            isinstance(error, Unauthorised | AgentGone)
             or self._lies >= LIES_MAX
             or seconds > self._limits.reopen_give_up_s
         )

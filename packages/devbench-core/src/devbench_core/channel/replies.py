@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from devbench_core.channel.batch_messages import BatchResults
+from devbench_core.channel.change_messages import LinesAt, Progress
 from devbench_core.channel.exec_messages import Entry, EntryList
 from devbench_core.channel.faults import lie
 from devbench_core.channel.file_messages import (
@@ -63,6 +64,8 @@ class Reply(Generic[T]):
             return True
         if self.progress is not None:
             self.progress()
+        if isinstance(message, Progress):
+            return False
         return self.accept(message)
 
     def accept(self, message: Message) -> bool:
@@ -105,7 +108,7 @@ class Abandoned(Reply[None]):
 
     def accept(self, message: Message) -> bool:
         """Drop a frame."""
-        if isinstance(message, ReadMeta | Data | BatchResults):
+        if isinstance(message, ReadMeta | LinesAt | Data | BatchResults):
             return False
         return not isinstance(message, Entries | EntryList) or message.last
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from devbench_core.compose.composition import Chosen
+from devbench_core.contracts.powers import StartedGuest, users_of
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import CreateRequest, EngineInfo, Runtime
 from devbench_core.contracts.stream import ByteStream
@@ -81,6 +82,14 @@ class SilentRuntime:
     async def connect(self, ref: str) -> ByteStream:
         """Pass on."""
         return await (await self._real()).connect(ref)
+
+    async def start_guest(self, ref: str, user: str) -> StartedGuest:
+        """Pass on."""
+        return await users_of(await self._real()).start_guest(ref, user)
+
+    async def connect_guest(self, ref: str, user: str, handle: str, pid: int) -> ByteStream:
+        """Pass on."""
+        return await users_of(await self._real()).connect_guest(ref, user, handle, pid)
 
     async def resolve_image(self, name: str) -> Image:
         """Pass on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from devbench_core.model.policy import MEBIBYTE, Clause, Network, Policy
+from devbench_core.model.policy import EXEC_USERS_MAX, MEBIBYTE, Clause, Network, Policy
 
 
 class PolicySettings(BaseModel):
@@ -37,6 +37,12 @@ class PolicySettings(BaseModel):
     )
     tmpfs_bytes: int = Field(default=64 * MEBIBYTE, ge=MEBIBYTE, description="Size of /tmp.")
 
+    exec_users: tuple[str, ...] = Field(
+        default=(),
+        max_length=EXEC_USERS_MAX,
+        description="Other users, `uid` or `uid:gid`, that single commands may run as.",
+    )
+
     max_memory_bytes: int | None = Field(
         default=4096 * MEBIBYTE, description="Most memory a caller may ask for; null: any."
     )
@@ -46,6 +52,12 @@ class PolicySettings(BaseModel):
     max_pids: int | None = Field(default=4096, description="Most processes a caller may ask for; null: any.")
     max_tmpfs_bytes: int = Field(
         default=1024 * MEBIBYTE, description="Largest /tmp that a caller may ask for."
+    )
+    max_exec_users: int = Field(
+        default=8,
+        ge=0,
+        le=EXEC_USERS_MAX,
+        description="Most other users that a container's commands may run as; 0: none.",
     )
     callers_may_loosen: tuple[Clause, ...] = Field(
         default=(),
@@ -69,4 +81,5 @@ class PolicySettings(BaseModel):
             network=self.network,
             user=self.user,
             tmpfs_bytes=self.tmpfs_bytes,
+            exec_users=self.exec_users,
         )

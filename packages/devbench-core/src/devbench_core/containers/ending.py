@@ -10,9 +10,11 @@ import attrs
 
 from devbench_core import metrics
 from devbench_core.bounds import bound
+from devbench_core.containers import guest_records
 from devbench_core.containers.context import Context
 from devbench_core.containers.links import forget_token
 from devbench_core.containers.repository import free_alias
+from devbench_core.contracts.store import Put, Remove
 from devbench_core.errors import Conflict, DevbenchError
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
@@ -100,7 +102,7 @@ class Ender:
                 return current
             wanted = attrs.evolve(current, ending=ending, status=Status.EXITED)
             try:
-                saved = await repository.save(wanted, *free_alias(current), forget_token(container_id))
+                saved = await repository.save(wanted, *_freed(current))
             except Conflict:
                 continue
             if ending.reason is EndReason.SPAWN_FAILED:
@@ -138,3 +140,9 @@ class Ender:
         reason = str(gone.ending.reason) if gone.ending else ""
         metrics.CONTAINERS_ENDED.labels(reason=reason).inc()
         self._context.emit("container.ended", caller, gone.id, {"reason": reason})
+
+
+def _freed(container: Container) -> tuple[Put | Remove, ...]:
+    """Return the changes that free what only a living container has."""
+    guests = guest_records.forget(container.id, container.spec.policy)
+    return (*free_alias(container), forget_token(container.id), *guests)

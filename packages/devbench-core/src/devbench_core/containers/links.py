@@ -1,26 +1,20 @@
-"""One living link to the agent of each container in use, and the tokens that open it."""
+"""One living link to the agent of each container in use, and of each user in it, and the tokens that open it."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from devbench_core.channel.link import AgentLink
+from devbench_core.channel.link import AgentLink, Connect
 from devbench_core.channel.settings import ChannelLimits
+from devbench_core.containers.guests import Alive, Guests
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.contracts.store import Put, Remove, Store
 from devbench_core.errors import AgentUnavailable, ContainerExited
 from devbench_core.model.container import Container
 
 TOKEN_KIND = "container_token"  # noqa: S105 - the name of a collection
-TOKEN_BYTES = 32
-
-
-def new_token() -> bytes:
-    """Return a fresh token for one container's agent."""
-    return secrets.token_bytes(TOKEN_BYTES)
 
 
 def keep_token(container_id: str, token: bytes) -> Put:
@@ -44,6 +38,7 @@ class Links:
         instance: str,
         limits: ChannelLimits,
         tasks: asyncio.TaskGroup,
+        alive: Alive,
         look: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._look = look
@@ -53,12 +48,26 @@ class Links:
         self._limits = limits
         self._tasks = tasks
         self._links: dict[str, AgentLink] = {}
+        self._guests = Guests(
+            runtime=runtime,
+            store=store,
+            instance=instance,
+            limits=limits,
+            tasks=tasks,
+            alive=alive,
+            make=self._make,
+        )
 
     def create(self, container_id: str, ref: str, token: bytes, *, claim: bool) -> AgentLink:
         """Make the link of a container; ``claim`` sets the token in an agent that has none yet."""
+        link = self._make(container_id, lambda: self._runtime.connect(ref), token, claim=claim)
+        self._links[container_id] = link
+        return link
+
+    def _make(self, container_id: str, connect: Connect, token: bytes, *, claim: bool = False) -> AgentLink:
         look = self._look
-        link = AgentLink(
-            connect=lambda: self._runtime.connect(ref),
+        return AgentLink(
+            connect=connect,
             token=token,
             claim=claim,
             instance=self._instance,
@@ -66,18 +75,24 @@ class Links:
             tasks=self._tasks,
             on_cut=None if look is None else lambda: look(container_id),
         )
-        self._links[container_id] = link
-        return link
 
-    async def of(self, container: Container) -> AgentLink:
+    async def of(self, container: Container, user: str = "", *, start: bool = False) -> AgentLink:
         """Return the link of a living container, made on first use.
+
+        Args:
+            container: Where.
+            user: Another user than the container's, ``uid:gid``: the link to the agent that runs that one's commands.
+            start: Whether to start that agent where none lives.
 
         Raises:
             ContainerExited: It has ended.
-            AgentUnavailable: Its token is gone, so nobody can reach its agent.
+            AgentGone: No agent of that user lives, and none is to be started.
+            AgentUnavailable: Its token is gone, so nobody can reach its agent; or that of the user cannot be started.
         """
         if container.ending is not None:
             raise ended(container)
+        if user:
+            return await self._guests.of(container, user, start=start)
         link = self._links.get(container.id)
         if link is not None:
             return link
@@ -94,21 +109,25 @@ class Links:
 
     @asynccontextmanager
     async def removing(self, container_id: str) -> AsyncGenerator[None]:
-        """Forget the link of a container that is removed in the block; its channel may end in it, and does after it.
+        """Forget the links of a container that is removed in the block; channels may end in it, and do after it.
 
         A channel that is closed first makes engines slower to remove the container.
         """
-        link = self._links.pop(container_id, None)
-        if link is not None:
+        links = self._guests.take(container_id)
+        if container_id in self._links:
+            links.append(self._links.pop(container_id))
+        for link in links:
             link.retire()
         try:
             yield
         finally:
-            if link is not None:
+            for link in links:
                 await link.aclose()
 
     async def close_all(self) -> None:
         """Close every link."""
+        for link in self._guests.take_all():
+            await link.aclose()
         while self._links:
             _, link = self._links.popitem()
             await link.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import cast
 
 import attrs
@@ -11,7 +12,8 @@ from devbench_core.config.policy import PolicySettings
 from devbench_core.containers.requests import PolicyRequest
 from devbench_core.errors import NotEnforced, ValidationFailed
 from devbench_core.model.capabilities import Capabilities
-from devbench_core.model.policy import MEBIBYTE, Clause, Network, Policy
+from devbench_core.model.policy import MEBIBYTE, ON_REQUEST, Clause, Network, Policy
+from devbench_core.model.users import is_user, uid_of, whole
 
 USER = re.compile(r"(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?")
 CAPABILITY = re.compile(r"[A-Z_]{3,40}")
@@ -33,7 +35,8 @@ def resolve_policy(request: PolicyRequest, settings: PolicySettings) -> Policy:
     _check_form(wishes)
     _check_bounds(wishes, settings)
     wanted = attrs.evolve(default, **wishes)
-    lost = default.clauses() - wanted.clauses()
+    wanted = attrs.evolve(wanted, exec_users=_checked_users(wanted.exec_users, wanted.user, settings))
+    lost = default.clauses() - wanted.clauses() - ON_REQUEST
     if set(wanted.capabilities) - set(default.capabilities):
         lost |= {Clause.NO_CAPABILITIES}
     forbidden = sorted(lost - set(settings.callers_may_loosen))
@@ -75,7 +78,27 @@ _WITHOUT: dict[Clause, dict[str, object]] = {
     Clause.NETWORK_NONE: {"network": Network.ENGINE},
     Clause.NON_ROOT: {},
     Clause.TMPFS_SIZE: {},
+    Clause.EXEC_USERS: {"exec_users": ()},
 }
+
+
+def _checked_users(users: Sequence[str], own: str, settings: PolicySettings) -> tuple[str, ...]:
+    """Return the users that commands may run as besides the container's own, whole and in order.
+
+    Of two with one uid each could end the processes of the other, so an agent of its own protects neither.
+    """
+    field, most = "policy.exec_users", settings.max_exec_users
+    if len(users) > most:
+        raise ValidationFailed(field, f"must be at most {most}", limit=most)
+    for user in users:
+        if not is_user(user):
+            raise ValidationFailed(field, f"{user[:40]!r} must be a numeric uid or uid:gid")
+    uids = [uid_of(user) for user in users]
+    if len(set(uids)) < len(uids):
+        raise ValidationFailed(field, "names a uid twice")
+    if own and own != "root" and uid_of(own) in uids:
+        raise ValidationFailed(field, f"names the uid of the container's own user, {own}")
+    return tuple(whole(user) for user in users)
 
 
 def _check_form(wishes: dict[str, object]) -> None:

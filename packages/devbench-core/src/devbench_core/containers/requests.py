@@ -28,6 +28,7 @@ class PolicyRequest:
     network: Network | None = None
     user: str | None = None
     tmpfs_bytes: int | None = None
+    exec_users: tuple[str, ...] | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -12,11 +12,12 @@ from devbench_core.bounds import bound
 from devbench_core.containers.context import Context
 from devbench_core.containers.create import create_request
 from devbench_core.containers.ending import Ender
-from devbench_core.containers.links import keep_token, new_token
+from devbench_core.containers.links import keep_token
 from devbench_core.containers.policy import enforceable
 from devbench_core.containers.replay import Replay, Wanted, key_of
 from devbench_core.containers.repository import ALIAS_KIND, claim_alias
 from devbench_core.containers.requests import Spawned, SpawnRequest
+from devbench_core.containers.tokens import new_token
 from devbench_core.containers.validate import spec_of
 from devbench_core.errors import Cancelled, Conflict, DevbenchError, ImageNotFound
 from devbench_core.idempotency import KIND as KEY_KIND

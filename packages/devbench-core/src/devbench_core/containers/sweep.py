@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from devbench_core.containers import guest_records
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import BY_DEVBENCH, Ender
 from devbench_core.containers.reconcile import Reconciler
@@ -112,7 +113,8 @@ class Sweeper:
             await self._forget_attachments(container.id)
             try:
                 remove = Remove(kind=KIND, key=container.id, expect=container.revision)
-                await self._context.repository.store.apply(remove)
+                guests = guest_records.forget(container.id, container.spec.policy)  # one that came too late
+                await self._context.repository.store.apply(remove, *guests)
             except Conflict:
                 continue  # changed meanwhile: the next round sees it again
 

@@ -1,7 +1,14 @@
 """The contracts that plugins fulfil. Each docstring is the specification; a structural check proves the type."""
 
 from devbench_core.contracts.lock import Lease, Lock
-from devbench_core.contracts.powers import SupportsCommit, SupportsPause, SupportsPull, SupportsStats
+from devbench_core.contracts.powers import (
+    StartedGuest,
+    SupportsCommit,
+    SupportsPause,
+    SupportsPull,
+    SupportsStats,
+    SupportsUsers,
+)
 from devbench_core.contracts.process import Process
 from devbench_core.contracts.provider import Diagnosis, OpenContext, Provider, Remedy
 from devbench_core.contracts.runtime import AgentProgram, CreateRequest, EngineInfo, Runtime
@@ -30,9 +37,11 @@ __all__ = [
     "Runtime",
     "ScanReport",
     "Scanner",
+    "StartedGuest",
     "Store",
     "SupportsCommit",
     "SupportsPause",
     "SupportsPull",
     "SupportsStats",
+    "SupportsUsers",
 ]

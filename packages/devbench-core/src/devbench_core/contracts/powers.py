@@ -7,6 +7,9 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
+from devbench_core.contracts.runtime import Runtime
+from devbench_core.contracts.stream import ByteStream
+from devbench_core.errors import NotEnforced
 from devbench_core.model.image import Image, PullProgress, RegistryAuth
 
 
@@ -73,3 +76,69 @@ class SupportsPause(Protocol):
     async def unpause(self, ref: str) -> None:
         """Thaw. Thawing a running container does nothing."""
         ...
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class StartedGuest:
+    """An agent that was started in a running container as another user than the container's.
+
+    Attributes:
+        handle: The engine's name for this process; only this start of this agent ever has it.
+        stream: To its standard streams, on which nothing was read yet: where it is claimed.
+    """
+
+    handle: str
+    stream: ByteStream
+
+
+@runtime_checkable
+class SupportsUsers(Protocol):
+    """The engine can start processes as another user; it enforces the clause ``exec_users``.
+
+    A process that is started so is bound by the whole policy of its container, as PID 1 is.
+    """
+
+    async def start_guest(self, ref: str, user: str) -> StartedGuest:
+        """Start the agent as a user, with `guest_argv`. It lives on when the stream is closed and this host dies.
+
+        Args:
+            ref: The container; its policy lists the user.
+            user: ``uid:gid``, both numeric.
+
+        Raises:
+            ContainerNotFound: No such container.
+            ContainerExited: It does not run.
+            AgentUnavailable: The agent cannot run in it as this user; says why.
+        """
+        ...
+
+    async def connect_guest(self, ref: str, user: str, handle: str, pid: int) -> ByteStream:
+        """Open a new stream to an agent that was started before, by whichever host. Several may be open at once.
+
+        Args:
+            ref: The container.
+            user: As it was started.
+            handle: Of this start.
+            pid: The agent's number as it sees it itself.
+
+        Raises:
+            ContainerNotFound: No such container.
+            ContainerExited: It does not run.
+            AgentGone: It has ended.
+            AgentUnavailable: It cannot be reached within the configured time, and may live.
+        """
+        ...
+
+
+def users_of(runtime: Runtime) -> SupportsUsers:
+    """Return a runtime as one that has users.
+
+    Raises:
+        NotEnforced: It has none.
+    """
+    if isinstance(runtime, SupportsUsers):
+        return runtime
+    raise NotEnforced(
+        f"runtime {runtime.name!r} runs no command as another user than its container's",
+        details={"clauses": ["exec_users"]},
+    )

@@ -20,6 +20,23 @@ AGENT_FOLDER = PurePosixPath("/.devbench")
 AGENT_PATH = AGENT_FOLDER / "devbench-agent"
 SOCKET_FOLDER = PurePosixPath("/.devbench-run")
 SOCKET_PATH = SOCKET_FOLDER / "agent.sock"
+GUESTS_FOLDER = PurePosixPath("/.devbench-guests")
+
+
+def guest_folder(uid: int) -> PurePosixPath:
+    """Return the private folder of the agent that runs commands as another user than the container's."""
+    return GUESTS_FOLDER / str(uid)
+
+
+def guest_socket(uid: int) -> PurePosixPath:
+    """Return the socket of that agent."""
+    return guest_folder(uid) / "agent.sock"
+
+
+def guest_argv(uid: int) -> tuple[str, ...]:
+    """Return the command line of that agent, which is claimed on its standard streams."""
+    words = (str(AGENT_PATH), "--guest", "--stdio", "--workspace", str(WORKSPACE))
+    return (*words, "--socket", str(guest_socket(uid)))
 
 
 @attrs.frozen(kw_only=True)
@@ -79,7 +96,8 @@ class CreateRequest:
             folder at `SOCKET_FOLDER` that belongs to the container's user, and the workspace at ``/workspace``.
         env: The container's environment, image's environment included.
         working_dir: Where PID 1 starts; always absolute.
-        policy: Enforce each of its clauses. Core has already refused what ``capabilities`` does not list.
+        policy: Enforce each of its clauses. Core has already refused what ``capabilities`` does not list. For each
+            of its ``exec_users`` provide a writable folder that only this user can enter, at `guest_folder`.
         labels: To be put on every engine object made; include both ``LABEL_…`` constants.
     """
 

@@ -12,7 +12,7 @@ from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
 from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.contracts.store import Record
-from devbench_core.errors import Conflict, ContainerExited
+from devbench_core.errors import AgentGone, Conflict, ContainerExited
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of
@@ -82,7 +82,7 @@ class Adopter:
     async def _connect(self, container: Container, run: Run, stdin: int | None, offset: int) -> None:
         now = self._context.clock.now
         try:
-            run.link = await self._context.link(container)
+            run.link = await self._context.link(container, run.record.user)
             found = await self._held(run.link, run.record)
             if found is None:
                 run.finish(
@@ -100,6 +100,8 @@ class Adopter:
                 offset=offset,
             )
             await run.link.adopt(run.stream, found.handle)
+        except AgentGone as error:
+            run.finish(endings.of_loss(error.message, now(), offset))
         except ContainerExited:
             if container.ending is not None:
                 run.finish(endings.of_container(container.ending, now(), offset))

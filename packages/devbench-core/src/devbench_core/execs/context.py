@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import attrs
 
@@ -19,10 +20,23 @@ from devbench_core.model.container import Container
 from devbench_core.model.event import Event, Request, Veto
 
 Resolve = Callable[[str, Caller], Awaitable[Container]]
-OpenLink = Callable[[Container], Awaitable[AgentLink]]
 Review = Callable[[Request], Veto | None]
 Emit = Callable[[Event], None]
 Alive = Callable[[str], Awaitable[bool]]
+
+
+class OpenLink(Protocol):
+    """Returns the living link to the agent of a container, or to that of another user in it."""
+
+    async def __call__(self, container: Container, user: str = "", *, start: bool = False) -> AgentLink:
+        """Return it; an agent of another user is started where none lives, if that is asked for.
+
+        Raises:
+            ContainerExited: The container has ended.
+            AgentGone: No agent of that user lives, and none is to be started.
+            AgentUnavailable: It cannot be reached or started now.
+        """
+        ...
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -38,7 +52,7 @@ class ExecContext:
         resolve: Returns a *living* container by id or alias and notes the use; raises `ContainerNotFound` or
             `ContainerExited`.
         find: Returns a container, living or ended.
-        link: Returns the living link to a container's agent.
+        link: Returns the living link to a container's agent, or to that of another user in it.
         review: Asks the reviewers; the first veto, or None.
         emit: Tells the observers; never raises.
         alive: Tells whether the host with this instance id still lives.

@@ -36,7 +36,7 @@ def directory_of(request: ExecRequest, limits: FileLimits) -> bytes | None:
 
 
 async def made(link: AgentLink, start: Start, directory: bytes) -> Start:
-    """Make a directory with those above it, as the container's user, and return the command to run in it.
+    """Make a directory with those above it, as the command's user, and return the command to run in it.
 
     One that is there already is fine. Links are followed beneath the workspace.
 

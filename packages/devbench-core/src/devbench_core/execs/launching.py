@@ -24,7 +24,13 @@ CALLER_GONE = "its caller went away before it was started"
 
 
 def new_record(
-    exec_id: str, container: Container, request: ExecRequest, caller: Caller, context: ExecContext
+    exec_id: str,
+    container: Container,
+    request: ExecRequest,
+    caller: Caller,
+    context: ExecContext,
+    *,
+    user: str,
 ) -> Exec:
     """Return the first record of a command."""
     return Exec(
@@ -35,6 +41,7 @@ def new_record(
         argv=tuple(request.argv),
         cwd="" if request.cwd is None else str(request.cwd),
         tty=request.tty is not None,
+        user=user,
         state=ExecState.STARTING,
         created_at=context.clock.now(),
         instance=context.instance,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from devbench_core.execs import records, tombstones
+from functools import partial
+
+from devbench_core.execs import holds, records, tombstones
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.purging import Purger, old_of, old_of_tombstone
 from devbench_core.execs.runs import Runs
@@ -35,6 +37,7 @@ class Retention:
                 keep=limits.retain_per_container,
                 keep_setting="execs.retain_per_container",
                 grace_s=GRACE_S,
+                held=partial(holds.held, store),
             ),
         )
         self._tombstones = Trimmer(

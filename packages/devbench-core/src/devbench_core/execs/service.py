@@ -202,12 +202,21 @@ class Execs:
             await foreign.pause(rest_s, foreign.WATCH_EVERY_S)  # also for a run that was just left or taken
 
     async def ends(
-        self, exec_id: str, *, limit_bytes: int, limit_chunks: int, caller: Caller = LOCAL
+        self,
+        exec_id: str,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit_bytes: int,
+        limit_chunks: int,
+        caller: Caller = LOCAL,
     ) -> Ends:
         """Return the beginning and the end of a command's output so far; what is read is bounded.
 
         Args:
             exec_id: Which command.
+            after: Only what comes after this cursor.
+            until: And no further than this one.
             limit_bytes: Half for each; a chunk that crosses the limit (up to 64 KiB) is there as a whole.
             limit_chunks: Half for each.
             caller: Who asks.
@@ -224,7 +233,10 @@ class Execs:
         else:
             ending = records.read(found).ending  # before the output is read, which is complete then
             last, _ = await find_end(store, log)
-        ends = await read_ends(store, log, last=last, limit_bytes=limit_bytes, limit_chunks=limit_chunks)
+        last = last if until is None else min(last, until)
+        ends = await read_ends(
+            store, log, after=after, last=last, limit_bytes=limit_bytes, limit_chunks=limit_chunks
+        )
         return attrs.evolve(ends, ending=ending)
 
     async def wait(self, exec_id: str, *, wait_s: float, caller: Caller = LOCAL) -> Exec:
@@ -265,7 +277,8 @@ class Execs:
             found.stream.cancel(milliseconds(grace_s))
         else:
             container = await self._context.find(record.container_id, caller)
-            await foreign.cancel(await self._context.link(container), exec_id, milliseconds(grace_s))
+            link = await self._context.link(container, record.user)
+            await foreign.cancel(link, exec_id, milliseconds(grace_s))
         seconds = self.ending_within_s
         record = await self._wait(exec_id, seconds, caller)
         if record.ending is None:
@@ -331,7 +344,8 @@ class Execs:
         )
         where = Scope[scope.name]
         container = await self._context.find(record.container_id, caller)
-        return await foreign.signal(await self._context.link(container), exec_id, number, where)
+        link = await self._context.link(container, record.user)
+        return await foreign.signal(link, exec_id, number, where)
 
     async def write_input(
         self, exec_id: str, data: bytes, *, eof: bool = False, wait_s: float = 10.0, caller: Caller = LOCAL
@@ -388,7 +402,8 @@ class Execs:
             Request(operation="exec.resize", caller=caller, container_id=record.container_id, subject=exec_id)
         )
         container = await self._context.find(record.container_id, caller)
-        return await foreign.resize(await self._context.link(container), exec_id, size)
+        link = await self._context.link(container, record.user)
+        return await foreign.resize(link, exec_id, size)
 
     async def list(
         self, container: str, *, running: bool = False, caller: Caller = LOCAL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devbench_core.channel.link import Fate
-from devbench_core.errors import AgentUnavailable, ContainerExited, DevbenchError
+from devbench_core.errors import AgentGone, AgentUnavailable, ContainerExited, DevbenchError
 from devbench_core.execs import records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.keys import exec_of, starter_of
@@ -31,9 +31,15 @@ class Settler:
         self._settled.discard(container_id)
 
     async def settle(self, container: Container) -> None:
-        """Do away with what killed hosts left at a container's agent."""
+        """Do away with what killed hosts left at a container's agent, and at those of other users."""
+        for user in ("", *container.spec.policy.exec_users):
+            await self._settle(container, user)
+
+    async def _settle(self, container: Container, user: str) -> None:
         try:
-            await (await self._context.link(container)).settle(self._fate)
+            await (await self._context.link(container, user)).settle(self._fate)
+        except AgentGone:
+            return  # nobody runs anything as this user
         except (AgentUnavailable, ContainerExited) as error:
             log.debug("exec.settling_postponed", container=container.id, error=error.message)
         except DevbenchError as error:

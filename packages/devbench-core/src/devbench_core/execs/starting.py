@@ -15,7 +15,7 @@ from devbench_core.execs.launching import launch, new_record, stdin_length, stdi
 from devbench_core.execs.run import Run
 from devbench_core.execs.settling import Settler
 from devbench_core.execs.slots import Slots
-from devbench_core.execs.user import check_user
+from devbench_core.execs.user import user_of
 from devbench_core.execs.validate import start_of
 from devbench_core.ids import EXEC, new_id
 from devbench_core.journal.journal import Journal
@@ -76,14 +76,16 @@ class Starter:
                 found = await context.resolve(found.id, caller)
             link = await context.link(found)
             channel = await link.channel()
-            check_user(request.user, channel.agent, found.id)
+            user = user_of(request.user, channel.agent, found)
             self._settler.settle_once(found)
+            if user:
+                link = await context.link(found, user, start=True)
             if directory is not None:
                 start = await made(link, start, directory)
         except BaseException:
             self._slots.free(found.id)
             raise
-        record = new_record(exec_id, found, request, caller, context)
+        record = new_record(exec_id, found, request, caller, context, user=user)
         stdin = stdin_length(request, open_ended=open_stdin, continued=side)
         run = self._follow(record, context.journal(exec_id), stdin, caller)
         if claim is not None:

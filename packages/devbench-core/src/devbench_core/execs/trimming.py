@@ -44,6 +44,7 @@ class Rule:
         keep: How many of one container are kept.
         keep_setting: Says so.
         grace_s: For so long one is kept however many there are.
+        held: Which keys of a container are kept however many there are; asked when it has too many.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Rule:
     keep: int
     keep_setting: str
     grace_s: float
+    held: Callable[[str], Awaitable[frozenset[str]]] | None = None
 
 
 class Trimmer:
@@ -125,6 +127,10 @@ class Trimmer:
         found = sorted([each async for each in self._of_container(container_id)])
         beyond = found[: max(0, len(found) - rule.keep)]
         over = [each for each in beyond if each.at <= self._before(rule.grace_s)]
+        if over and rule.held is not None:
+            held = await rule.held(container_id)
+            over = [each for each in over if each.key not in held]
+            beyond = [each for each in beyond if each.key not in held]  # when it is released is nobody's news
         await rule.drop(over[:most], rule.keep_setting, rule.keep)
         if len(beyond) > most or len(over) < len(beyond):
             self.note(container_id, self._threshold)  # there is more, now or when its grace is over

@@ -1,13 +1,11 @@
-"""Who a command runs as: the container's user, and nobody else."""
+"""Who a command runs as: the container's user, or one of those that its policy allows."""
 
 from __future__ import annotations
 
-import re
-
 from devbench_core.channel.handshake import Agent
 from devbench_core.errors import ValidationFailed
-
-FORM = re.compile(r"(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?")
+from devbench_core.model.container import Container
+from devbench_core.model.users import is_user, uid_of
 
 
 def check_form(user: str | None) -> None:
@@ -16,22 +14,35 @@ def check_form(user: str | None) -> None:
     Raises:
         ValidationFailed: It is not ``uid`` or ``uid:gid``.
     """
-    if user is not None and not FORM.fullmatch(user):
+    if user is not None and not is_user(user):
         raise ValidationFailed("user", f"{user[:40]!r} must be a numeric uid or uid:gid")
 
 
-def check_user(user: str | None, agent: Agent, container_id: str) -> None:
-    """Refuse a command as another user than its container's, which its agent cannot become.
+def user_of(user: str | None, agent: Agent, container: Container) -> str:
+    """Return the other user that a command runs as, ``uid:gid``; "" for the container's own.
+
+    Args:
+        user: As it was asked for, of the right form.
+        agent: Of the container's own user.
+        container: Where.
 
     Raises:
-        ValidationFailed: It is another one; names both.
+        ValidationFailed: It may run as neither; names the container's user and those that are allowed.
     """
     own = f"{agent.uid}:{agent.gid}"
     if user is None or user in {own, str(agent.uid)}:
-        return
+        return ""
+    others = container.spec.policy.exec_users
+    for other in others:
+        # One with the container's own uid could end its agent's keepers; no policy was meant to allow it.
+        if user in {other, other.partition(":")[0]} and uid_of(other) != agent.uid:
+            return other
+    allowed = ", ".join((own, *others))
     raise ValidationFailed(
         "user",
-        f"commands in container {container_id!r} run as {own}; none can run as {user}",
-        hint="spawn a container whose policy.user is the one that you need",
-        limit=own,
+        f"commands in container {container.id!r} run as {own}"
+        + (f", or as {', '.join(others)}" if others else "")
+        + f"; none can run as {user}",
+        hint="spawn a container whose policy.exec_users lists it, or whose policy.user it is",
+        limit=allowed,
     )

@@ -10,10 +10,9 @@ import attrs
 from devbench_core.channel.batch_messages import OPERATIONS_MAX, BatchOp, Kind, OpFlag
 from devbench_core.channel.file_messages import KEEP_MODE
 from devbench_core.errors import DevbenchError, TooLarge, ValidationFailed
-from devbench_core.files.conditions import checked_etag
+from devbench_core.files.conditions import checked_etag, checked_mode
 from devbench_core.files.paths import Path, absolute_path, relative_path
 from devbench_core.files.settings import FileLimits
-from devbench_core.files.writing import MODE_MAX
 from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchOperation, BatchWrite
 
 TEMPORARY = b".devbench-tmp-"
@@ -121,8 +120,7 @@ def _step(operation: BatchOperation, made: set[bytes], before: int, limits: File
 
 
 def _write(given: BatchWrite, path: bytes, made: set[bytes], before: int) -> Step:
-    if given.mode is not None and not 0 <= given.mode <= MODE_MAX:
-        raise ValidationFailed("mode", "must be 0-0o7777", limit=MODE_MAX)
+    checked_mode("mode", given.mode)
     etag = checked_etag(given.if_match, exclusive=given.if_none_match)
     flags = OpFlag.IF_MATCH if etag else OpFlag.CREATE_ONLY if given.if_none_match else NOTHING
     own = BatchOp(
@@ -177,8 +175,8 @@ def _move(given: BatchMove, path: bytes, target: bytes, made: set[bytes], before
         path=path,
         result=target,
         event="file.moved",
-        event_fields={"path": str(absolute_path(path)), "target": str(absolute_path(target))},
-        reviews=(("file.move", path), ("file.write", target)),
+        event_fields={"path": str(absolute_path(path)), "to": str(absolute_path(target))},
+        reviews=(("file.move", path), ("file.move", target)),
     )
 
 

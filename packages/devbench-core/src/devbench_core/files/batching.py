@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
 
 from devbench_core.channel import batchcalls
 from devbench_core.channel.batch_messages import OpFlag, Outcome
@@ -121,7 +120,7 @@ def named(error: OperationRefused, steps: Sequence[Step]) -> DevbenchError:
     target_taken = own and error.reply.code is FileFault.EXISTS and bool(step.operations[-1].other)
     if target_taken:
         where = step.result
-    found = cast("DevbenchError", condition_failed(error, where, conditional=conditional, new=new))
+    found = condition_failed(error, where, conditional=conditional, new=new)
     found.message = f"operation {number} of the batch: {found.message}"
     found.args = (found.message,)
     found.details["operation"] = number

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from devbench_core.channel.replies import FileRefused
-from devbench_core.errors import FileConflict, FileFailed, ValidationFailed
+from devbench_core.errors import DevbenchError, FileConflict, FileFailed, ValidationFailed
 from devbench_core.files.paths import absolute_path
 from devbench_core.files.translate import error_of
 
 ETAG_MAX = 64
+MODE_MAX = 0o7777
+
+
+def checked_mode(field: str, mode: int | None) -> None:
+    """Check permission bits.
+
+    Raises:
+        ValidationFailed: They are none; names the field.
+    """
+    if mode is not None and not 0 <= mode <= MODE_MAX:
+        raise ValidationFailed(field, "must be 0-0o7777", limit=MODE_MAX)
 
 
 def checked_etag(if_match: str | None, *, exclusive: bool = False) -> str:
@@ -25,7 +36,7 @@ def checked_etag(if_match: str | None, *, exclusive: bool = False) -> str:
     return if_match
 
 
-def condition_failed(error: FileRefused, where: bytes, *, conditional: bool, new: bool) -> Exception:
+def condition_failed(error: FileRefused, where: bytes, *, conditional: bool, new: bool) -> DevbenchError:
     """A condition that fails is a conflict, whichever way the agent puts it."""
     translated = error_of(error, where)
     missing = conditional and translated.code == "file_not_found"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from devbench_core.channel import filecalls
+from devbench_core.channel import changecalls, filecalls
 from devbench_core.errors import ValidationFailed
-from devbench_core.files.conditions import checked_etag
+from devbench_core.files.conditions import checked_etag, checked_mode
 from devbench_core.files.operations import Operations
 from devbench_core.files.paths import Path, absolute_path
+from devbench_core.files.powers import require
 from devbench_core.files.translate import info_of
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.file import FileInfo, FileListing
@@ -52,16 +53,35 @@ class Folders(Operations):
         return FileListing(entries=infos, cursor=os.fsdecode(entries[-1].name) if more and entries else "")
 
     async def mkdir(
-        self, container: str, path: Path, *, parents: bool = False, caller: Caller = LOCAL
+        self,
+        container: str,
+        path: Path,
+        *,
+        mode: int | None = None,
+        parents: bool = False,
+        caller: Caller = LOCAL,
     ) -> FileInfo:
         """Make a folder. With ``parents`` also missing ones above, and one that is there already is fine.
+
+        Args:
+            container: Where.
+            path: Which folder.
+            mode: Its permission bits, exactly; None is 0755 without what the umask takes away. One that is there keeps
+                its own, and those above have 0755.
+            parents: Also make missing folders above.
+            caller: Who asks.
 
         Raises:
             FileMissing: A folder above is not there.
             FileFailed: ``exists``.
         """
+        checked_mode("mode", mode)
         async with self._request("file.mkdir", container, path, caller) as (channel, where, found):
-            made = await filecalls.make_dir(channel, where, parents=parents, exist_ok=parents)
+            if mode is None:
+                made = await filecalls.make_dir(channel, where, parents=parents, exist_ok=parents)
+            else:
+                require(channel, "changes", "a folder's mode")
+                made = await changecalls.make_dir(channel, where, parents=parents, mode=mode)
         info = info_of(where, made.stat)
         if made.created:
             self._tell("file.written", caller, found, {"path": str(info.path), "type": "directory"})

@@ -1,20 +1,20 @@
-"""What an agent must be able to do: containers outlive hosts, so an older agent may be asked."""
+"""What a container's agent can do: containers outlive hosts, so an old one may be asked for what it never learned."""
 
 from __future__ import annotations
 
 from devbench_core.channel.channel import AgentChannel
-from devbench_core.errors import FileFailed
+from devbench_core.errors import AgentOutdated
 
 
 def require(channel: AgentChannel, feature: str, operation: str) -> None:
-    """Check that the agent has a power that it told of when it was greeted.
+    """Refuse what the container's agent cannot do.
 
     Raises:
-        FileFailed: It has not; the reason is ``unsupported``.
+        AgentOutdated: It was started by an older devbench.
     """
     if feature not in channel.agent.features:
-        raise FileFailed(
-            f"{operation} is not known to the agent of this container, which an older devbench started",
-            hint="spawn a new container and copy the files over, or do it by a command in this one",
-            details={"reason": "unsupported", "feature": feature},
+        raise AgentOutdated(
+            f"the container's agent cannot do {operation}: it is older than this devbench",
+            hint="spawn a new container, which gets the present agent",
+            details={"feature": feature},
         )

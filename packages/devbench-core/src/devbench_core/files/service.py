@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from devbench_core.files.archiving import Importing
 from devbench_core.files.batching import Batching
+from devbench_core.files.editing import Editing
 from devbench_core.files.exporting import Exporting
 from devbench_core.files.folders import Folders
+from devbench_core.files.modes import Modes
+from devbench_core.files.moving import Moving
 from devbench_core.files.reading import Reading
 from devbench_core.files.streaming import Streaming
+from devbench_core.files.watching import Watching
 from devbench_core.files.writing import Writing
 
 
-class Files(Reading, Writing, Folders, Batching, Importing, Exporting, Streaming):
+class Files(
+    Reading, Writing, Folders, Editing, Moving, Modes, Watching, Batching, Importing, Exporting, Streaming
+):
     """Read and write files of workspaces.
 
     ``container`` is an id or a living container's alias. Paths are relative to the workspace, or absolute beneath

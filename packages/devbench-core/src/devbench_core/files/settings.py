@@ -22,8 +22,53 @@ class FileLimits(BaseModel):
     list_max_entries: int = Field(
         default=1000, ge=1, le=4096, description="The largest page of a folder's listing."
     )
+    edit_max_bytes: int = Field(
+        default=16 * MIB, ge=1, le=256 * MIB, description="The largest file that can be edited."
+    )
+    edit_max_changes: int = Field(
+        default=1000, ge=1, le=100_000, description="The most replacements, or hunks of a diff, in one edit."
+    )
+    edit_attempts: int = Field(
+        default=32,
+        ge=1,
+        le=1000,
+        description="How often an edit is tried anew when the file changed meanwhile, before it is a conflict.",
+    )
+    copy_max_bytes: int = Field(
+        default=4096 * MIB, ge=0, le=2**50, description="The most bytes of content that one copy takes."
+    )
+    tree_max_entries: int = Field(
+        default=100_000,
+        ge=1,
+        le=2**31,
+        description="The most files and folders of one recursive copy or change of modes.",
+    )
     path_max_bytes: int = Field(default=4095, ge=1, le=4095, description="Length of a path.")
     name_max_bytes: int = Field(default=255, ge=1, le=255, description="Length of one name in a path.")
+    watch_max_wait_s: float = Field(
+        default=60.0, ge=0, le=3600, description="How long one call waits for changes at most."
+    )
+    watch_debounce_s: float = Field(
+        default=0.1,
+        ge=0,
+        le=10,
+        description="How long changes gather, so that many of the same file within it are told as one.",
+    )
+    watch_max_changes: int = Field(
+        default=500, ge=1, le=1000, description="The most changes that one call returns."
+    )
+    watch_concurrent_max: int = Field(
+        default=16,
+        ge=1,
+        le=24,
+        description="How many calls wait for changes in one container at once; further ones wait for their turn.",
+    )
+    concurrent_max: int = Field(
+        default=32,
+        ge=1,
+        le=64,
+        description="How many operations on files of one container run at once; further ones wait for their turn.",
+    )
     batch_max_operations: int = Field(
         default=10_000, ge=1, le=100_000, description="The most operations in one batch."
     )

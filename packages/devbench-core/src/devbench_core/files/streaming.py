@@ -12,12 +12,12 @@ from devbench_core.channel.file_messages import TO_THE_END
 from devbench_core.channel.replies import FileRefused
 from devbench_core.channel.streamcalls import ReadStream
 from devbench_core.errors import FileConflict, TooLarge, ValidationFailed
-from devbench_core.files.conditions import checked_etag, condition_failed
+from devbench_core.files.conditions import checked_etag, checked_mode, condition_failed
 from devbench_core.files.operations import Operations
 from devbench_core.files.paths import Path, absolute_path, relative_path
 from devbench_core.files.reading import OFFSET_MAX
 from devbench_core.files.translate import info_of
-from devbench_core.files.writing import MODE_MAX, write_flags
+from devbench_core.files.writing import write_flags
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.file import FileInfo, FileWritten
 
@@ -116,8 +116,7 @@ class Streaming(Operations):
             FileMissing: A folder on the way is not there.
             TooLarge: The content is over the limit.
         """
-        if mode is not None and not 0 <= mode <= MODE_MAX:
-            raise ValidationFailed("mode", "must be 0-0o7777", limit=MODE_MAX)
+        checked_mode("mode", mode)
         where = relative_path(path, self._limits)
         etag = checked_etag(if_match, exclusive=if_none_match)
         flags = write_flags(parents=parents, conditional=if_match is not None, new=if_none_match)

@@ -43,7 +43,10 @@ REASONS = {
     FileFault.NOT_EMPTY: ("not_empty", "is a folder with something in it"),
     FileFault.IO: ("io", "the container's file system failed"),
     FileFault.NOT_A_FILE: ("invalid", "is a pipe, a device or a socket"),
+    FileFault.INTO_ITSELF: ("into_itself", "lies within what is moved or copied, or is the same file"),
+    FileFault.OTHER_DEVICE: ("other_file_system", "is on another file system; copy, then delete"),
     FileFault.NO_WORKSPACE: ("io", "the container has no workspace"),
+    FileFault.LIMIT: ("limit", "as many are in use as the agent or the kernel allows"),
 }
 
 
@@ -90,6 +93,8 @@ def _failure(error: FileRefused, path: bytes) -> DevbenchError:
             return AgentUnavailable(f"the agent is too busy for {name!r}", hint="try again", details=details)
         case _:
             reason, text = REASONS[reply.code]
+            if reply.code is FileFault.INVALID:
+                text += f": {quote(reply.message)}"
             return FileFailed(
                 f"{name!r}: {text}", details={**details, "reason": reason, "errno": reply.errno}
             )

@@ -9,12 +9,15 @@ from devbench_core.model.execution import Ends
 READ_ENTRIES = 8  # entries read at once: at most half a mebibyte
 
 
-async def read_ends(store: Store, log: str, *, last: int, limit_bytes: int, limit_chunks: int) -> Ends:
+async def read_ends(
+    store: Store, log: str, *, after: int = 0, last: int, limit_bytes: int, limit_chunks: int
+) -> Ends:
     """Return enough whole chunks from both sides to fill half of each limit, and all when all fits.
 
     Args:
         store: Has the log.
         log: Its name.
+        after: The seq before its first chunk, as far as the reader is concerned.
         last: The seq of its last chunk, as far as the reader is concerned.
         limit_bytes: Of both sides together; a chunk that crosses the limit is there as a whole.
         limit_chunks: Of both sides together.
@@ -22,8 +25,8 @@ async def read_ends(store: Store, log: str, *, last: int, limit_bytes: int, limi
     Raises:
         StoreFailed: The store could not be read.
     """
-    head = await _first(store, log, last, limit_bytes // 2, limit_chunks // 2)
-    begins = head[-1].chunk.seq if head else 0
+    head = await _first(store, log, after, last, limit_bytes // 2, limit_chunks // 2)
+    begins = head[-1].chunk.seq if head else after
     tail = await _last(store, log, last, begins, limit_bytes - limit_bytes // 2, limit_chunks // 2)
     skipped = 0
     if head and tail:
@@ -37,11 +40,13 @@ async def read_ends(store: Store, log: str, *, last: int, limit_bytes: int, limi
     )
 
 
-async def _first(store: Store, log: str, last: int, most_bytes: int, most_chunks: int) -> list[Kept]:
+async def _first(
+    store: Store, log: str, floor: int, last: int, most_bytes: int, most_chunks: int
+) -> list[Kept]:
     found: list[Kept] = []
     size = 0
     while size <= most_bytes and len(found) < most_chunks:
-        after = found[-1].chunk.seq if found else 0
+        after = found[-1].chunk.seq if found else floor
         some = await _read(store, log, after, min(READ_ENTRIES, last - after))
         for kept in some:
             found.append(kept)

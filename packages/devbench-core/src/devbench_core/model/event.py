@@ -46,7 +46,8 @@ class Event:
     Attributes:
         name: Dotted: ``container.spawned``, ``container.ended``, ``exec.started``, ``exec.ended``,
             ``shell.opened``, ``shell.ran``, ``shell.closed``,
-            ``file.written``, ``file.deleted``, ``file.moved``, ``image.pulled`` …
+            ``file.written``, ``file.moved``, ``file.copied``, ``file.mode_changed``,
+            ``file.deleted``, ``image.pulled`` …
         at: When, UTC.
         caller: On whose behalf; None when devbench itself acted.
         container_id: "" for none.

@@ -150,7 +150,8 @@ class ExecRequest:
         cwd: Working directory; relative ones are beneath the workspace, None is the image's, else the workspace.
             It must exist, or the command fails to start (``bad_directory``).
         create_cwd: Make it first, with those above it, when it is missing; beneath the workspace only.
-        user: ``uid`` or ``uid:gid``; None is the container's user (``policy.user``), and any other one is refused.
+        user: ``uid`` or ``uid:gid``: the container's user (``policy.user``, None too) or one of ``policy.exec_users``.
+            Everything about the command is done as this user, also the making of ``cwd``.
         env: Merged over the container's environment.
         stdin: Bytes given at the start, followed by end of file; None gives an empty stdin.
         timeout_s: The whole tree is ended after this; None is the configured default, which is longer at a terminal.
@@ -188,6 +189,7 @@ class Exec:
         argv: What runs (environment and stdin are not kept: they may hold secrets).
         cwd: Where it runs, as asked.
         tty: Whether it has a terminal.
+        user: ``uid:gid`` when it runs as another user than the container's, else "".
         state: Where it stands.
         created_at: When it was accepted, UTC.
         started_at: When the process was there, UTC.
@@ -205,6 +207,7 @@ class Exec:
     argv: tuple[str, ...]
     cwd: str = ""
     tty: bool = False
+    user: str = ""
     state: ExecState
     created_at: datetime
     started_at: datetime | None = None

@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 
 import attrs
 
+from devbench_core.model.media import UNKNOWN, MediaType
+
 
 class FileType(StrEnum):
     """What is at a path."""
@@ -53,13 +55,27 @@ class FileContent:
         info: Of the file that was read; its etag belongs to exactly these bytes.
         data: The bytes from ``offset``.
         offset: Where ``data`` begins.
-        truncated: Whether the file goes on after ``data``.
+        truncated: Whether there is more of what was asked for than ``data``: of the file, or of its lines.
+        next_offset: Where to go on in bytes, None at the end of the file.
+        text: What ``data`` is in ``encoding``; None when no encoding was given.
+        encoding: Python's own name of the encoding, "" without one.
+        first_line: Number of the line that ``data`` begins with, from 1; None when lines were not asked for, or when
+            they were from the end and too far from the beginning to be counted.
+        next_line: Number of the line to go on with, None as above, at the end, and within a line that is longer than
+            what may be returned: then ``next_offset`` goes on.
+        media: What the file seems to be.
     """
 
     info: FileInfo
     data: bytes
     offset: int = 0
     truncated: bool = False
+    next_offset: int | None = None
+    text: str | None = None
+    encoding: str = ""
+    first_line: int | None = None
+    next_line: int | None = None
+    media: MediaType = UNKNOWN
 
 
 @attrs.frozen(kw_only=True)

@@ -20,6 +20,13 @@ class Clause(StrEnum):
     NETWORK_NONE = "network_none"
     NON_ROOT = "non_root"
     TMPFS_SIZE = "tmpfs_size"
+    EXEC_USERS = "exec_users"
+
+
+ON_REQUEST = frozenset({Clause.EXEC_USERS})
+"""Clauses that give something instead of holding it back: a policy without them is the tighter one."""
+EXEC_USERS_MAX = 32
+"""How many other users an operator can allow at most."""
 
 
 class Network(StrEnum):
@@ -48,6 +55,8 @@ class Policy:
         user: Numeric ``uid`` or ``uid:gid`` that the agent and all commands run as; "" means the runtime's
             ordinary user (1000:1000 where the engine has users).
         tmpfs_bytes: Size of ``/tmp``.
+        exec_users: Other users, each ``uid:gid``, that single commands may run as; no two have one uid, and none has
+            that of ``user``.
     """
 
     read_only_root: bool = True
@@ -60,6 +69,7 @@ class Policy:
     network: Network = Network.NONE
     user: str = ""
     tmpfs_bytes: int = 64 * MEBIBYTE
+    exec_users: tuple[str, ...] = ()
 
     def clauses(self) -> frozenset[Clause]:
         """Return the promises that this policy makes and a runtime must keep."""
@@ -74,11 +84,16 @@ class Policy:
             Clause.NETWORK_NONE: self.network is Network.NONE,
             Clause.NON_ROOT: not self.runs_as_root,
             Clause.TMPFS_SIZE: True,
+            Clause.EXEC_USERS: bool(self.exec_users),
         }
         return frozenset(clause for clause, on in wanted.items() if on)
 
     @property
     def runs_as_root(self) -> bool:
-        """Whether commands run as user 0 of the container."""
-        uid = self.user.split(":")[0]
-        return uid == "root" or (uid.isdecimal() and int(uid) == 0)
+        """Whether commands run, or may run, as user 0 of the container."""
+        return any(_is_root(user) for user in (self.user, *self.exec_users))
+
+
+def _is_root(user: str) -> bool:
+    uid = user.partition(":")[0]
+    return uid == "root" or (uid.isdecimal() and int(uid) == 0)

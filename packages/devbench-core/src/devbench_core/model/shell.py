@@ -131,3 +131,53 @@ class ShellPage:
     run: ShellRun | None = None
     complete: bool = False
     ending: ExecEnding | None = None
+
+
+class ReadStop(StrEnum):
+    """Why reading a shell's output stopped."""
+
+    TEXT = "text"  # one of the plain texts came
+    PATTERN = "pattern"  # one of the regular expressions came
+    QUIET = "quiet"  # something came, and then nothing for long enough
+    RUN_ENDED = "run_ended"  # and all was read
+    SHELL_ENDED = "shell_ended"  # likewise
+    FULL = "full"  # as many bytes as were asked for
+    TIME = "time"
+
+
+@attrs.frozen(kw_only=True)
+class ShellMatch:
+    """What was looked for and came.
+
+    Attributes:
+        pattern: Which of the texts or expressions.
+        is_regex: Whether it is an expression.
+        text: What it matched, as UTF-8 with what is none replaced; a long one is cut.
+        groups: Of an expression, likewise; None for one that took no part.
+    """
+
+    pattern: str
+    is_regex: bool
+    text: str
+    groups: tuple[str | None, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ShellReading:
+    """Output of a shell, and why there is no more of it.
+
+    Attributes:
+        chunks: In order, beginning just after the cursor that was asked for.
+        cursor: Give this to the next call.
+        stop: Why reading stopped.
+        match: What came, when it stopped for that.
+        run: The newest run; None when there was none.
+        ending: Set when the shell itself has ended and these chunks reach its end.
+    """
+
+    chunks: tuple[Chunk, ...]
+    cursor: int
+    stop: ReadStop
+    match: ShellMatch | None = None
+    run: ShellRun | None = None
+    ending: ExecEnding | None = None

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import suppress
 
 import attrs
 
 from devbench_core.errors import (
     AgentUnavailable,
-    Conflict,
     DevbenchError,
-    ShellNotFound,
     StoreFailed,
     TimedOut,
 )
 from devbench_core.execs.run import Run
 from devbench_core.logs import get_logger
-from devbench_core.model.shell import RunReason, Shell, ShellRun
-from devbench_core.shells import records
+from devbench_core.model.shell import Shell, ShellRun
 from devbench_core.shells.closing import ENDED_ALONE, Closing
-from devbench_core.shells.context import ShellContext, owner
+from devbench_core.shells.context import ShellContext
 from devbench_core.shells.driver import filler_of, frame_of
-from devbench_core.shells.follow import Follower, Outcome
+from devbench_core.shells.endings import ended_run
+from devbench_core.shells.follow import Follower
+from devbench_core.shells.kept import Kept
 from devbench_core.shells.refusals import busy, over
 
 log = get_logger(__name__)
 SECRET_BYTES = 16
-STORE_RETRY_FIRST_S = 0.05
-STORE_RETRY_MAX_S = 5.0
 
 
 class Live:
@@ -42,7 +38,7 @@ class Live:
     """
 
     def __init__(self, context: ShellContext, shell: Shell, command: Run) -> None:
-        self.shell = shell
+        self._kept = Kept(context, shell)
         self.command = command
         self.input_lock = asyncio.Lock()
         self._context = context
@@ -51,11 +47,15 @@ class Live:
         self._follower: Follower | None = None
         self._task: asyncio.Task[None] | None = None
         self._beginning: asyncio.Task[ShellRun | DevbenchError] | None = None
-        self._unsent: set[str] = set()  # secrets of runs that may be recorded, and were not sent
         run = shell.run
         if run is not None:  # its former host died meanwhile
             spent_s = (context.clock.now() - run.started_at).total_seconds()
             self._follow(run, max(0.0, run.timeout_s - spent_s), self._fill())
+
+    @property
+    def shell(self) -> Shell:
+        """Its record."""
+        return self._kept.shell
 
     async def begin(self, script: str, *, timeout_s: float, interactive: bool) -> ShellRun:
         """Give the shell a script. A caller that is cancelled while it waits here ends the run.
@@ -88,10 +88,10 @@ class Live:
     async def _begin(self, script: str, *, timeout_s: float, interactive: bool) -> ShellRun | DevbenchError:
         """Record a run, send it and follow it; an error is returned, as it would end all tasks."""
         try:
-            if self._unsent:
-                await self._take_back()
+            if self._kept.is_doubtful:
+                await self._kept.take_back()
             run, frame, changes = self._next_run(script, timeout_s=timeout_s, interactive=interactive)
-            await self._record(changes)
+            await self._kept.record(changes)
         except DevbenchError as error:
             return error
         except Exception as error:  # a store's own fault
@@ -129,44 +129,6 @@ class Live:
         }
         return run, frame, changes
 
-    async def _record(self, changes: dict[str, object]) -> None:
-        """Write a run down before it is sent: the next host must know what it waits for."""
-        self._unsent.add(str(changes["secret"]))
-        try:
-            await self._save(**changes)
-        except Exception:
-            # It may be in the store nevertheless. What the store refuses now is done before the next run.
-            with suppress(DevbenchError):
-                await self._take_back()
-            raise
-        self._unsent.clear()
-
-    async def _take_back(self) -> None:
-        """Take over what the store has; a run that this host recorded there and did not send is lost.
-
-        Raises:
-            Conflict: Another host changes it.
-            StoreFailed: It cannot be read or written.
-        """
-        found = await records.load(self._context.store, self.shell.id, owner(self.shell))
-        run = found.run
-        if run is None:
-            self.shell = found
-        elif found.secret in self._unsent:
-            lost = attrs.evolve(
-                run,
-                until=run.after,
-                ended_at=self._context.clock.now(),
-                reason=RunReason.LOST,
-                shell_kept=True,
-            )
-            self.shell = await records.save(
-                self._context.store,
-                attrs.evolve(found, runs=(*found.runs[:-1], lost), secret="", sent_bytes=found.sent_before),
-            )
-            self._unsent.clear()
-        # else another host follows it by now
-
     def interrupt(self) -> None:
         """Begin to end the run, if there is one."""
         if self._follower is not None:
@@ -174,7 +136,7 @@ class Live:
 
     def touch(self) -> None:
         """Note that something was asked of it; written with the next run."""
-        self.shell = attrs.evolve(self.shell, used_at=self._context.clock.now())
+        self._kept.shell = attrs.evolve(self.shell, used_at=self._context.clock.now())
 
     @property
     def changed(self) -> asyncio.Event:
@@ -199,7 +161,7 @@ class Live:
         """
         await self.settled(self._context.ending_within_s)
         if not self.shell.ended:
-            is_news = await self._save(ended=True, secret="")
+            is_news = await self._kept.save(ended=True, secret="")
             self._ring()
             if is_news:
                 self._closing.tell(self._context, self.shell)
@@ -257,7 +219,7 @@ class Live:
             changes["ended"] = True
         else:
             changes |= {"program": report.program, "cwd": report.cwd}
-        is_over = await self._save_surely(changes)
+        is_over = await self._kept.save_surely(changes)
         self._follower = None
         self._ring()
         if run.number:
@@ -271,56 +233,6 @@ class Live:
         if is_over:
             self._closing.tell(self._context, self.shell)
 
-    async def _save_surely(self, changes: dict[str, object]) -> bool:
-        """Write an end down, however long the store refuses; the run counts as going on until then.
-
-        Returns:
-            Whether it was this host that noted the end of the shell.
-        """
-        pause, is_doubtful = STORE_RETRY_FIRST_S, False
-        while True:
-            try:
-                is_over = await self._save(**changes)
-            except Conflict:
-                await self._reload()
-            except DevbenchError as error:
-                is_doubtful = True  # it may be in the store nevertheless
-                log.warning("shell.not_recorded", shell=self.shell.id, error=error.message)
-            except Exception:  # a store's own fault; an error here would end all of this host's tasks
-                is_doubtful = True
-                log.exception("shell.not_recorded", shell=self.shell.id)
-            else:
-                return is_over or (is_doubtful and self.shell.ended)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, STORE_RETRY_MAX_S)
-
-    async def _reload(self) -> None:
-        with suppress(ShellNotFound, StoreFailed):
-            found = await records.load(self._context.store, self.shell.id, owner(self.shell))
-            self.shell = attrs.evolve(self.shell, revision=found.revision, ended=found.ended)
-
-    async def _save(self, **changes: object) -> bool:
-        """Write changes; return whether this write, of all hosts' and tasks', noted the end of the shell."""
-        was_ended = self.shell.ended
-        self.shell = await records.save(self._context.store, attrs.evolve(self.shell, **changes))
-        return self.shell.ended and not was_ended
-
     def _ring(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-
-def ended_run(run: ShellRun, outcome: Outcome, context: ShellContext) -> ShellRun:
-    """Return a run with its end."""
-    report, ending = outcome.report, outcome.ending
-    code = report.exit_code if report is not None else ending.exit_code if ending is not None else None
-    if outcome.reason is RunReason.LOST:
-        code = None
-    return attrs.evolve(
-        run,
-        until=outcome.until,
-        ended_at=context.clock.now(),
-        reason=outcome.reason,
-        exit_code=code,
-        shell_kept=report is not None,
-    )

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 import asyncio
 
+import attrs
+
 from devbench_core.model.execution import Page, StreamName
 from devbench_core.model.shell import Shell, ShellPage, ShellRun
 from devbench_core.shells import records
+
+
+def before_report(page: Page, run: ShellRun | None) -> Page:
+    """Return a page without the report of a run whose end is not written down yet, and what comes after that.
+
+    A reader who passed it would not be told of the end any more.
+    """
+    if run is None or run.ended_at is not None:
+        return page
+    for index, chunk in enumerate(page.chunks):
+        if (
+            chunk.stream is StreamName.SIDE and chunk.seq > run.after and chunk.data.strip()
+        ):  # blank: it begins
+            return attrs.evolve(page, chunks=page.chunks[:index], cursor=chunk.seq - 1, ending=None)
+    return page
 
 
 def shown(page: Page, run: ShellRun | None, *, clip: bool, awaited: bool) -> ShellPage:

@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
-from math import inf
 from pathlib import PurePosixPath
 
-import attrs
-
-from devbench_core.channel.stdin import pieces
-from devbench_core.contracts.store import Remove
 from devbench_core.errors import (
     ConcurrencyLimit,
-    Conflict,
     DevbenchError,
-    ExecNotFound,
-    ExecPurged,
-    InputUnavailable,
     ShellEnded,
-    ShellIdle,
-    TimedOut,
     ValidationFailed,
     Vetoed,
 )
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container
-from devbench_core.model.execution import ExecRequest, Page
-from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellRun
+from devbench_core.model.execution import ExecRequest
+from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellReading, ShellRun
 from devbench_core.shells import records
-from devbench_core.shells.closing import ENDED_ALONE, Closing
+from devbench_core.shells.closing import Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import argv_of
-from devbench_core.shells.follow import Follower
-from devbench_core.shells.live import Live, ended_run
-from devbench_core.shells.pages import pause, run_of, shown
-from devbench_core.shells.refusals import check_script, elsewhere, over
+from devbench_core.shells.followed import Followed
+from devbench_core.shells.inputs import give
+from devbench_core.shells.opening import opened
+from devbench_core.shells.pages import run_of
+from devbench_core.shells.polling import Poller
+from devbench_core.shells.reading import OnPage, Reader, Until
+from devbench_core.shells.refusals import check_script
 
 log = get_logger(__name__)
-LOOK_EVERY_S = 1.0  # how often the end of a run is looked for where another host follows it
+QUIET_S = 1.0
+READ_BYTES = 64 * 1024
 
 
 class Shells:
@@ -52,8 +46,10 @@ class Shells:
 
     def __init__(self, context: ShellContext) -> None:
         self._context = context
-        self._lives: dict[str, Live] = {}
+        self._followed = Followed(context)
+        self._poller = Poller(context, self._followed)
         self._opening: dict[str, asyncio.Lock] = {}
+        self._reader = Reader(self.poll, context.clock, context.limits.lookback_bytes)
 
     async def open(
         self,
@@ -62,6 +58,7 @@ class Shells:
         kind: ShellKind = ShellKind.AUTO,
         cwd: PurePosixPath | None = None,
         env: dict[str, str] | None = None,
+        user: str | None = None,
         caller: Caller = LOCAL,
     ) -> Shell:
         """Open a shell and return when it answers.
@@ -71,6 +68,7 @@ class Shells:
             kind: Which program.
             cwd: Where it begins; as for a command.
             env: Merged over the container's environment.
+            user: Who it runs as; as for a command.
             caller: Who asks.
 
         Raises:
@@ -84,7 +82,7 @@ class Shells:
         lock = self._opening.setdefault(found.id, asyncio.Lock())
         async with lock:
             await self._check_room(found)
-            request = ExecRequest(argv=argv_of(kind), cwd=cwd, env=env or {})
+            request = ExecRequest(argv=argv_of(kind), cwd=cwd, env=env or {}, user=user)
             record = await self._context.execs.start(found.id, request, side=True, caller=caller)
             if record.ending is not None:
                 raise ShellEnded(
@@ -101,11 +99,11 @@ class Shells:
                 used_at=now,
             )
             try:
-                live = await self._begin(shell, caller)
+                live = await self._followed.begin(shell, caller)
             except BaseException:
                 self._context.execs.end_soon(record.id)
                 raise
-        return await self._opened(live, caller)
+        return await opened(self._context, live, caller)
 
     async def run(
         self,
@@ -146,7 +144,7 @@ class Shells:
                 limit=limits.max_timeout_s,
             )
         check_script(script, limits.script_max_bytes)
-        live = await self._live(shell_id, caller)
+        live = await self._followed.live(shell_id, caller)
         self._context.check("shell.run", caller, live.shell.container_id, script)
         await self._context.resolve(live.shell.container_id, caller)
         return await live.begin(script, timeout_s=seconds, interactive=interactive)
@@ -174,25 +172,47 @@ class Shells:
         Raises:
             ShellNotFound: The caller's tenant has no such shell, or no such run is remembered.
         """
-        deadline = self._context.clock.monotonic_s() + wait_s
-        cursor, clip = after, run is not None
-        while True:
-            live = self._lives.get(shell_id)
-            changed = None if live is None else live.changed
-            shell = await self.get(shell_id, caller=caller)
-            newest = shell.runs[-1] if shell.runs else None
-            if run is None and newest and newest.number and (shell.run or newest.until > after):
-                run = newest.number  # its end is news
-            rest_s = max(0.0, deadline - self._context.clock.monotonic_s())
-            found = run_of(shell, run)
-            is_over = shell.ended or (found is not None and found.ended_at is not None and run is not None)
-            page = await self._page(shell_id, cursor, max_bytes, 0.0 if is_over else rest_s, changed, caller)
-            answer = shown(page, found, clip=clip, awaited=run is not None)
-            if answer.chunks or answer.complete or answer.ending is not None or not rest_s:
-                return answer
-            cursor = answer.cursor
-            if page.ending is not None:  # of the shell: that of its run is being written down
-                await pause(changed, min(rest_s, LOOK_EVERY_S))
+        return await self._poller.poll(shell_id, after, run, max_bytes, wait_s, caller)
+
+    async def read(
+        self,
+        shell_id: str,
+        *,
+        after: int = 0,
+        run: int | None = None,
+        until: Sequence[str] = (),
+        until_regex: Sequence[str] = (),
+        quiet_s: float = QUIET_S,
+        wait_s: float = 10.0,
+        max_bytes: int = READ_BYTES,
+        on_page: OnPage | None = None,
+        caller: Caller = LOCAL,
+    ) -> ShellReading:
+        """Read output until something: for a program that is talked to.
+
+        Args:
+            shell_id: Which shell.
+            after: The cursor of the last reading or page.
+            run: Only this run's output, which ends where the run does; None for whatever comes.
+            until: Stop at one of these plain texts.
+            until_regex: Stop at a match of one of these expressions (RE2's) in what has come: ``$`` is its end,
+                ``^`` where reading began. A match of up to ``shells.lookback_bytes`` is found wherever output is cut.
+            quiet_s: Without either, stop when something came and then nothing for so long; 0 is as soon as
+                something came.
+            wait_s: Stop after so long in any case; 0 returns what is there.
+            max_bytes: Stop when there is so much, about.
+            on_page: Awaited for each page that is not the last.
+            caller: Who asks.
+
+        Raises:
+            ValidationFailed: There are too many texts or expressions, or one is empty, too long or too complex, or no
+                expression.
+            ShellNotFound: The caller's tenant has no such shell, or no such run is remembered.
+        """
+        stop_at = Until(
+            run=run, texts=until, expressions=until_regex, quiet_s=quiet_s, wait_s=wait_s, max_bytes=max_bytes
+        )
+        return await self._reader.read(shell_id, after, stop_at, on_page, caller)
 
     async def cancel(self, shell_id: str, *, caller: Caller = LOCAL) -> ShellRun | None:
         """End the run that a shell is busy with and return it; None when there was none.
@@ -204,7 +224,7 @@ class Shells:
                 still being ended.
             Vetoed: A reviewer refuses.
         """
-        live = await self._live(shell_id, caller)
+        live = await self._followed.live(shell_id, caller)
         self._context.check("shell.cancel", caller, live.shell.container_id, shell_id)
         run = live.shell.run
         if run is None:
@@ -215,7 +235,7 @@ class Shells:
 
     def interrupt_soon(self, shell_id: str) -> None:
         """Begin to end the run of a shell that this host follows, without waiting: its caller went away."""
-        live = self._lives.get(shell_id)
+        live = self._followed.here(shell_id)
         if live is not None:
             live.interrupt()
 
@@ -236,34 +256,9 @@ class Shells:
             raise ValidationFailed(
                 "input", f"must be 1-{limits.input_max_bytes} bytes", limit=limits.input_max_bytes
             )
-        live = await self._live(shell_id, caller)
+        live = await self._followed.live(shell_id, caller)
         self._context.check("shell.input", caller, live.shell.container_id, shell_id)
-        run, stdin, stream = live.shell.run, live.command.stdin, live.command.stream
-        if run is None or not run.interactive or stdin is None or stream is None:
-            raise ShellIdle(
-                f"nothing in shell {shell_id!r} reads an input",
-                hint="start the program with an interactive run first",
-            )
-        try:
-            async with asyncio.timeout(limits.input_timeout_s), live.input_lock:
-                cursor, is_taken = live.command.journal.cut(), True
-                for piece in pieces(data):  # one, by the bound
-                    is_taken = await stdin.add(piece)
-        except TimeoutError as error:
-            raise TimedOut(
-                f"the program in shell {shell_id!r} did not read within {limits.input_timeout_s:g} s",
-                hint="nothing of this input was sent",
-                details={"limit": limits.input_timeout_s, "setting": "shells.input_timeout_s"},
-            ) from error
-        if not is_taken:
-            raise InputUnavailable(
-                f"shell {shell_id!r} has no input any more; nothing was sent",
-                hint="a script closed it or sent it elsewhere, as by `exec <`; open another shell",
-                details={"reason": "closed", "accepted_bytes": 0},
-            )
-        stream.push_stdin()
-        live.touch()
-        return cursor
+        return await give(live, data, limits.input_timeout_s)
 
     async def get(self, shell_id: str, *, caller: Caller = LOCAL) -> Shell:
         """Return the record of a shell, open or ended.
@@ -271,17 +266,7 @@ class Shells:
         Raises:
             ShellNotFound: The caller's tenant has no such shell.
         """
-        live = self._lives.get(shell_id)
-        shell = await records.load(self._context.store, shell_id, caller) if live is None else live.shell
-        if shell.tenant != caller.tenant:
-            raise records.not_found(shell_id)
-        if shell.ended:
-            return shell
-        if await self._is_over(shell) and (live is None or live.shell.run is None):
-            return await self._note_end(shell)
-        if live is None and shell.run is not None:  # its host may have died: somebody must see to its end
-            live = await self._adopt(shell)
-        return shell if live is None else live.shell
+        return await self._followed.get(shell_id, caller)
 
     async def list(self, container: str, *, ended: bool = False, caller: Caller = LOCAL) -> tuple[Shell, ...]:
         """Return a container's shells, the oldest first.
@@ -295,12 +280,7 @@ class Shells:
             ContainerNotFound: The caller's tenant has no such container.
         """
         found = await self._context.find(container, caller)
-        terms = [f"container={found.id}", *([] if ended else [records.LIVE])]
-        shells = [
-            await self.get(each.id, caller=caller)
-            async for each in records.all_of(self._context.store, *terms)
-        ]
-        return tuple(sorted([each for each in shells if ended or not each.ended], key=lambda s: s.created_at))
+        return await self._followed.of_container(found.id, caller, ended=ended)
 
     async def close(self, shell_id: str, *, caller: Caller = LOCAL) -> Shell:
         """End a shell with everything that it started, and return when nothing of it is left. Idempotent.
@@ -330,7 +310,7 @@ class Shells:
                 idle_since = shell.used_at + timedelta(seconds=self._context.limits.idle_s)
                 if shell.ended or shell.run is not None or self._context.clock.now() < idle_since:
                     continue
-                live = self._lives.get(shell.id) or await self._adopt(shell)
+                live = self._followed.here(shell.id) or await self._followed.adopt(shell)
                 if live is not None:
                     live.closing(Closing(why="idle"))
                     self._context.execs.end_soon(shell.id)
@@ -340,44 +320,12 @@ class Shells:
     async def forget(self, container_id: str) -> None:
         """Remove the records of a container's shells. Safe to repeat."""
         self._opening.pop(container_id, None)
-        async for shell in records.all_of(self._context.store, f"container={container_id}"):
-            self._lives.pop(shell.id, None)
-            await self._context.store.apply(Remove(kind=records.KIND, key=shell.id))
+        await self._followed.forget(container_id)
 
     def aclose(self) -> None:
         """Follow no shell any longer. They run on; the next host that is asked goes on where this one was."""
-        for live in self._lives.values():
-            live.stop()
-        self._lives.clear()
-
-    async def _begin(self, shell: Shell, caller: Caller) -> Live:
-        command = await self._context.execs.followed(shell.id, caller=caller)
-        if command is None:
-            raise elsewhere(shell)
-        live = Live(self._context, await records.save(self._context.store, shell), command)
-        self._lives[shell.id] = live
-        await live.begin("", timeout_s=self._context.limits.open_timeout_s, interactive=False)
-        return live
-
-    async def _opened(self, live: Live, caller: Caller) -> Shell:
-        """Wait for the first answer."""
-        try:
-            await live.settled(self._context.limits.open_timeout_s + self._context.ending_within_s)
-        except (asyncio.CancelledError, TimedOut):
-            self._context.execs.end_soon(live.shell.id)
-            raise
-        run = live.shell.runs[-1]
-        if not run.shell_kept:
-            seconds = self._context.limits.open_timeout_s
-            spoke = await self._context.execs.poll(live.shell.id, caller=caller)
-            words = b"".join([chunk.data for chunk in spoke.chunks]).decode(errors="replace")[:200]
-            raise ShellEnded(
-                f"shell {live.shell.id!r} ended before it answered, at most {seconds:g} s after its start: {words}",
-                hint="the limit is shells.open_timeout_s",
-                details={"exec_id": live.shell.id},
-            )
-        self._context.tell("shell.opened", live.shell, caller, {"program": live.shell.program})
-        return live.shell
+        self._followed.close()
+        self._reader.close()
 
     async def _check_room(self, container: Container) -> None:
         limit = self._context.limits.per_container
@@ -389,29 +337,8 @@ class Shells:
                 details={"limit": limit, "setting": "shells.per_container"},
             )
 
-    async def _live(self, shell_id: str, caller: Caller) -> Live:
-        """Return a shell that this host follows; one of a dead host is taken over."""
-        shell = await self.get(shell_id, caller=caller)
-        if shell.ended:
-            raise over(shell)
-        live = self._lives.get(shell_id) or await self._adopt(shell)
-        if live is None:
-            raise elsewhere(shell)
-        live.touch()
-        return live
-
-    async def _adopt(self, shell: Shell) -> Live | None:
-        command = await self._context.execs.followed(shell.id, caller=owner(shell))
-        if command is None:
-            return None
-        known = self._lives.get(shell.id)
-        if known is not None:
-            return known
-        live = self._lives[shell.id] = Live(self._context, shell, command)
-        return live
-
     async def _close(self, shell: Shell, caller: Caller) -> Shell:
-        closing, live = Closing(why="closed", caller=caller), self._lives.get(shell.id)
+        closing, live = Closing(why="closed", caller=caller), self._followed.here(shell.id)
         if live is not None:
             live.closing(closing)
         try:
@@ -423,59 +350,4 @@ class Shells:
         if live is not None:
             await live.settled(self._context.ending_within_s)
             shell = live.shell
-        return shell if shell.ended else await self._note_end(shell, closing)
-
-    async def _is_over(self, shell: Shell) -> bool:
-        """Tell whether the command which a shell is has ended; only one that has is purged."""
-        try:
-            return (await self._context.execs.get(shell.id, caller=owner(shell))).ending is not None
-        except (ExecPurged, ExecNotFound):
-            return True
-
-    async def _note_end(self, shell: Shell, closing: Closing = ENDED_ALONE) -> Shell:
-        """Write down that the command which a shell is has ended, and so has a run that nobody followed to its end."""
-        live = self._lives.get(shell.id)
-        try:
-            if live is not None:
-                await live.end()
-                self._lives.pop(shell.id, None)
-                return live.shell
-            runs, run = shell.runs, shell.run
-            if run is not None:
-                outcome = await Follower(self._context, shell, run, None, inf).rest()
-                runs = (*runs[:-1], ended_run(run, outcome, self._context))
-            gone = attrs.evolve(shell, runs=runs, ended=True, secret="")
-            gone = await records.save(self._context.store, gone)
-        except Conflict:
-            self._lives.pop(shell.id, None)
-            return await records.load(self._context.store, shell.id, owner(shell))
-        closing.tell(self._context, gone)
-        return gone
-
-    async def _page(
-        self,
-        shell_id: str,
-        after: int,
-        max_bytes: int | None,
-        wait_s: float,
-        changed: asyncio.Event | None,
-        caller: Caller,
-    ) -> Page:
-        """Return output, or nothing as soon as the present run ends."""
-        execs = self._context.execs
-        if not wait_s:
-            return await execs.poll(shell_id, after=after, max_bytes=max_bytes, caller=caller)
-        if changed is None:
-            wait_s = min(wait_s, LOOK_EVERY_S)
-            return await execs.poll(shell_id, after=after, max_bytes=max_bytes, wait_s=wait_s, caller=caller)
-        ending = asyncio.create_task(changed.wait())
-        reading = asyncio.create_task(
-            execs.poll(shell_id, after=after, max_bytes=max_bytes, wait_s=wait_s, caller=caller)
-        )
-        try:
-            await asyncio.wait({ending, reading}, return_when=asyncio.FIRST_COMPLETED)
-            return reading.result() if reading.done() else Page(chunks=(), cursor=after)
-        finally:
-            ending.cancel()
-            reading.cancel()
-            await asyncio.gather(ending, reading, return_exceptions=True)
+        return shell if shell.ended else await self._followed.note_end(shell, closing)

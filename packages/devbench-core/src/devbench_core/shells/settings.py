@@ -49,6 +49,15 @@ class ShellLimits(BaseModel):
     input_timeout_s: float = Field(
         default=10.0, gt=0, le=600, description="How long an input waits while the program does not read."
     )
+    lookback_bytes: int = Field(
+        default=4096,
+        ge=64,
+        le=64 * 1024,
+        description=(
+            "How far back a regular expression sees when output comes in pieces: what it matches in at most so many "
+            "bytes is found wherever they are cut."
+        ),
+    )
     runs_kept: int = Field(
         default=16, ge=1, le=1000, description="How many of a shell's newest runs can be asked for."
     )

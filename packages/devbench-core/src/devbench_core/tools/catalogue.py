@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from devbench_core.tool import Tool, ToolHints
-from devbench_core.tools import containers, execs, files, fs_batch, host, run, shells
+from devbench_core.tools import (
+    containers,
+    execs,
+    files,
+    fs_batch,
+    fs_watch,
+    host,
+    run,
+    shell_runs,
+    shell_talk,
+    shells,
+)
 from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
+from devbench_core.tools.fs_change_catalogue import CHANGE_TOOLS
 
 LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
 ADDS = ToolHints(read_only=False, destructive=False, idempotent=False, open_world=False)
@@ -260,11 +272,11 @@ SHELL_TOOLS = (
             "that. For a program that asks, set `interactive` and a short `wait_s`, then use `shell_input` and "
             "`shell_read`. Without `interactive` programs meet the end of their input at once."
         ),
-        input=shells.ShellRunInput,
-        output=shells.ShellRunOutput,
+        input=shell_runs.ShellRunInput,
+        output=shell_runs.ShellRunOutput,
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=shells.shell_run,
+        handler=shell_runs.shell_run,
     ),
     Tool(
         name="shell_input",
@@ -274,25 +286,26 @@ SHELL_TOOLS = (
             "give it to `shell_read` as `after` for what it answers. There is no terminal, so programs show no "
             "prompt unless told to, as by python3 -i, and no key has a special meaning: interrupt with `shell_cancel`."
         ),
-        input=shells.ShellInputInput,
-        output=shells.ShellInputOutput,
+        input=shell_talk.ShellInputInput,
+        output=shell_talk.ShellInputOutput,
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=shells.shell_input,
+        handler=shell_talk.shell_input,
     ),
     Tool(
         name="shell_read",
         title="Read a shell's output",
         description=(
             "Return a shell's output after a cursor: until one of the texts in `until` comes, for example a prompt, or "
-            "until it is quiet for `quiet_s`, the run ends or `wait_s` is over; `stopped_by` says which. Use it after "
-            "`shell_input`, for a run that goes on, and for what background jobs said between runs."
+            "an expression of `until_regex` matches, or until it is quiet for `quiet_s`, the run ends or `wait_s` is "
+            "over; `stopped_by` says which. Use it after `shell_input`, for a run that goes on, and for what "
+            "background jobs said between runs."
         ),
-        input=shells.ShellReadInput,
-        output=shells.ShellReadOutput,
+        input=shell_talk.ShellReadInput,
+        output=shell_talk.ShellReadOutput,
         hints=LOOKS,
         scope=READ,
-        handler=shells.shell_read,
+        handler=shell_talk.shell_read,
     ),
     Tool(
         name="shell_cancel",
@@ -340,9 +353,10 @@ FILE_TOOLS = (
         name="fs_read",
         title="Read a file",
         description=(
-            "Read a file of the workspace, or a piece of it: text when it is UTF-8, else base64. Returns the "
-            "`etag` too: give it as `if_match` to `fs_write` to change the file only if nobody else did. When "
-            "`next_offset` is there, the file goes on: read again from it."
+            "Read a file of the workspace, or a piece of it: text when it is UTF-8 (or in the `encoding` that you "
+            "give), else base64. For lines give `first_line` (negative: from the end) and `lines`. Returns the "
+            "`etag` too: give it as `if_match` to `fs_edit` or `fs_write` to change the file only if nobody else "
+            "did. When `next_line` or `next_offset` is there, the file goes on: read again from it."
         ),
         input=files.FsReadInput,
         output=files.FsReadOutput,
@@ -357,7 +371,8 @@ FILE_TOOLS = (
             "Replace a whole file, or make it, in one atomic step; readers see the old or the new content, never "
             "a mix. Give `text`, or `base64` for bytes. With `if_match` (the etag of your last read) it is "
             "refused as `file_conflict` when the file changed since: read again, redo your change, write again. "
-            "`create_only` refuses to overwrite. Missing folders are made."
+            "`create_only` refuses to overwrite, `append` adds to the end. Missing folders are made. To change a "
+            "part of a file use `fs_edit`."
         ),
         input=files.FsWriteInput,
         output=files.FsWriteOutput,
@@ -404,6 +419,21 @@ FILE_TOOLS = (
         hints=OVERWRITES,
         scope=WRITE,
         handler=files.fs_delete,
+    ),
+    Tool(
+        name="fs_watch",
+        title="Watch for changes of files",
+        description=(
+            "Tell what was created, modified, deleted or moved beneath a folder (or of one file) since a cursor, "
+            "waiting for the first change. Call it once without `cursor` to get one, then again and again with the "
+            "last `cursor`: nothing in between is missed, also after a pause of some minutes; else `rescan` is true, "
+            "then look at the folder with `fs_list`."
+        ),
+        input=fs_watch.FsWatchInput,
+        output=fs_watch.FsWatchOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=fs_watch.fs_watch,
     ),
 )
 
@@ -486,4 +516,4 @@ HOST_TOOLS = (
     ),
 )
 
-TOOLS = (*CONTAINER_TOOLS, *EXEC_TOOLS, *SHELL_TOOLS, *FILE_TOOLS, *BATCH_TOOLS, *HOST_TOOLS)
+TOOLS = (*CONTAINER_TOOLS, *EXEC_TOOLS, *SHELL_TOOLS, *FILE_TOOLS, *CHANGE_TOOLS, *BATCH_TOOLS, *HOST_TOOLS)

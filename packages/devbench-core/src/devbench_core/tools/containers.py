@@ -10,7 +10,7 @@ from devbench_core.containers.requests import PolicyRequest, SpawnRequest
 from devbench_core.errors import ContainerNotFound, EngineUnreachable
 from devbench_core.model.container import Container, Status
 from devbench_core.model.execution import ExecState
-from devbench_core.model.policy import Network, Policy
+from devbench_core.model.policy import EXEC_USERS_MAX, Network, Policy
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import ContainerArgument, Input
 from devbench_core.tools.progress import pull_progress
@@ -47,6 +47,11 @@ class PolicyInput(BaseModel):
         default=None, description="Numeric uid or uid:gid of all commands; empty for the default."
     )
     tmpfs_bytes: int | None = Field(default=None, description="Size of /tmp in bytes.")
+    exec_users: list[str] | None = Field(
+        default=None,
+        max_length=EXEC_USERS_MAX,
+        description="Other users that single commands may run as with `user`: numeric uid or uid:gid; default: none.",
+    )
 
     def request(self) -> PolicyRequest:
         """Return it as core's value."""
@@ -61,6 +66,7 @@ class PolicyInput(BaseModel):
             network=None if self.network is None else Network(self.network),
             user=self.user,
             tmpfs_bytes=self.tmpfs_bytes,
+            exec_users=None if self.exec_users is None else tuple(self.exec_users),
         )
 
 
@@ -174,6 +180,7 @@ class PolicyView(View):
     network: str = Field(description="none or engine.")
     user: str = Field(description="uid or uid:gid of all commands; empty for the runtime's ordinary user.")
     tmpfs_bytes: int = Field(description="Size of /tmp.")
+    exec_users: list[str] = Field(description="Other users, uid:gid, that single commands may run as.")
 
     @classmethod
     def of(cls, policy: Policy) -> PolicyView:
@@ -189,6 +196,7 @@ class PolicyView(View):
             network=policy.network,
             user=policy.user,
             tmpfs_bytes=policy.tmpfs_bytes,
+            exec_users=list(policy.exec_users),
         )
 
 

@@ -92,8 +92,8 @@ class CommandInput(Input):
         min_length=1,
         max_length=21,
         description=(
-            "Who it must run as, uid or uid:gid. Commands run as their container's user; any other one is refused: "
-            "spawn a container with that `policy.user`."
+            "Who it runs as, uid or uid:gid: the container's user, which is the default, or one that its "
+            "`policy.exec_users` lists. Any other one is refused."
         ),
     )
     env: dict[str, str] = Field(
@@ -412,11 +412,12 @@ async def exec_wait(context: ToolContext, given: ExecWaitInput) -> ExecWaitOutpu
     """Wait for the end."""
     execs, started = context.bench.execs, time.monotonic()
     reporter = OutputReporter(context.progress, started, given.wait_s)
+    most_s = given.wait_s if context.leave_after_s is None else min(given.wait_s, context.leave_after_s)
     step_s, told = (OUTPUT_EVERY_S if context.is_followed else QUIET_EVERY_S), Mark()
     while True:
-        rest_s = max(0.0, started + given.wait_s - time.monotonic())
+        rest_s = max(0.0, started + most_s - time.monotonic())
         record = await execs.wait(given.exec_id, wait_s=min(rest_s, step_s), caller=context.caller)
-        if record.state is ExecState.ENDED or time.monotonic() - started >= given.wait_s:
+        if record.state is ExecState.ENDED or time.monotonic() - started >= most_s:
             return ExecWaitOutput(exec=ExecView.of(record), ended=record.state is ExecState.ENDED)
         if not context.is_followed:
             continue

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from devbench_core.errors import ValidationFailed
+from devbench_core.files.encodings import Errors, encoding_of
+from devbench_core.model.file import FileContent
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import (
     BASE64_MAX_BYTES,
@@ -20,6 +22,7 @@ from devbench_core.tools.bytes_text import as_text, cut_edges, one_content, to_b
 from devbench_core.tools.views import FileView
 
 LIST_MAX = 500
+AUTO, BASE64 = "auto", "base64"
 
 
 class FsReadInput(Input):
@@ -36,11 +39,23 @@ class FsReadInput(Input):
         le=BASE64_MAX_BYTES,
         description=f"The most bytes to return; text is cut at {TEXT_MAX_BYTES} bytes in any case.",
     )
-    encoding: Literal["auto", "utf-8", "base64"] = Field(
+    first_line: int | None = Field(
+        default=None,
+        description="Read lines, beginning with this one: from 1, or from the end when negative (-1 is the last).",
+    )
+    lines: int | None = Field(default=None, ge=1, description="How many lines; absent: all that follow.")
+    encoding: str = Field(
         default="auto",
+        min_length=1,
+        max_length=40,
         description=(
-            "auto: text when it is UTF-8, else base64. utf-8: text, refused when it is none. base64: the bytes."
+            "auto: text when it is UTF-8, else base64. base64: the bytes. Or a name as utf-8, utf-16, latin-1, cp1252, "
+            "shift_jis: text in it, refused with the position of what is none."
         ),
+    )
+    errors: Errors = Field(
+        default="strict",
+        description="With a named encoding: refuse what is no text, or make U+FFFD or \\xNN of it.",
     )
 
 
@@ -48,14 +63,27 @@ class FsReadOutput(ToolOutput):
     """Result of `fs_read`."""
 
     file: FileView = Field(description="The file; its etag belongs to exactly these bytes.")
-    encoding: Literal["utf-8", "base64"] = Field(
-        description="Which of `text` and `base64` holds the content."
+    encoding: str = Field(
+        description="base64: the content is in `base64`; else it is in `text`, and the file is in this encoding."
     )
     text: str | None = Field(default=None, description="The content as text.")
     base64: str | None = Field(default=None, description="The content as base64.")
     offset: int = Field(default=0, description="Where the content begins, in bytes.")
     next_offset: int | None = Field(
         default=None, description="Give it as `offset` to read on; absent when this was the end of the file."
+    )
+    first_line: int | None = Field(
+        default=None,
+        description="Number of the line that the content begins with, when lines were asked for.",
+    )
+    next_line: int | None = Field(
+        default=None,
+        description="Give it as `first_line` to read on; absent at the end, and in a line that was cut.",
+    )
+    truncated: bool = Field(default=False, description="Whether not all that was asked for fitted.")
+    media_type_by_name: str = Field(default="", description="What the name's end says that it is.")
+    media_type_by_content: str = Field(
+        default="", description="What the first bytes say that it is; empty when they were not read."
     )
 
 
@@ -80,6 +108,15 @@ class FsWriteInput(Input):
         description="Permission bits in octal, for example 755; absent keeps them, 644 for a new file.",
     )
     parents: bool = Field(default=True, description="Make missing folders above the file.")
+    append: bool = Field(
+        default=False,
+        description="Put the content behind what is there, or make the file; readers see all or nothing.",
+    )
+    durable: bool = Field(default=False, description="Return only when file and folder are on disk.")
+    link: Literal["follow", "replace"] = Field(
+        default="follow",
+        description="What becomes of a link at the path: written through, or replaced by the file.",
+    )
 
 
 class FsWriteOutput(ToolOutput):
@@ -114,12 +151,13 @@ class FsStatInput(Input):
 
     container: ContainerArgument
     path: PathArgument
+    follow: bool = Field(default=False, description="Tell what a link points to, not the link.")
 
 
 class FsStatOutput(ToolOutput):
     """Result of `fs_stat`."""
 
-    file: FileView = Field(description="What is at the path; a link itself, not what it points to.")
+    file: FileView = Field(description="What is at the path; of a link itself unless it is followed.")
 
 
 class FsDeleteInput(Input):
@@ -138,27 +176,64 @@ class FsDeleteOutput(ToolOutput):
 
 
 async def fs_read(context: ToolContext, given: FsReadInput) -> FsReadOutput:
-    """Read a piece of a file."""
-    most = min(given.max_bytes, TEXT_MAX_BYTES) if given.encoding == "utf-8" else given.max_bytes
-    content = await context.bench.files.read(
-        given.container, given.path, offset=given.offset, max_bytes=most, caller=context.caller
-    )
-    text = None if given.encoding == "base64" else _text(content.data, last=not content.truncated)
-    if text is None and given.encoding == "utf-8":
-        raise ValidationFailed(
-            "encoding",
-            f"{given.path!r} is no UTF-8 text from byte {given.offset}",
-            hint="read it with encoding auto or base64",
-        )
-    used = len(content.data) if text is None else len(text.encode())
-    more = content.truncated or used < len(content.data)
+    """Read a piece of a file, or lines of it."""
+    content = await _content(context, given)
+    text = content.text
+    if text is None and given.encoding != BASE64:
+        text = _text(content.data, last=not content.truncated)
+    used = len(content.data) if text is None or content.text is not None else len(text.encode())
+    cut = used < len(content.data)
     return FsReadOutput(
         file=FileView.of(content.info),
-        encoding="base64" if text is None else "utf-8",
+        encoding=BASE64 if text is None else content.encoding or "utf-8",
         text=text,
         base64=to_base64(content.data) if text is None else None,
         offset=content.offset,
-        next_offset=content.offset + used if more else None,
+        next_offset=content.offset + used if cut else content.next_offset,
+        first_line=content.first_line,
+        next_line=None if cut else content.next_line,
+        truncated=content.truncated or cut,
+        media_type_by_name=content.media.by_name,
+        media_type_by_content=content.media.by_content,
+    )
+
+
+async def _content(context: ToolContext, given: FsReadInput) -> FileContent:
+    codec = None if given.encoding in {AUTO, BASE64} else given.encoding
+    by_lines = given.first_line is not None or given.lines is not None
+    if by_lines and given.offset:
+        raise ValidationFailed(
+            "offset", "and first_line or lines exclude each other", hint="give one of them"
+        )
+    most = given.max_bytes
+    if codec is not None:
+        most = min(most, _text_bytes(codec, given.errors))
+    if not by_lines:
+        return await context.bench.files.read(
+            given.container,
+            given.path,
+            offset=given.offset,
+            max_bytes=most,
+            encoding=codec,
+            errors=given.errors,
+            caller=context.caller,
+        )
+    return await context.bench.files.read_lines(
+        given.container,
+        given.path,
+        first=1 if given.first_line is None else given.first_line,
+        count=given.lines,
+        max_bytes=most if given.encoding == BASE64 else min(most, TEXT_MAX_BYTES),
+        encoding=codec,
+        errors=given.errors,
+        caller=context.caller,
+    )
+
+
+def _text_bytes(codec: str, errors: Errors) -> int:
+    """Return how many bytes may be read as text: those of other encodings can become four times as many."""
+    return (
+        TEXT_MAX_BYTES if errors == "strict" and encoding_of(codec).name == "utf-8" else TEXT_MAX_BYTES // 4
     )
 
 
@@ -188,6 +263,9 @@ async def fs_write(context: ToolContext, given: FsWriteInput) -> FsWriteOutput:
         if_none_match=given.create_only,
         mode=None if given.mode is None else int(given.mode, 8),
         parents=given.parents,
+        append=given.append,
+        durable=given.durable,
+        replace_link=given.link == "replace",
         caller=context.caller,
     )
     return FsWriteOutput(file=FileView.of(written.info), created=written.created)
@@ -203,7 +281,9 @@ async def fs_list(context: ToolContext, given: FsListInput) -> FsListOutput:
 
 async def fs_stat(context: ToolContext, given: FsStatInput) -> FsStatOutput:
     """Tell what is at a path."""
-    info = await context.bench.files.stat(given.container, given.path, caller=context.caller)
+    info = await context.bench.files.stat(
+        given.container, given.path, follow=given.follow, caller=context.caller
+    )
     return FsStatOutput(file=FileView.of(info))
 
 

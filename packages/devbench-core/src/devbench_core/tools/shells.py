@@ -1,109 +1,16 @@
-"""The tools for persistent shells: their inputs and outputs, and the handlers."""
+"""The tools for persistent shells as such: open, cancel, close, list."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from devbench_core.errors import DevbenchError, ValidationFailed
-from devbench_core.model.execution import Chunk
-from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellRun
+from devbench_core.model.shell import ShellKind
 from devbench_core.tool import ToolContext, ToolOutput
-from devbench_core.tools.base import (
-    OUTPUT_DEFAULT_BYTES,
-    TEXT_MAX_BYTES,
-    WAIT_MAX_S,
-    ContainerArgument,
-    Input,
-)
-from devbench_core.tools.bytes_text import one_content
-from devbench_core.tools.pieces import OutputPiece, pieces_of
-from devbench_core.tools.progress import OutputReporter
-from devbench_core.tools.run import WAIT_DEFAULT_S, HeadAndTail
-from devbench_core.tools.views import ExecEndingView, View
-
-QUIET_DEFAULT_S = 1.0
-QUIET_MAX_S = 30.0
-PATTERNS_MAX = 8
-PATTERN_MAX = 1000
-"""Characters; what is looked for is plain text, so that no pattern can keep the host busy."""
-
-ShellArgument = Annotated[
-    str, Field(min_length=1, max_length=128, description="Id (x_…) of the shell, from `shell_open`.")
-]
-
-
-class ShellRunView(View):
-    """One script in a shell."""
-
-    number: int = Field(description="From 1, in the order of the shell's runs.")
-    after: int = Field(description="The cursor before its first output.")
-    interactive: bool = Field(description="Whether its programs read what `shell_input` sends.")
-    started_at: datetime = Field(description="When it was given to the shell, UTC.")
-    timeout_s: float = Field(description="Its time limit.")
-    ended_at: datetime | None = Field(default=None, description="When it ended, UTC; absent while it runs.")
-    reason: Literal["exited", "timed_out", "cancelled", "lost", "shell_ended"] | None = Field(
-        default=None,
-        description="How it ended: exited (see exit_code), or what ended it; lost: the host died before it began; "
-        "shell_ended: the script ended the shell.",
-    )
-    exit_code: int | None = Field(
-        default=None,
-        description="As the shell tells it; 130 for an interrupted one. Absent when nobody knows it.",
-    )
-    shell_kept: bool | None = Field(
-        default=None, description="Whether the shell is there for the next run. False: open another."
-    )
-
-    @classmethod
-    def of(cls, run: ShellRun) -> ShellRunView:
-        """Return the view of a run."""
-        return cls(
-            number=run.number,
-            after=run.after,
-            interactive=run.interactive,
-            started_at=run.started_at,
-            timeout_s=run.timeout_s,
-            ended_at=run.ended_at,
-            reason=None if run.reason is None else run.reason.value,
-            exit_code=run.exit_code,
-            shell_kept=run.shell_kept,
-        )
-
-
-class ShellView(View):
-    """A shell."""
-
-    id: str = Field(
-        description="Give it as `shell_id`. It is the id of a command too, for example for exec_signal."
-    )
-    container_id: str = Field(description="Where it runs.")
-    program: str = Field(description="bash or sh.")
-    state: Literal["idle", "running", "ended"] = Field(description="Whether it can be given something to do.")
-    cwd: str = Field(description="Where it was after its last run.")
-    created_at: datetime = Field(description="When it was opened, UTC.")
-    used_at: datetime = Field(description="When something was last asked of it, UTC.")
-    run: ShellRunView | None = Field(default=None, description="Its newest run; absent when it had none.")
-
-    @classmethod
-    def of(cls, shell: Shell) -> ShellView:
-        """Return the view of a shell."""
-        last = shell.runs[-1] if shell.runs and shell.runs[-1].number else None
-        return cls(
-            id=shell.id,
-            container_id=shell.container_id,
-            program=shell.program,
-            state=shell.state.value,
-            cwd=shell.cwd,
-            created_at=shell.created_at,
-            used_at=shell.used_at,
-            run=None if last is None else ShellRunView.of(last),
-        )
+from devbench_core.tools.base import ContainerArgument, Input
+from devbench_core.tools.shell_views import ShellArgument, ShellRunView, ShellView
 
 
 class ShellOpenInput(Input):
@@ -122,137 +29,18 @@ class ShellOpenInput(Input):
     env: dict[str, str] = Field(
         default_factory=dict[str, str], description="Variables added to the container's for this shell."
     )
+    user: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=21,
+        description="Who it runs as, uid or uid:gid: the container's user (default) or one of its `policy.exec_users`.",
+    )
 
 
 class ShellOpenOutput(ToolOutput):
     """Result of `shell_open`."""
 
     shell: ShellView = Field(description="The shell; it stays whatever happens to your connection.")
-
-
-class ShellRunInput(Input):
-    """Arguments of `shell_run`."""
-
-    shell_id: ShellArgument
-    script: str = Field(
-        min_length=1,
-        max_length=60_000,
-        description=(
-            "What to run, one line or many. It runs in the shell itself, so `cd`, variables and functions stay, and "
-            "`exit` or a failure under `set -e` ends the shell: put such scripts in ( … )."
-        ),
-    )
-    timeout_s: float | None = Field(
-        default=None,
-        gt=0,
-        description="Interrupt it after so many seconds, and kill it if need be; absent: the default.",
-    )
-    interactive: bool = Field(
-        default=False,
-        description="Let its programs read what `shell_input` sends; otherwise their input is empty.",
-    )
-    wait_s: float = Field(
-        default=WAIT_DEFAULT_S,
-        ge=0,
-        le=WAIT_MAX_S,
-        description="Answer after so many seconds at the latest; a script that still runs then goes on.",
-    )
-    max_output_bytes: int = Field(
-        default=OUTPUT_DEFAULT_BYTES,
-        ge=1024,
-        le=TEXT_MAX_BYTES,
-        description="How much output to return: of more, the beginning and the end.",
-    )
-    end_with_call: bool = Field(
-        default=True, description="Interrupt the run when this call is cancelled; false lets it go on."
-    )
-
-
-class ShellRunOutput(ToolOutput):
-    """Result of `shell_run`."""
-
-    run: ShellRunView = Field(description="The run: look at `reason`, `exit_code` and `shell_kept`.")
-    ended: bool = Field(
-        description="Whether it has ended. If not, go on with `shell_read`, giving `cursor` as `after`."
-    )
-    cwd: str = Field(description="Where the shell was after its last run that has ended.")
-    output: list[OutputPiece] = Field(
-        description="Its output in order, or the beginning and the end of it when `left_out_bytes` is not 0."
-    )
-    left_out_bytes: int = Field(
-        default=0, description="How much was left out between the beginning and the end."
-    )
-    left_out_before_piece: int | None = Field(
-        default=None, description="Index of the first piece of `output` that comes after what was left out."
-    )
-    left_out_after: int | None = Field(
-        default=None, description="Give it to `shell_read` as `after` to read what was left out."
-    )
-    cursor: int = Field(description="End of what was looked at; output that comes later is after it.")
-
-
-class ShellInputInput(Input):
-    """Arguments of `shell_input`."""
-
-    shell_id: ShellArgument
-    text: str | None = Field(
-        default=None, description="Text for the program that reads; most want a line: end it with a newline."
-    )
-    base64: str | None = Field(default=None, description="The same for arbitrary bytes, as base64.")
-
-
-class ShellInputOutput(ToolOutput):
-    """Result of `shell_input`."""
-
-    cursor: int = Field(description="The output's end before this input: give it to `shell_read` as `after`.")
-
-
-class ShellReadInput(Input):
-    """Arguments of `shell_read`."""
-
-    shell_id: ShellArgument
-    after: int = Field(
-        default=0, ge=0, description="The `cursor` of the last call; 0 is the shell's beginning."
-    )
-    until: list[str] = Field(
-        default_factory=list[str],
-        max_length=PATTERNS_MAX,
-        description="Stop when the output holds one of these texts, for example a prompt. Plain text, no patterns.",
-    )
-    quiet_s: float = Field(
-        default=QUIET_DEFAULT_S,
-        gt=0,
-        le=QUIET_MAX_S,
-        description="Without `until`: stop when something came and then nothing for so many seconds.",
-    )
-    wait_s: float = Field(
-        default=10.0,
-        ge=0,
-        le=WAIT_MAX_S,
-        description="Stop after so many seconds in any case; 0 answers at once.",
-    )
-    max_bytes: int = Field(
-        default=OUTPUT_DEFAULT_BYTES,
-        ge=1,
-        le=TEXT_MAX_BYTES,
-        description="About how much output to return at most, in bytes (one chunk comes in any case).",
-    )
-
-
-class ShellReadOutput(ToolOutput):
-    """Result of `shell_read`."""
-
-    output: list[OutputPiece] = Field(description="Output after the cursor that was given, in order.")
-    cursor: int = Field(description="Give it as `after` to the next call.")
-    stopped_by: Literal["text", "quiet", "run_ended", "shell_ended", "full", "time"] = Field(
-        description=(
-            "Why it stopped: one of `until` came; it was quiet; the run, or the shell, had ended and all was read; "
-            "max_bytes; wait_s."
-        )
-    )
-    found: str | None = Field(default=None, description="Which of `until` came.")
-    run: ShellRunView | None = Field(default=None, description="The shell's newest run.")
-    ending: ExecEndingView | None = Field(default=None, description="How the shell itself ended, if it has.")
 
 
 class ShellCancelInput(Input):
@@ -302,134 +90,10 @@ async def shell_open(context: ToolContext, given: ShellOpenInput) -> ShellOpenOu
         kind=ShellKind(given.program),
         cwd=None if given.cwd is None else PurePosixPath(given.cwd),
         env=given.env,
+        user=given.user,
         caller=context.caller,
     )
     return ShellOpenOutput(shell=ShellView.of(shell))
-
-
-async def shell_run(context: ToolContext, given: ShellRunInput) -> ShellRunOutput:
-    """Run a script and wait for its end, within bounds."""
-    shells = context.bench.shells
-    begun = time.monotonic()
-    run = await shells.run(
-        given.shell_id,
-        given.script,
-        timeout_s=given.timeout_s,
-        interactive=given.interactive,
-        caller=context.caller,
-    )
-    kept, cursor = HeadAndTail(given.max_output_bytes), run.after
-    reporter = OutputReporter(context.progress, begun, given.wait_s)
-    try:
-        while True:
-            rest_s = max(0.0, begun + given.wait_s - time.monotonic())
-            page = await shells.poll(
-                given.shell_id, after=cursor, run=run.number, wait_s=rest_s, caller=context.caller
-            )
-            kept.add(page.chunks)
-            cursor = page.cursor
-            if page.complete or not rest_s:
-                break
-            await reporter.tell(page.chunks)
-        shell = await shells.get(given.shell_id, caller=context.caller)
-    except asyncio.CancelledError:
-        if given.end_with_call:
-            shells.interrupt_soon(given.shell_id)
-        raise
-    except DevbenchError as error:
-        error.details.setdefault("run", run.number)  # it was begun, and goes on
-        raise
-    pieces, seam = kept.pieces()
-    return ShellRunOutput(
-        run=ShellRunView.of(page.run or run),
-        ended=page.complete,
-        cwd=shell.cwd,
-        output=pieces,
-        left_out_bytes=kept.left_out_bytes,
-        left_out_before_piece=seam,
-        left_out_after=kept.left_out_after or run.after if kept.left_out_bytes else None,
-        cursor=cursor,
-    )
-
-
-async def shell_input(context: ToolContext, given: ShellInputInput) -> ShellInputOutput:
-    """Send input."""
-    data = one_content("text", given.text, "base64", given.base64)
-    if not data:
-        raise ValidationFailed("text", "is empty", hint="give text or base64")
-    cursor = await context.bench.shells.input(given.shell_id, data, caller=context.caller)
-    return ShellInputOutput(cursor=cursor)
-
-
-async def shell_read(context: ToolContext, given: ShellReadInput) -> ShellReadOutput:
-    """Read until something."""
-    if any(not each or len(each) > PATTERN_MAX for each in given.until):
-        raise ValidationFailed("until", f"each must have 1-{PATTERN_MAX} characters", limit=PATTERN_MAX)
-    reading = _Reading(given)
-    begun = time.monotonic()
-    while True:
-        wait_s = reading.patience_s(begun + given.wait_s - time.monotonic())
-        page = await context.bench.shells.poll(
-            given.shell_id,
-            after=reading.cursor,
-            max_bytes=max(1, given.max_bytes - reading.size),
-            wait_s=wait_s,
-            caller=context.caller,
-        )
-        stopped = reading.take(page) or (None if time.monotonic() < begun + given.wait_s else "time")
-        if stopped is not None:
-            break
-        await context.progress(time.monotonic() - begun, given.wait_s, f"{given.shell_id} is being read")
-    return ShellReadOutput(
-        output=pieces_of(reading.chunks),
-        cursor=reading.cursor,
-        stopped_by=stopped,
-        found=reading.found,
-        run=None if page.run is None or not page.run.number else ShellRunView.of(page.run),
-        ending=None if page.ending is None else ExecEndingView.of(page.ending),
-    )
-
-
-Stop = Literal["text", "quiet", "run_ended", "shell_ended", "full", "time"]
-
-
-class _Reading:
-    """What one `shell_read` has so far."""
-
-    def __init__(self, given: ShellReadInput) -> None:
-        self.cursor = given.after
-        self.chunks: list[Chunk] = []
-        self.size = 0
-        self.found: str | None = None
-        self._given = given
-        self._wanted = [(text, text.encode()) for text in given.until]
-        self._overlap = max((len(word) for _, word in self._wanted), default=1) - 1
-        self._end = b""
-
-    def patience_s(self, left_s: float) -> float:
-        """Return how long to wait for more."""
-        quiet = not self._wanted and self.chunks
-        return max(0.0, min(left_s, self._given.quiet_s) if quiet else left_s)
-
-    def take(self, page: ShellPage) -> Stop | None:
-        """Take a page; return why to stop, if so."""
-        self.chunks.extend(page.chunks)
-        self.cursor = page.cursor
-        self.size += sum(len(chunk.data) for chunk in page.chunks)
-        data = self._end + b"".join(chunk.data for chunk in page.chunks)
-        self.found = next((text for text, word in self._wanted if word in data), None)
-        self._end = data[len(data) - self._overlap :] if 0 < self._overlap < len(data) else data
-        if self._overlap == 0:
-            self._end = b""
-        if self.found is not None:
-            return "text"
-        if page.ending is not None:
-            return "shell_ended"
-        if page.complete:
-            return "run_ended"
-        if self.size >= self._given.max_bytes:
-            return "full"
-        return "quiet" if self.chunks and not page.chunks and not self._wanted else None
 
 
 async def shell_cancel(context: ToolContext, given: ShellCancelInput) -> ShellCancelOutput:

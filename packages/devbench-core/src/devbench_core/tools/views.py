@@ -176,6 +176,9 @@ class ExecView(View):
     argv: list[str] = Field(description="Program and arguments; long ones are cut in lists, and end in …")
     cwd: str = Field(default="", description="Working directory, as asked for.")
     tty: bool = Field(default=False, description="Whether it has a terminal.")
+    user: str = Field(
+        default="", description="uid:gid when it runs as another user than its container's; else empty."
+    )
     state: Literal["starting", "running", "ended"] = Field(description="Where it stands.")
     created_at: datetime = Field(description="When it was accepted, UTC.")
     started_at: datetime | None = Field(default=None, description="When its process was there, UTC.")
@@ -190,6 +193,7 @@ class ExecView(View):
             argv=list(record.argv) if argv_max is None else _cut(record.argv, argv_max),
             cwd=record.cwd,
             tty=record.tty,
+            user=record.user,
             state=record.state.value,
             created_at=record.created_at,
             started_at=record.started_at,

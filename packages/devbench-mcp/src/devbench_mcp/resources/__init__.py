@@ -1,1 +1,1 @@
-"""Outputs of commands as resources: listed, read, and followed by those who subscribe."""
+"""Outputs of commands and files of workspaces as resources: listed, read, completed, and followed by subscribers."""

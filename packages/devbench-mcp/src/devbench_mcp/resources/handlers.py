@@ -14,8 +14,10 @@ from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
 from devbench_core.tools.base import READ
 from devbench_mcp.context import Context, caller_of, need_scope, protocol_error, resource_not_found
-from devbench_mcp.resources import listing, reading, uris
+from devbench_mcp.resources import addresses, completing, filereading, listing, reading
+from devbench_mcp.resources.fileuris import FileUri
 from devbench_mcp.resources.mailboxes import KEY, Mailbox
+from devbench_mcp.resources.streams import task_ids
 from devbench_mcp.tasks.shapes import require
 
 if TYPE_CHECKING:
@@ -49,16 +51,22 @@ class Resources:
     ) -> types.ReadResourceResult:
         """Answer ``resources/read``."""
         with _told(context):
-            uri = uris.parse(params.uri)
-            contents = await reading.read(self._bench, uri, self._reader(context))
+            uri = addresses.parse(params.uri)
+            caller = self._reader(context)
+            if isinstance(uri, FileUri):
+                contents = await filereading.read(self._bench, uri, caller)
+            else:
+                contents = await reading.read(self._bench, uri, caller)
         return types.ReadResourceResult(contents=[contents])
 
     async def subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         """Answer ``resources/subscribe``."""
         with _told(context):
-            caller, uri = self._reader(context), uris.parse(params.uri)
-            await reading.find(self._bench, uri, caller)
-            await self._mailbox(context).subscribe(params.uri, uri.exec_id, caller)
+            caller, uri = self._reader(context), addresses.parse(params.uri)
+            following = context.lifespan_context.following
+            await self._mailbox(context).subscribe(
+                params.uri, lambda ring: following.follow(uri, caller, ring)
+            )
         return types.EmptyResult()
 
     async def unsubscribe(
@@ -71,16 +79,22 @@ class Resources:
     async def listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Answer ``subscriptions/listen``; tasks are asked for, not listened to, so that none is honoured."""
-        if (params.notifications.model_extra or {}).get("taskIds"):
+        """Answer ``subscriptions/listen``."""
+        if task_ids(params):
             require(context)
         with _told(context):
             caller = self._reader(context)
         return await context.lifespan_context.streams.listen(context, params, caller)
 
+    async def complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        """Answer ``completion/complete``."""
+        with _told(context):
+            completion = await completing.complete(self._bench, params, self._reader(context))
+        return types.CompleteResult(completion=completion)
+
     def _reader(self, context: Context) -> Caller:
         caller = caller_of(context, self._local)
-        need_scope(caller, READ, "the output of commands")
+        need_scope(caller, READ, "resources")
         return caller
 
     def _mailbox(self, context: Context) -> Mailbox:
@@ -89,7 +103,7 @@ class Resources:
         if isinstance(found, Mailbox):
             return found
         live = context.lifespan_context
-        made = Mailbox(live.watches, live.tasks, connection.send_resource_updated, most=self._most)
+        made = Mailbox(live.tasks, connection.send_resource_updated, most=self._most)
         connection.state[KEY] = made
         connection.exit_stack.callback(made.close)
         return made

@@ -10,6 +10,7 @@ from devbench_core.errors import ContainerNotFound, ValidationFailed
 from devbench_core.ids import CONTAINER, is_id
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Exec
+from devbench_mcp.resources import fileuris
 from devbench_mcp.resources.reading import MIME
 from devbench_mcp.resources.uris import TEMPLATE, OutputUri
 
@@ -26,8 +27,8 @@ TITLE_MAX = 100
 
 
 def templates() -> types.ListResourceTemplatesResult:
-    """Return the one kind of resource that there is."""
-    template = types.ResourceTemplate(
+    """Return the two kinds of resources that there are."""
+    output = types.ResourceTemplate(
         name="output",
         title="Output of a command",
         uri_template=TEMPLATE,
@@ -38,7 +39,17 @@ def templates() -> types.ListResourceTemplatesResult:
             "bounds what is returned. It changes until the command has ended; subscribe to hear of that."
         ),
     )
-    return types.ListResourceTemplatesResult(resource_templates=[template])
+    file = types.ResourceTemplate(
+        name="file",
+        title="File of a workspace",
+        uri_template=fileuris.TEMPLATE,
+        description=(
+            "A file: text where it is text, else a blob. `container` is an id or alias, `path` is relative to the "
+            "workspace; both complete. Of a large file the first part, and _meta has the address of the `next`. "
+            "Subscribe to hear when it changes."
+        ),
+    )
+    return types.ListResourceTemplatesResult(resource_templates=[output, file])
 
 
 async def page(bench: Bench, cursor: str | None, caller: Caller) -> types.ListResourcesResult:

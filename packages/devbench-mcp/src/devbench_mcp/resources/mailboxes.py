@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 
 from mcp import MCPError, types
 
-from devbench_core.model.caller import Caller
-from devbench_mcp.resources.watches import Watches
+from devbench_mcp.resources.watches import Ring
 
 KEY = "devbench.mailbox"
 """Under which a session's state holds it."""
 Send = Callable[[str], Awaitable[None]]
+Follow = Callable[[Ring], Awaitable[Callable[[], None]]]
+"""Begins to ring when a resource changes, and returns how to stop that."""
 
 
 class Mailbox:
@@ -22,14 +23,12 @@ class Mailbox:
     a client that reads slowly delays nobody, and costs a word for each of its subscriptions.
 
     Args:
-        watches: Follow the commands.
         tasks: Owns the task that sends.
         send: Tells the client.
         most: How many subscriptions it may have.
     """
 
-    def __init__(self, watches: Watches, tasks: asyncio.TaskGroup, send: Send, *, most: int) -> None:
-        self._watches = watches
+    def __init__(self, tasks: asyncio.TaskGroup, send: Send, *, most: int) -> None:
         self._tasks = tasks
         self._send = send
         self._most = most
@@ -38,12 +37,12 @@ class Mailbox:
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def subscribe(self, uri: str, exec_id: str, caller: Caller) -> None:
+    async def subscribe(self, uri: str, follow: Follow) -> None:
         """Tell the client when a resource changes. Repeating it changes nothing.
 
         Raises:
             MCPError: It has too many subscriptions.
-            ExecNotFound: The caller's tenant has no such command.
+            DevbenchError: What ``follow`` raises.
         """
         if uri in self._stops:
             return
@@ -54,7 +53,7 @@ class Mailbox:
             )
         self._stops[uri] = _nothing  # taken while we wait
         try:
-            stop = await self._watches.follow(exec_id, caller, lambda ended: self._put(uri, ended=ended))
+            stop = await follow(lambda ended: self._put(uri, ended=ended))
         except BaseException:
             self._stops.pop(uri, None)
             raise

@@ -53,7 +53,10 @@ def parse(text: str) -> OutputUri:
     """
     match = _PATTERN.fullmatch(text) if len(text) <= URI_MAX else None
     if match is None:
-        raise NotFound(f"no resource {text[:80]!r}", hint=f"addresses look like {TEMPLATE}")
+        raise NotFound(
+            f"no resource {text[:80]!r}",
+            hint=f"addresses look like {TEMPLATE}, or devbench://{{container}}/files/{{path}}",
+        )
     query = _query(match["query"] or "")
     most = query.get("max_bytes")
     if most is not None and not BYTES_MIN <= most <= TEXT_MAX_BYTES:

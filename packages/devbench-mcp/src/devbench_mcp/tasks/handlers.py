@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mcp import types
@@ -10,20 +11,21 @@ from mcp.server import Server, ServerRequestContext
 
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
+from devbench_core.tool import ProgressSink
 from devbench_core.tools.base import EXEC, READ
-from devbench_core.tools.call import ToolResult
-from devbench_core.tools.run import RunInput, RunOutput
-from devbench_mcp.context import caller_of, need_scope, protocol_error
+from devbench_core.tools.call import ToolResult, call_tool
+from devbench_mcp.context import Context, caller_of, need_scope, protocol_error
 from devbench_mcp.settings import McpSettings
+from devbench_mcp.tasks.calls import LONG, WORK, Call, long_call
+from devbench_mcp.tasks.host_work import Doing
 from devbench_mcp.tasks.service import Tasks
 from devbench_mcp.tasks.shapes import TaskParams, UpdateTaskParams, declared, require
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
 
-RUN = "run"
-"""The tool whose calls become tasks: its command is recorded, so that any host can say later what became of it."""
 AnyContext = ServerRequestContext[Any, Any]
+Answer = ToolResult | dict[str, Any]
 
 
 class TaskHandlers:
@@ -32,7 +34,7 @@ class TaskHandlers:
     def __init__(self, bench: Bench, local: Caller, settings: McpSettings) -> None:
         self._bench = bench
         self._local = local
-        self._after_s = settings.task_after_s
+        self._settings = settings
         self.tasks = Tasks(bench, settings)
 
     def register(self, server: Server[Any]) -> None:
@@ -41,31 +43,79 @@ class TaskHandlers:
         server.add_request_handler("tasks/update", UpdateTaskParams, self._update)
         server.add_request_handler("tasks/cancel", TaskParams, self._cancel)
 
-    def leave_after_s(self, context: AnyContext, tool: str) -> float | None:
-        """Return after how long a call is answered with a task, None when it never is."""
-        return self._after_s if tool == RUN and declared(context) else None
+    async def answer(
+        self,
+        context: Context,
+        tool: str,
+        arguments: Mapping[str, Any] | None,
+        caller: Caller,
+        progress: ProgressSink | None,
+    ) -> Answer | None:
+        """Call a tool that may be answered with a task; None when this call is none of that kind.
 
-    async def of(
-        self, result: ToolResult, arguments: dict[str, Any] | None, caller: Caller
-    ) -> dict[str, Any] | None:
-        """Return the task in place of a call's result, None when the command has ended.
+        Args:
+            context: Of the request.
+            tool: Which.
+            arguments: Its arguments.
+            caller: Who calls.
+            progress: Told until the call is answered; None when nobody asked.
 
         Raises:
-            StoreFailed: The task could not be written; ``details["exec_id"]`` names the command, which goes on.
+            DevbenchError: The call's own. Of work that was begun ``details["exec_id"]`` names the command.
         """
-        output = result.output
-        if not isinstance(output, RunOutput) or output.ended:
+        if not declared(context):
             return None
-        given = RunInput.model_validate(arguments or {})
+        if tool in WORK:
+            return await self._work(context, tool, arguments or {}, caller, progress)
+        after_s = LONG[tool](self._settings) if tool in LONG else None
+        call = None if after_s is None else long_call(tool, arguments or {})
+        if after_s is None or call is None or call.waits_s <= after_s:
+            return None
+        result = await call_tool(
+            self._bench, tool, arguments, caller=caller, progress=progress, leave_after_s=after_s
+        )
+        return await self._task_of(call, result, caller) or result
+
+    async def _task_of(self, call: Call, result: ToolResult, caller: Caller) -> dict[str, Any] | None:
+        """Return the task in place of a call's result, None when the work has ended."""
+        what = call.under_way(result.output)
+        if what is None:
+            return None
         try:
-            view = await self.tasks.create(output.exec.id, given.max_output_bytes, caller)
+            _, view = await self.tasks.create(call.tool, caller, **what)
         except asyncio.CancelledError:
-            if given.ends_with_call:  # nobody was told its id
-                self._bench.execs.end_soon(output.exec.id)
+            call.give_up(self._bench, what)  # nobody was told its id
             raise
         except DevbenchError as error:
-            error.details.setdefault("exec_id", output.exec.id)
+            error.details.setdefault("exec_id", what["exec_id"])
             raise
+        return view.wire("task")
+
+    async def _work(
+        self,
+        context: Context,
+        tool: str,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        progress: ProgressSink | None,
+    ) -> Answer:
+        """Do a host's own work, and answer with a task when it takes long."""
+
+        async def call(sink: ProgressSink) -> ToolResult:
+            return await call_tool(self._bench, tool, arguments, caller=caller, progress=sink)
+
+        work, group = self.tasks.host_work, context.lifespan_context.tasks
+        doing = work.begin(group, tool, call, progress)
+        try:
+            await asyncio.wait([doing.task], timeout=self._settings.task_slow_after_s)
+            doing.asked = None  # after its answer a call has no progress
+            if doing.task.done():
+                return _settled(doing)
+            record, view = await self.tasks.create(tool, caller, host=self._bench.instance)
+        except BaseException:
+            doing.task.cancel()
+            raise
+        work.adopt(group, record, doing)
         return view.wire("task")
 
     async def _get(self, context: AnyContext, params: TaskParams) -> dict[str, Any]:
@@ -97,3 +147,10 @@ class TaskHandlers:
         caller = caller_of(context, self._local)
         need_scope(caller, scope, "a task")
         return caller
+
+
+def _settled(doing: Doing) -> ToolResult:
+    answer = doing.task.result()
+    if isinstance(answer, DevbenchError):
+        raise answer
+    return answer

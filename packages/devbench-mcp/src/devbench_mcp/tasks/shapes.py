@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Literal
+import json
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
 
 import attrs
 from mcp import MCPError, types
 from mcp.server import ServerRequestContext
 
-from devbench_mcp.context import MODERN
+from devbench_mcp.revisions import MODERN
+from devbench_mcp.tasks.records import Outcome, TaskRecord
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 MISSING_CAPABILITY = types.MISSING_REQUIRED_CLIENT_CAPABILITY
-Status = Literal["working", "completed", "cancelled"]
-"""Of the specification's five the two others never happen: no command asks for input, and none fails as JSON-RPC."""
+Status = Literal["working", "completed", "cancelled", "failed"]
+"""Of the specification's five `input_required` never happens: no command asks its client for input."""
 
 
 class TaskParams(types.RequestParams):
@@ -42,6 +44,7 @@ class TaskView:
         ttl_ms: From creation until it may be forgotten; None while it works.
         poll_ms: How often to ask.
         result: Of the call, once it is completed.
+        error: Of one that failed, as JSON-RPC carries it.
     """
 
     id: str
@@ -52,11 +55,30 @@ class TaskView:
     ttl_ms: int | None
     poll_ms: int
     result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+    @classmethod
+    def ended(cls, record: TaskRecord, outcome: Outcome, kept: timedelta, poll_ms: int) -> TaskView:
+        """Return the view of a task that has ended, without its result."""
+        lasts = max(outcome.at - record.created_at, timedelta()) + kept
+        return cls(
+            id=record.id,
+            status=cast("Status", outcome.status),
+            message=outcome.message,
+            created_at=record.created_at,
+            updated_at=max(outcome.at, record.created_at),
+            ttl_ms=round(lasts.total_seconds() * 1000),
+            poll_ms=poll_ms,
+            error=json.loads(outcome.payload) if outcome.status == "failed" else None,
+        )
 
     def wire(self, result_type: Literal["task", "complete"]) -> dict[str, Any]:
-        """Return it as the protocol carries it: ``task`` in place of a call's result, ``complete`` for the rest."""
+        """Return it as a result: ``task`` in place of a call's, ``complete`` for the rest."""
+        return {"resultType": result_type, **self.detailed()}
+
+    def detailed(self) -> dict[str, Any]:
+        """Return it as the protocol carries it."""
         shown: dict[str, Any] = {
-            "resultType": result_type,
             "taskId": self.id,
             "status": self.status,
             "statusMessage": self.message,
@@ -65,7 +87,8 @@ class TaskView:
             "ttlMs": self.ttl_ms,
             "pollIntervalMs": self.poll_ms,
         }
-        return shown if self.result is None else {**shown, "result": self.result}
+        payload = {"result": self.result, "error": self.error}
+        return {**shown, **{name: value for name, value in payload.items() if value is not None}}
 
 
 def declared(context: ServerRequestContext[Any, Any]) -> bool:

@@ -1,0 +1,66 @@
+"""`devbench mv`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from devbench_cli.options import Options
+from devbench_cli.running import run_with_backend
+
+if TYPE_CHECKING:
+    from devbench_cli.backends.protocol import Backend
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def mv(
+    ctx: typer.Context,
+    source: Annotated[
+        str, typer.Argument(metavar="CONTAINER:PATH", help="File, link or folder; a link itself.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="[CONTAINER:]PATH", help="Its new path in the same container.")
+    ],
+    *,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")] = False,
+) -> None:
+    """Move or rename within a container, in one atomic step.
+
+    A target that is a folder, or ends with a slash, gets it under its own name. Missing folders are made.
+
+    Examples:
+      devbench mv web:draft.md web:docs/guide.md
+      devbench mv -f web:config.new config.toml
+    """
+    run_with_backend(ctx, lambda backend, options: _mv(backend, options, source, target, force=force))
+
+
+async def _mv(backend: Backend, options: Options, source: str, target: str, *, force: bool) -> None:
+    from devbench_cli.backends.protocol import ask
+    from devbench_cli.places import in_container, required
+    from devbench_cli.show.results import json_line
+    from devbench_cli.transfer import target_path
+    from devbench_core.errors import ValidationFailed
+    from devbench_core.tools.fs_changes import FsMoveOutput
+
+    start = required(source)
+    end = in_container(target)
+    if end is not None and end.container != start.container:
+        raise ValidationFailed(
+            "TARGET", "is in another container", hint="copy it out and in with devbench cp, then devbench rm"
+        )
+    path = target if end is None else end.path
+    moved = await ask(
+        backend,
+        FsMoveOutput,
+        "fs_move",
+        container=start.container,
+        path=start.path,
+        to=await target_path(backend, start.path, start.container, path),
+        overwrite=force,
+    )
+    if options.as_json:
+        json_line(moved.model_dump(mode="json", exclude_none=True))

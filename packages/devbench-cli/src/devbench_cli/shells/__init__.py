@@ -1,0 +1,1 @@
+"""Persistent shells from the command line: following a run, and passing input on to it."""

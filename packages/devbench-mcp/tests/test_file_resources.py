@@ -1,0 +1,205 @@
+"""Files as resources: read, completed and followed, in both eras of the protocol."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp import Client, MCPError, types
+
+import devbench_core
+from devbench_core.errors import NotFound, ValidationFailed
+from devbench_mcp.resources import addresses, fileuris
+from devbench_mcp.resources.fileuris import FileUri
+from harness.mcp_resources import STRANGER, TEAM, TOKENS, Updates, connected, spawn, tool, until
+from harness.toolbox import Serve
+
+META = "devbench/file"
+
+
+def address(container: str, path: str, **more: int) -> str:
+    return str(FileUri(container=container, path=path, **more))
+
+
+async def contents(client: Client, uri: str) -> types.TextResourceContents | types.BlobResourceContents:
+    (found,) = (await client.read_resource(uri)).contents
+    return found
+
+
+def facts(found: types.TextResourceContents | types.BlobResourceContents) -> dict[str, Any]:
+    assert found.meta is not None
+    return found.meta[META]
+
+
+async def test_a_text_comes_as_text_with_its_media_type_and_etag(serve: Serve, era: str):
+    async with serve() as served, connected(served.url, era) as client:
+        box = await spawn(client)
+        written = await tool(client, "fs_write", container=box, path="src/a b.py", text="print('ä')\n")
+        found = await contents(client, address(box, "src/a b.py"))
+        assert isinstance(found, types.TextResourceContents)
+        assert (found.text, found.mime_type) == ("print('ä')\n", "text/x-python")
+        assert facts(found)["file"]["etag"] == written["file"]["etag"]
+        assert "next" not in facts(found)
+
+
+async def test_bytes_come_as_a_blob_and_a_large_file_piece_by_piece(serve: Serve, era: str):
+    data = os.urandom(1_300_000)
+    async with serve() as served, connected(served.url, era) as client:
+        box = await spawn(client)
+        for start in range(0, len(data), 400_000):
+            piece = base64.b64encode(data[start : start + 400_000]).decode()
+            await tool(client, "fs_write", container=box, path=f"p{start:08}", base64=piece)
+        await tool(client, "run", container=box, argv=["sh", "-c", "cat p* > image.png; rm p*"])
+        uri: str | None = address(box, "image.png")
+        read = b""
+        while uri is not None:
+            found = await contents(client, uri)
+            assert isinstance(found, types.BlobResourceContents)
+            assert found.mime_type == "image/png"
+            read += base64.b64decode(found.blob)
+            uri = facts(found).get("next")
+        assert read == data
+
+
+async def test_a_long_text_is_never_cut_within_a_character(serve: Serve):
+    text = "ä€😀x" * 30_000
+    async with serve() as served, connected(served.url, "2026-07-28") as client:
+        box = await spawn(client)
+        await tool(client, "fs_write", container=box, path="long.txt", text=text)
+        uri: str | None = address(box, "long.txt", max_bytes=50_001)
+        read = ""
+        while uri is not None:
+            found = await contents(client, uri)
+            assert isinstance(found, types.TextResourceContents)
+            read += found.text
+            uri = facts(found).get("next")
+        assert read == text
+
+
+async def test_what_is_no_file_is_not_read(serve: Serve, era: str):
+    async with serve(tokens=TOKENS) as served, connected(served.url, era, TEAM) as client:
+        box = await spawn(client)
+        await tool(client, "fs_write", container=box, path="d/f", text="x")
+        for path, code in (
+            ("absent", "file_not_found"),
+            ("d", "file_failed"),
+            ("../x", "path_outside_workspace"),
+        ):
+            with pytest.raises(MCPError) as refused:
+                await client.read_resource(address(box, path))
+            assert refused.value.error.data["code"] == code
+        async with connected(served.url, era, STRANGER) as other:
+            with pytest.raises(MCPError) as refused:
+                await other.read_resource(address(box, "d/f"))
+            assert refused.value.error.data["code"] == "container_not_found"
+
+
+async def test_a_followed_file_tells_of_its_changes_its_deletion_and_its_return(serve: Serve, era: str):
+    updates = Updates()
+    async with serve(update_every_s=0.1) as served, connected(served.url, era, **updates.options) as client:
+        box = await spawn(client)
+        await tool(client, "fs_write", container=box, path="d/f", text="1")
+        await tool(client, "fs_write", container=box, path="d/other", text="1")
+        uri = address(box, "d/f")
+        async with updates.following(client, uri) as honoured:
+            assert honoured == [uri]
+            await tool(client, "fs_write", container=box, path="d/other", text="2")
+            await tool(client, "fs_write", container=box, path="d/f", text="2")
+            await until(lambda: len(updates.seen) == 1)
+            await tool(client, "run", container=box, argv=["mv", "d", "e"])
+            await until(lambda: len(updates.seen) == 2)
+            await tool(client, "fs_write", container=box, path="d/f", text="3")
+            await until(lambda: len(updates.seen) == 3)
+            await tool(client, "kill", container=box)
+            await until(lambda: len(updates.seen) == 4)
+        assert {seen for _, seen in updates.seen} == {uri}
+
+
+async def test_any_number_of_subscriptions_are_one_watch_of_a_container(
+    serve: Serve, bench: devbench_core.Bench, tmp_path: Path
+):
+    updates = Updates()
+    async with serve() as served, connected(served.url, "legacy", **updates.options) as client:
+        box = await spawn(client)
+        names = [f"f{number}" for number in range(30)]
+        for name in names:
+            await tool(client, "fs_write", container=box, path=name, text="x")
+        async with updates.following(client, *(address(box, name) for name in names)):
+            await tool(client, "run", container=box, argv=["sh", "-c", "for f in f*; do echo y > $f; done"])
+            await until(lambda: len({seen for _, seen in updates.seen}) == 30)
+
+
+async def test_what_is_not_there_cannot_be_followed(serve: Serve):
+    updates = Updates()
+    async with serve() as served, connected(served.url, "2026-07-28", **updates.options) as client:
+        box = await spawn(client)
+        async with updates.following(client, address(box, "absent"), address("nobody", "f")) as honoured:
+            assert honoured == []
+
+
+async def complete(client: Client, template: str, name: str, value: str, **given: str) -> list[str]:
+    result = await client.complete(
+        types.ResourceTemplateReference(uri=template), {"name": name, "value": value}, given or None
+    )
+    return result.completion.values
+
+
+async def test_containers_commands_and_paths_are_completed(serve: Serve, era: str):
+    async with serve(tokens=TOKENS) as served, connected(served.url, era, TEAM) as client:
+        box = str((await tool(client, "spawn", alias="web"))["container"]["id"])
+        for path in ("src/main.py", "src/mail.py", "src/lib/x", "setup.cfg"):
+            await tool(client, "fs_write", container=box, path=path, text="x")
+        template = fileuris.TEMPLATE
+        assert await complete(client, template, "container", "we") == ["web"]
+        assert await complete(client, template, "container", box[:6]) == [box]
+        assert await complete(client, template, "path", "s", container="web") == ["setup.cfg", "src/"]
+        assert await complete(client, template, "path", "src/ma", container=box) == [
+            "src/mail.py",
+            "src/main.py",
+        ]
+        assert await complete(client, template, "path", "nowhere/x", container=box) == []
+        assert await complete(client, template, "path", "../", container=box) == []
+        assert await complete(client, "file:///{x}", "path", "s", container=box) == []
+        async with connected(served.url, era, STRANGER) as other:
+            assert await complete(other, template, "container", "we") == []
+            assert await complete(other, template, "path", "s", container=box) == []
+
+
+def test_names_that_are_no_text_have_addresses():
+    uri = FileUri(container="web", path=os.fsdecode(b"caf\xe9/\xff?#% "), offset=3, max_bytes=2048)
+    assert str(uri) == "devbench://web/files/caf%E9/%FF%3F%23%25%20?offset=3&max_bytes=2048"
+    assert addresses.parse(str(uri)) == uri
+
+
+@given(
+    st.binary(min_size=1, max_size=40).filter(lambda path: path.strip(b"/") != b""),
+    st.integers(0, 10**12),
+    st.none() | st.integers(1024, 500_000),
+)
+def test_every_address_is_read_as_it_was_written(path: bytes, offset: int, most: int | None):
+    uri = FileUri(container="c_1", path=os.fsdecode(path), offset=offset, max_bytes=most)
+    assert addresses.parse(str(uri)) == uri
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("devbench://web/files/", NotFound),
+        ("devbench://web/files//", NotFound),
+        ("devbench://web/file/x", NotFound),
+        ("devbench://we b/files/x", NotFound),
+        ("file:///etc/passwd", NotFound),
+        ("devbench://web/files/x?offset=-1", ValidationFailed),
+        ("devbench://web/files/x?max_bytes=1", ValidationFailed),
+        ("devbench://web/files/x?other=1", ValidationFailed),
+        ("devbench://web/files/x?offset=1&offset=2", ValidationFailed),
+    ],
+)
+def test_what_is_no_address_is_refused(text: str, error: type[Exception]):
+    with pytest.raises(error):
+        addresses.parse(text)
