@@ -35,7 +35,7 @@ static void note_failure(struct job *j, int error) {
     struct batch *b = batch_of(j);
     b->failed = true;
     b->error = error;
-    b->code = job_code(error == EMEDIUMTYPE || error == E2BIG ? EINVAL : error);
+    b->code = error == EMEDIUMTYPE ? FE_OTHER_DEVICE : job_code(error == E2BIG ? EINVAL : error);
     b->failed_index = b->r.index;
     (void)snprintf(b->message, sizeof b->message, "%s", sentence(error));
     b->failed_at = b->at;

@@ -157,7 +157,7 @@ async def test_each_path_is_reviewed(host: Host):
     assert [(r.operation, r.subject) for r in host.requests] == [
         ("file.write", "/workspace/f"),
         ("file.move", "/workspace/f"),
-        ("file.write", "/workspace/g"),
+        ("file.move", "/workspace/g"),
         ("file.delete", "/workspace/g"),
     ]
     host.veto = Veto(clause="read_only", reason="hands off")

@@ -29,6 +29,7 @@ MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
             CONNECTION_MESSAGES,
             EXEC_MESSAGES,
             FILE_MESSAGES,
+            BATCH_MESSAGES,
             CHANGE_MESSAGES,
             WATCH_MESSAGES,
             BATCH_MESSAGES,

@@ -100,7 +100,7 @@ class Importing(Operations):
     async def _one(self, importer: Import, entry: Entry, found: Container, caller: Caller) -> None:
         taken = importer.guard.take(entry)
         if taken.path:
-            self._review("file.write", importer.place(taken.path), found, caller)
+            self._review("file.write", caller, found, importer.place(taken.path))
         await importer.add(taken)
 
     def _guard(self, where: bytes, set_id: SetId) -> Guard:

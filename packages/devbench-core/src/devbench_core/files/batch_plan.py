@@ -175,8 +175,8 @@ def _move(given: BatchMove, path: bytes, target: bytes, made: set[bytes], before
         path=path,
         result=target,
         event="file.moved",
-        event_fields={"path": str(absolute_path(path)), "target": str(absolute_path(target))},
-        reviews=(("file.move", path), ("file.write", target)),
+        event_fields={"path": str(absolute_path(path)), "to": str(absolute_path(target))},
+        reviews=(("file.move", path), ("file.move", target)),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 
 import attrs
 
@@ -52,6 +52,14 @@ class Found:
     where: bytes
     name: bytes
     stat: Stat
+
+
+@attrs.frozen
+class Asked:
+    """An agent, and how to take a place among the operations on it for one request."""
+
+    channel: AgentChannel
+    turn: Callable[[], AbstractAsyncContextManager[None]]
 
 
 @attrs.define(kw_only=True)
@@ -120,13 +128,15 @@ class Exporting(Operations):
         writer: Writer = ZipWriter() if kind is ArchiveFormat.ZIP else TarWriter(kind)
         tally = Tally(limits=self._limits)
         async with (
-            self._unbound("file.export", container, where, caller) as (channel, _),
-            aclosing(_found(channel, where, rules)) as found,
-            aclosing(_read_ahead(channel, found)) as ready,
+            self._unbound("file.export", container, where, caller, holds=False) as (channel, at),
+            aclosing(
+                _found(asked := Asked(channel, lambda: self._turn(at.id, waits=False)), where, rules)
+            ) as found,
+            aclosing(_read_ahead(asked, found)) as ready,
         ):
             async for entry, whole in ready:
                 pieces = (
-                    _large(channel, writer, entry, tally) if whole is None else _small(writer, *whole, tally)
+                    _large(asked, writer, entry, tally) if whole is None else _small(writer, *whole, tally)
                 )
                 async with aclosing(pieces):
                     async for piece in pieces:
@@ -135,16 +145,17 @@ class Exporting(Operations):
             yield await writer.finish()
 
 
-async def _found(channel: AgentChannel, where: bytes, ignore: Ignore) -> AsyncGenerator[Found]:
+async def _found(asked: Asked, where: bytes, ignore: Ignore) -> AsyncGenerator[Found]:
     """Give what is at a path, and of a folder what is in it, depth first."""
-    stat = await filecalls.stat(channel, where, follow=True)
+    async with asked.turn():
+        stat = await filecalls.stat(asked.channel, where, follow=True)
     if stat.type is not NodeType.DIRECTORY:
         yield Found(where=where, name=where.rpartition(b"/")[2], stat=stat)
         return
     levels: list[_Level] = [_Level(where=where, prefix=b"")]
     while levels:
         level = levels[-1]
-        if not level.waiting and not await level.more(channel):
+        if not level.waiting and not await level.more(asked):
             levels.pop()
             continue
         found = level.waiting.popleft()
@@ -166,12 +177,15 @@ class _Level:
     _after: bytes = b""
     _over: bool = False
 
-    async def more(self, channel: AgentChannel) -> bool:
+    async def more(self, asked: Asked) -> bool:
         """Fetch the next page; tell whether there is anything."""
         if self._over:
             return False
         try:
-            entries, more = await filecalls.list_dir(channel, self.where, after=self._after, limit=PAGE)
+            async with asked.turn():
+                entries, more = await filecalls.list_dir(
+                    asked.channel, self.where, after=self._after, limit=PAGE
+                )
         except FileRefused as error:
             if error.reply.code in GONE and self.prefix:
                 return False
@@ -190,7 +204,7 @@ Whole = tuple[Found, bytes]
 
 
 async def _read_ahead(
-    channel: AgentChannel, found: AsyncGenerator[Found]
+    asked: Asked, found: AsyncGenerator[Found]
 ) -> AsyncGenerator[tuple[Found, Whole | None]]:
     """Give each entry with its content, None for a large file; several small ones are read at once."""
     waiting: deque[tuple[Found, asyncio.Task[Whole | None] | None]] = deque()
@@ -204,7 +218,7 @@ async def _read_ahead(
                     ended = True
                     break
                 large = entry.stat.type is NodeType.FILE and entry.stat.size > WHOLE_BYTES
-                waiting.append((entry, None if large else asyncio.create_task(_whole(channel, entry))))
+                waiting.append((entry, None if large else asyncio.create_task(_whole(asked, entry))))
             if not waiting:
                 break
             entry, task = waiting.popleft()
@@ -224,15 +238,16 @@ async def _read_ahead(
         await asyncio.gather(*(task for _, task in waiting if task is not None), return_exceptions=True)
 
 
-async def _whole(channel: AgentChannel, entry: Found) -> Whole | None:
+async def _whole(asked: Asked, entry: Found) -> Whole | None:
     """Read a small file until it holds still; None when it has vanished."""
     if entry.stat.type is not NodeType.FILE:
         return entry, b""
     for _ in range(TRIES):
         try:
-            stat, data, eof, moved = await filecalls.read(
-                channel, entry.where, offset=0, max_bytes=2 * WHOLE_BYTES
-            )
+            async with asked.turn():
+                stat, data, eof, moved = await filecalls.read(
+                    asked.channel, entry.where, offset=0, max_bytes=2 * WHOLE_BYTES
+                )
         except FileRefused as error:
             if error.reply.code in GONE:
                 return None
@@ -250,9 +265,9 @@ async def _small(writer: Writer, entry: Found, data: bytes, tally: Tally) -> Asy
     yield await writer.end()
 
 
-async def _large(channel: AgentChannel, writer: Writer, entry: Found, tally: Tally) -> AsyncGenerator[bytes]:
+async def _large(asked: Asked, writer: Writer, entry: Found, tally: Tally) -> AsyncGenerator[bytes]:
     try:
-        async with streamcalls.open_read(channel, entry.where) as stream:
+        async with asked.turn(), streamcalls.open_read(asked.channel, entry.where) as stream:
             size = stream.stat.size
             tally.count(size)
             yield await writer.begin(_head(entry, stream.stat, size))

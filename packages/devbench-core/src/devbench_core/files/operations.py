@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from weakref import WeakValueDictionary
 
 import attrs
@@ -61,9 +61,9 @@ class Operations:
         """
         where = relative_path(path, self._limits)
         found = await self._context.resolve(container, caller)
-        self._review(operation, where, found, caller)
+        self._review(operation, caller, found, where)
         if to is not None:
-            self._review(operation, to, found, caller)
+            self._review(operation, caller, found, to)
         doing = f"{operation} of {str(absolute_path(where))!r}"
         async with self._agent(found, where, doing, waits=waits) as channel:
             yield channel, where, found
@@ -75,44 +75,26 @@ class Operations:
         """The same for several paths: each is reviewed under the name of what is done with it."""
         found = await self._context.resolve(container, caller)
         for operation, where in reviews:
-            self._review(operation, where, found, caller)
+            self._review(operation, caller, found, where)
         async with self._agent(found, b"", doing) as channel:
             yield channel, found
 
     @asynccontextmanager
     async def _unbound(
-        self, operation: str, container: str, where: bytes, caller: Caller
+        self, operation: str, container: str, where: bytes, caller: Caller, *, holds: bool = True
     ) -> AsyncGenerator[tuple[AgentChannel, Container]]:
-        """The same for streams, whose length is the caller's affair; waits for the agent are bounded one by one."""
+        """The same for streams, whose length is the caller's affair; waits for the agent are bounded one by one.
+
+        What does not ``hold`` a place for all its length takes one for each of its requests.
+        """
         found = await self._context.resolve(container, caller)
-        self._review(operation, where, found, caller)
-        async with self._turn(found.id, waits=False):
+        self._review(operation, caller, found, where)
+        async with self._turn(found.id, waits=False) if holds else nullcontext():
             channel = await (await self._context.link(found)).channel()
             try:
                 yield channel, found
             except (FileRefused, RequestRefused) as error:
                 raise error_of(error, where) from error
-
-    @asynccontextmanager
-    async def _turn(self, container_id: str, *, waits: bool) -> AsyncGenerator[None]:
-        """Wait for a place among the operations on a container: its agent refuses more than a few at once."""
-        limits = self._limits
-        turns = self._turns.get((container_id, waits))
-        if turns is None:
-            most = limits.watch_concurrent_max if waits else limits.concurrent_max
-            turns = self._turns[(container_id, waits)] = asyncio.Semaphore(most)
-        async with turns:
-            yield
-
-    def _review(self, operation: str, where: bytes, found: Container, caller: Caller) -> None:
-        request = Request(
-            operation=operation, caller=caller, container_id=found.id, subject=str(absolute_path(where))
-        )
-        veto = self._context.review(request)
-        if veto is not None:
-            raise Vetoed(
-                f"{operation} was refused by {veto.clause}: {veto.reason}", details={"clause": veto.clause}
-            )
 
     @asynccontextmanager
     async def _agent(
@@ -127,6 +109,27 @@ class Operations:
                 yield channel
             except (FileRefused, RequestRefused) as error:
                 raise error_of(error, where) from error
+
+    @asynccontextmanager
+    async def _turn(self, container_id: str, *, waits: bool) -> AsyncGenerator[None]:
+        """Wait for a place among the operations on a container: its agent refuses more than a few at once."""
+        limits = self._limits
+        turns = self._turns.get((container_id, waits))
+        if turns is None:
+            most = limits.watch_concurrent_max if waits else limits.concurrent_max
+            turns = self._turns[(container_id, waits)] = asyncio.Semaphore(most)
+        async with turns:
+            yield
+
+    def _review(self, operation: str, caller: Caller, found: Container, where: bytes) -> None:
+        request = Request(
+            operation=operation, caller=caller, container_id=found.id, subject=str(absolute_path(where))
+        )
+        veto = self._context.review(request)
+        if veto is not None:
+            raise Vetoed(
+                f"{operation} was refused by {veto.clause}: {veto.reason}", details={"clause": veto.clause}
+            )
 
     def _tell(self, name: str, caller: Caller, container: Container, fields: dict[str, object]) -> None:
         event = Event(
