@@ -78,6 +78,7 @@ static void moved(struct observer *o, const struct held *h, uint32_t node, const
     }
     changes_add(&o->changes, CHANGE_MOVED, h->folder, path, from, now);
     uint32_t child = h->folder ? node_child(o, h->node, h->name) : NO_NODE;
+    if (h->folder && child == NO_NODE) begin_folder(o, node, name); /* it moved before it was looked through */
     if (child == NO_NODE || child == 0) return;
     o->nodes[child].parent = node;
     memcpy(o->nodes[child].name, name, strlen(name) + 1);

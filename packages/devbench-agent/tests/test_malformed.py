@@ -56,7 +56,7 @@ BAD_FRAMES = {
     "the largest length": (struct.pack(">IBBI", 2**32 - 1, START, 0, 1), TOO_LARGE),
     "an unknown type": (frame(0x99, 1), UNEXPECTED),
     "type 0": (frame(0, 0), UNEXPECTED),
-    "a reserved type": (frame(0x50, 1), UNEXPECTED),
+    "a reserved type": (frame(0x5F, 1), UNEXPECTED),
     "the agent's own HELLO": (frame(HELLO, 0), UNEXPECTED),
     "the agent's own WELCOME": (frame(WELCOME, 0), UNEXPECTED),
     "the agent's own OUTPUT": (frame(OUTPUT, 1, bytes(20)), UNEXPECTED),

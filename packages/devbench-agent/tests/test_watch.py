@@ -403,3 +403,17 @@ def test_a_busy_tree_keeps_nobody_waiting(agent: Agent):
         assert (
             answer(host, ask(host, watch=page.watch, after=page.cursor, wait_ms=1000)).cursor >= page.cursor
         )
+
+
+def test_a_folder_that_moves_before_it_was_looked_through_is_followed_where_it_is(lab: Lab):
+    host, workspace = lab
+    watcher = Watcher(host)
+    for number in range(50):
+        script = f"mkdir a{number} && echo 1 > a{number}/f && mv a{number} b{number}"
+        subprocess.run(["sh", "-c", script], cwd=workspace, check=True)
+    for number in range(50):
+        (workspace / f"b{number}/g").mkdir()
+        watcher.until((CREATED, f"b{number}/g".encode(), b""))
+        assert {path for kind, path, _ in watcher.seen if kind == CREATED} & {
+            f"{folder}{number}/f".encode() for folder in "ab"
+        }

@@ -187,16 +187,20 @@ async def test_somebody_elses_closed_file_is_not_read(shared: Shared):
     assert (info.size_bytes, info.mode) == (len(SECRET), 0o600)
 
 
-async def test_a_file_that_is_replaced_is_the_users_own(shared: Shared):
+async def test_a_file_that_others_may_write_is_replaced_by_the_users_own_and_another_is_not(shared: Shared):
     name, real = await shared.folder()
-    (real / "his").write_bytes(SECRET)
-    give_away(real / "his", 0o644)
+    for file, mode in (("open", 0o666), ("his", 0o644)):
+        (real / file).write_bytes(SECRET)
+        give_away(real / file, mode)
     files, box = shared.lab.files, shared.lab.container
-    await files.write(box, f"{name}/his", b"mine")
-    made = (real / "his").stat()
+    await files.write(box, f"{name}/open", b"mine")
+    made = (real / "open").stat()
     assert made.st_uid != SOMEBODY
     assert made.st_uid == (real.stat()).st_uid
-    assert (await files.stat(box, f"{name}/his")).uid == shared.uid
+    assert (await files.stat(box, f"{name}/open")).uid == shared.uid
+    with pytest.raises(FileFailed) as refused:
+        await files.write(box, f"{name}/his", b"mine")
+    assert refused.value.details["reason"] == "permission_denied"
 
 
 async def test_what_is_made_belongs_to_the_containers_user(shared: Shared):

@@ -98,5 +98,7 @@ async def test_what_commands_do_is_told(lab: FileLab):
         return  # nothing can run there
     where = await lab.folder()
     cursor = (await lab.files.changes(lab.container, where)).cursor
-    await lab.sh(f"cd {where} && mkdir src && echo 1 > src/a && mv src lib && echo 2 >> lib/a")
-    await until(lab, where, cursor, ("moved", "lib"), ("created", "a"), ("modified", "a"))
+    await lab.sh(f"cd {where} && mkdir src && echo 1 > src/a && mv src lib")
+    _, cursor = await until(lab, where, cursor, ("moved", "lib"), ("created", "a"))
+    await lab.sh(f"echo 2 >> {where}/lib/a")
+    await until(lab, where, cursor, ("modified", "a"))
