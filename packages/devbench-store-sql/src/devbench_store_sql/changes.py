@@ -59,11 +59,13 @@ class Checked:
         wanted: What was asked for.
         row: What shall be there (its revision is not known yet), None for a removal and for a log.
         entries: Rows for logs.
+        size: About how many bytes they are.
     """
 
     wanted: Change
     row: Row | None = None
     entries: tuple[Mapping[str, object], ...] = ()
+    size: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -83,12 +85,12 @@ def checked(change: Change) -> Checked:
     if isinstance(change, Append):
         check_append(change)
         rows = tuple([{"log": change.log, "seq": e.seq, "data": e.data} for e in change.entries])
-        return Checked(wanted=change, entries=rows)
+        return Checked(wanted=change, entries=rows, size=sum([len(e.data) for e in change.entries]))
     kind, key = check_name("kind", change.kind), check_name("key", change.key)
     if isinstance(change, Remove):
         return Checked(wanted=change)
     row = Row(kind=kind, key=key, revision=0, data=encode(change.data), terms=check_terms(change.terms))
-    return Checked(wanted=change, row=row)
+    return Checked(wanted=change, row=row, size=len(row.data))
 
 
 def apply(connection: Connection, changes: Sequence[Checked]) -> tuple[Record | None, ...]:

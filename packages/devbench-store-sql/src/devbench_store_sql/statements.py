@@ -34,7 +34,7 @@ class Statement:
         Raises:
             sqlite3.Error: The database refuses.
         """
-        return _driver(connection).execute(self.text, [values[name] for name in self.names])
+        return driver_of(connection).execute(self.text, [values[name] for name in self.names])
 
     def run_each(self, connection: Connection, many: Sequence[Values]) -> None:
         """Run it once for each set of values.
@@ -44,8 +44,9 @@ class Statement:
         """
         if many:
             rows = [[values[name] for name in self.names] for values in many]
-            _driver(connection).executemany(self.text, rows)
+            driver_of(connection).executemany(self.text, rows)
 
 
-def _driver(connection: Connection) -> sqlite3.Connection:
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """Return the driver's own connection."""
     return cast("sqlite3.Connection", connection.connection.dbapi_connection)

@@ -7,7 +7,8 @@ piece of work decides before it writes, so one that raises has written nothing a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,9 +24,20 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 
+PAGES_OF_A_COMMIT_BYTES = 24 * 1024
+"""What a small transaction adds to the write-ahead log: the pages that it touches, as a whole."""
+
+BATCH_BYTES = 512 * 1024
+"""What is committed together beside the last write of a batch, so that a small one waits for no more than that."""
+
+MUCH_BYTES = 4 * 1024 * 1024
+"""So much written, and it is time to copy it from the log into the database."""
+
+
 class _Job(Generic[T]):
-    def __init__(self, work: Work[T]) -> None:
+    def __init__(self, work: Work[T], size: int) -> None:
         self.work = work
+        self.size = size
         self.done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
     def succeed(self, result: T) -> None:
@@ -49,19 +61,41 @@ class Writer:
         self._path = path
         self._queue: asyncio.Queue[_Job[Any] | None] = asyncio.Queue(settings.write_queue)
         self._closing = False
+        self._written = 0
+        self._much = asyncio.Event()
+        self._turn = asyncio.Lock()
 
-    async def do(self, work: Work[T]) -> T:
+    async def do(self, work: Work[T], size: int = 0) -> T:
         """Have work done and committed.
 
         Args:
             work: Called with a connection in a transaction; decides first, writes last.
+            size: About how many bytes it writes.
 
         Raises:
             DevbenchError: What the work raised, or `StoreFailed`.
         """
         if self._closing:
             raise StoreFailed(f"store {str(self._path)!r} is closed")
-        job = _Job(work)
+        job = _Job(work, size)
+        if self._queue.full():
+            await self._wait_for_place(job)
+        else:  # as nearly always: then no time is kept
+            self._queue.put_nowait(job)
+        return await job.done
+
+    async def wrote_much(self) -> None:
+        """Wait until `MUCH_BYTES` were written since the last time."""
+        await self._much.wait()
+        self._much.clear()
+
+    @asynccontextmanager
+    async def still(self) -> AsyncGenerator[None]:
+        """Write nothing while the block runs; what comes waits."""
+        async with self._turn:
+            yield
+
+    async def _wait_for_place(self, job: _Job[Any]) -> None:
         try:
             async with asyncio.timeout(self._settings.write_queue_timeout_s):
                 await self._queue.put(job)
@@ -70,7 +104,6 @@ class Writer:
                 f"store {str(self._path)!r}: {self._settings.write_queue} writes are waiting already",
                 hint="look at the disk's speed, or raise plugin.sql.write_queue_timeout_s",
             ) from error
-        return await job.done
 
     async def run(self) -> None:
         """Work until `close`."""
@@ -79,7 +112,9 @@ class Writer:
             if first is None:
                 return
             batch, last = self._batch(first)
-            await self._finish([job for job in batch if not job.done.done()])
+            async with self._turn:
+                await self._finish([job for job in batch if not job.done.done()])
+            self._count(batch)
             if last:
                 return
 
@@ -89,13 +124,20 @@ class Writer:
         await self._queue.put(None)
 
     def _batch(self, first: _Job[Any]) -> tuple[list[_Job[Any]], bool]:
-        batch = [first]
-        while len(batch) < self._settings.write_batch and not self._queue.empty():
+        batch, size = [first], first.size
+        while len(batch) < self._settings.write_batch and size < BATCH_BYTES and not self._queue.empty():
             job = self._queue.get_nowait()
             if job is None:
                 return batch, True
             batch.append(job)
+            size += job.size
         return batch, False
+
+    def _count(self, batch: Sequence[_Job[Any]]) -> None:
+        self._written += PAGES_OF_A_COMMIT_BYTES + sum(job.size for job in batch)
+        if self._written >= MUCH_BYTES:
+            self._written = 0
+            self._much.set()
 
     async def _finish(self, jobs: Sequence[_Job[Any]]) -> None:
         """Do jobs together; when the database refuses, each by itself, so that none fails for another's size."""
