@@ -50,9 +50,9 @@ class Checkpoints:
     async def run(self) -> None:
         """Copy each time that much was written, until cancelled."""
         while True:
-            await self._writer.wrote_much()
             try:
-                await self._copy()
+                async with self._writer.copying():
+                    await self._copy()
             except (*DATABASE_ERRORS, OSError) as error:
                 log.warning("store.checkpoint_failed", error=failure(self._path, error).message)
                 await asyncio.sleep(PAUSE_S)

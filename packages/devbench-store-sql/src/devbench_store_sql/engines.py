@@ -14,7 +14,7 @@ WAL_KEPT_BYTES = 64 * 1024 * 1024
 """What is left of the write-ahead log's file after a burst."""
 
 LOG_PAGES_MAX = 16 * 1024
-"""At so many pages of that log, 64 MiB, a commit copies them itself: `Checkpoints` fell behind, or fails."""
+"""At so many pages of that log, 64 MiB, a commit copies them itself: `Checkpoints` fails, or a reader is slow."""
 
 
 def reader(path: Path, settings: SqlSettings) -> Engine:

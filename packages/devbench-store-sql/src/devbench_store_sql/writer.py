@@ -33,6 +33,9 @@ BATCH_BYTES = 512 * 1024
 MUCH_BYTES = 4 * 1024 * 1024
 """So much written, and it is time to copy it from the log into the database."""
 
+AHEAD_BYTES = 16 * 1024 * 1024
+"""How much is written at most while that is done, so that the log's length has a bound on a slow disk, too."""
+
 
 class _Job(Generic[T]):
     def __init__(self, work: Work[T], size: int) -> None:
@@ -62,7 +65,10 @@ class Writer:
         self._queue: asyncio.Queue[_Job[Any] | None] = asyncio.Queue(settings.write_queue)
         self._closing = False
         self._written = 0
+        self._ahead = 0
         self._much = asyncio.Event()
+        self._copied = asyncio.Event()
+        self._copied.set()
         self._turn = asyncio.Lock()
 
     async def do(self, work: Work[T], size: int = 0) -> T:
@@ -84,10 +90,20 @@ class Writer:
             self._queue.put_nowait(job)
         return await job.done
 
-    async def wrote_much(self) -> None:
-        """Wait until `MUCH_BYTES` were written since the last time."""
+    @asynccontextmanager
+    async def copying(self) -> AsyncGenerator[None]:
+        """Wait until `MUCH_BYTES` were written since the last time; the block copies them into the database.
+
+        When `AHEAD_BYTES` are written while it does, further writes wait for its end.
+        """
         await self._much.wait()
         self._much.clear()
+        self._copied.clear()
+        self._ahead = 0
+        try:
+            yield
+        finally:
+            self._copied.set()
 
     @asynccontextmanager
     async def still(self) -> AsyncGenerator[None]:
@@ -112,6 +128,8 @@ class Writer:
             if first is None:
                 return
             batch, last = self._batch(first)
+            if self._ahead >= AHEAD_BYTES:
+                await self._copied.wait()
             async with self._turn:
                 await self._finish([job for job in batch if not job.done.done()])
             self._count(batch)
@@ -134,7 +152,9 @@ class Writer:
         return batch, False
 
     def _count(self, batch: Sequence[_Job[Any]]) -> None:
-        self._written += PAGES_OF_A_COMMIT_BYTES + sum(job.size for job in batch)
+        size = PAGES_OF_A_COMMIT_BYTES + sum(job.size for job in batch)
+        self._ahead += size
+        self._written += size
         if self._written >= MUCH_BYTES:
             self._written = 0
             self._much.set()
