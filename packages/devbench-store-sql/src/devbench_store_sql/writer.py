@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from devbench_core.contracts.store import Record
 from devbench_core.errors import DevbenchError, StoreFailed
+from devbench_store_sql.changes import Checked, apply
 from devbench_store_sql.failures import DATABASE_ERRORS, failure
 from devbench_store_sql.lane import Lane
 from devbench_store_sql.patience import patiently
@@ -38,8 +41,9 @@ AHEAD_BYTES = 16 * 1024 * 1024
 
 
 class _Job(Generic[T]):
-    def __init__(self, work: Work[T], size: int) -> None:
+    def __init__(self, work: Work[T] | None, changes: Sequence[Checked] = (), size: int = 0) -> None:
         self.work = work
+        self.changes = changes
         self.size = size
         self.done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -71,19 +75,34 @@ class Writer:
         self._copied.set()
         self._turn = asyncio.Lock()
 
-    async def do(self, work: Work[T], size: int = 0) -> T:
+    async def do(self, work: Work[T]) -> T:
         """Have work done and committed.
 
         Args:
             work: Called with a connection in a transaction; decides first, writes last.
-            size: About how many bytes it writes.
 
         Raises:
             DevbenchError: What the work raised, or `StoreFailed`.
         """
+        return await self._put(_Job(work))
+
+    async def apply(self, changes: Sequence[Checked], size: int) -> tuple[Record | None, ...]:
+        """Have the changes of one call made and committed.
+
+        Args:
+            changes: All or none.
+            size: About how many bytes they are.
+
+        Raises:
+            Conflict: An expectation did not hold.
+            StoreFailed: The database refused.
+        """
+        job: _Job[tuple[Record | None, ...]] = _Job(None, changes, size)
+        return await self._put(job)
+
+    async def _put(self, job: _Job[T]) -> T:
         if self._closing:
             raise StoreFailed(f"store {str(self._path)!r} is closed")
-        job = _Job(work, size)
         if self._queue.full():
             await self._wait_for_place(job)
         else:  # as nearly always: then no time is kept
@@ -207,13 +226,24 @@ def _roll_back(connection: Connection) -> None:
 
 
 def _run(connection: Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
+    """Do jobs in their order; the changes of neighbours are made together."""
     outcomes: list[_Outcome] = []
-    for job in jobs:
-        try:
-            outcomes.append((job, job.work(connection), None))
-        except DevbenchError as refusal:
-            outcomes.append((job, None, refusal))
+    for is_work, group in groupby(jobs, key=lambda job: job.work is not None):
+        some = list(group)
+        if is_work:
+            outcomes += [_do(connection, job) for job in some]
+            continue
+        for job, outcome in zip(some, apply(connection, [job.changes for job in some]), strict=True):
+            refused = isinstance(outcome, DevbenchError)
+            outcomes.append((job, None, outcome) if refused else (job, outcome, None))
     return outcomes
+
+
+def _do(connection: Connection, job: _Job[Any]) -> _Outcome:
+    try:
+        return job, cast("Work[Any]", job.work)(connection), None
+    except DevbenchError as refusal:
+        return job, None, refusal
 
 
 def _unknown(error: BaseException) -> bool:
