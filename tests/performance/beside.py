@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from devbench_core.bench import Bench
-from devbench_core.model.execution import ExecReason, ExecRequest
+from performance import output
 from performance.measure import Figures, Row, line, timed
 from performance.ours import Python
 from performance.setting import Setting
 
 MIB = 1024 * 1024
-WAIT_S = 30.0
 
 
 async def measure(setting: Setting, bench: Bench, ours: Python) -> Row:
@@ -21,7 +20,7 @@ async def measure(setting: Setting, bench: Bench, ours: Python) -> Row:
     """
     await sample(ours, setting.quick)
     idle = await sample(ours, setting.small)
-    streaming = asyncio.create_task(stream(bench, ours.container, setting.stream_mib * MIB))
+    streaming = asyncio.create_task(output.ours(bench, ours, setting.stream_mib * MIB))
     beside: list[float] = []
     while len(beside) < setting.small and not streaming.done():
         beside += await sample(ours, 1)
@@ -38,17 +37,3 @@ async def measure(setting: Setting, bench: Bench, ours: Python) -> Row:
 async def sample(ours: Python, count: int) -> list[float]:
     """Run trivial commands one after another."""
     return [await timed(ours.true) for _ in range(count)]
-
-
-async def stream(bench: Bench, container: str, size: int) -> None:
-    """Let a command write, and read all of it."""
-    request = ExecRequest(argv=("head", "-c", str(size), "/dev/zero"))
-    started = await bench.execs.start(container, request)
-    cursor, seen = 0, 0
-    while True:
-        page = await bench.execs.poll(started.id, after=cursor, wait_s=WAIT_S)
-        cursor, seen = page.cursor, seen + sum(len(chunk.data) for chunk in page.chunks)
-        if page.ending is not None:
-            break
-    if seen != size or page.ending.reason is not ExecReason.EXITED:
-        raise AssertionError(f"{seen} of {size} bytes, {page.ending}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import devbench_core
+from performance import burst, output
 from performance.beside import measure as measure_beside
 from performance.measure import Row, interleave
 from performance.ours import Python
@@ -42,8 +43,35 @@ async def run(setting: Setting) -> list[Row]:
             in_a_row=IN_A_ROW,
         )
         beside = await measure_beside(setting, bench, ours)
+        size = setting.output_mb * output.MB
+        read = await interleave(
+            f"output of {setting.output_mb} MB, read to its end (raw: a plain subprocess)",
+            {"raw subprocess": lambda: output.plain(size), "Python": lambda: output.ours(bench, ours, size)},
+            rounds=setting.outputs,
+            warm_up=1,
+        )
         await ours.kill()
-    return [spawn, row, command, beside]
+        many = await _many(setting, bench)
+    return [spawn, row, command, beside, read, many]
+
+
+async def _many(setting: Setting, bench: devbench_core.Bench) -> Row:
+    """Measure the time per command with many callers over several containers."""
+    ours = [Python(bench, "host") for _ in range(burst.CONTAINERS)]
+    for contender in ours:
+        await contender.spawn()
+    try:
+        return await burst.measure(
+            "trivial command (raw: a plain subprocess)",
+            {
+                "raw subprocess": ([plain], setting.burst),
+                "Python": ([our.true for our in ours], setting.burst),
+            },
+            bounds={},
+        )
+    finally:
+        for contender in ours:
+            await contender.kill()
 
 
 async def bwrap() -> None:

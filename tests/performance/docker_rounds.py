@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-
 import aiodocker
 from mcp import Client
 
 import devbench_core
+from performance import burst, output
 from performance.beside import measure as measure_beside
 from performance.measure import Figures, Row, Step, interleave, line, timed
 from performance.ours import Mcp, Python, serving
@@ -16,8 +14,6 @@ from performance.raw_docker import RawDocker
 from performance.setting import Setting
 
 KIB, MIB = 1024, 1024 * 1024
-CALLERS = 20
-CONTAINERS = 4
 IN_A_ROW = 10
 
 
@@ -39,6 +35,7 @@ async def run(setting: Setting) -> list[Row]:
             rows += await _commands(setting, raw, ours, mcp)
             rows += await _files(setting, raw, ours, mcp)
             rows.append(await measure_beside(setting, bench, ours))
+            rows.append(await _output(setting, raw, bench, ours))
         finally:
             for contender in (raw, ours, mcp):
                 await contender.kill()
@@ -122,37 +119,33 @@ async def _files(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> li
     return rows
 
 
+async def _output(setting: Setting, raw: RawDocker, bench: devbench_core.Bench, ours: Python) -> Row:
+    """Measure how long a large output takes to its end; at least 0.8 of the raw engine's rate."""
+    size = setting.output_mb * output.MB
+    return await interleave(
+        f"output of {setting.output_mb} MB, read to its end",
+        {"raw engine": lambda: output.docker(raw, size), "Python": lambda: output.ours(bench, ours, size)},
+        rounds=setting.outputs,
+        bounds={"Python": 1 / 0.8},
+        warm_up=1,
+    )
+
+
 async def _many(setting: Setting, client: aiodocker.Docker, bench: devbench_core.Bench) -> Row:
-    """Measure the time per command with 20 callers over 4 containers."""
-    raws = [RawDocker(client, setting.image) for _ in range(CONTAINERS)]
-    ours = [Python(bench, setting.image) for _ in range(CONTAINERS)]
+    """Measure the time per command with many callers over several containers."""
+    raws = [RawDocker(client, setting.image) for _ in range(burst.CONTAINERS)]
+    ours = [Python(bench, setting.image) for _ in range(burst.CONTAINERS)]
     for contender in (*raws, *ours):
         await contender.spawn()
-    samples: dict[str, list[float]] = {"raw engine": [], "Python": []}
     try:
-        for _ in range(3):
-            samples["raw engine"].append(await _burst([raw.true for raw in raws], setting.burst_raw))
-            samples["Python"].append(await _burst([our.true for our in ours], setting.burst))
+        return await burst.measure(
+            "trivial command",
+            {
+                "raw engine": ([raw.true for raw in raws], setting.burst_raw),
+                "Python": ([our.true for our in ours], setting.burst),
+            },
+            bounds={"Python": 1 / 40},
+        )
     finally:
         for contender in (*raws, *ours):
             await contender.kill()
-    figures = {name: Figures.of(values) for name, values in samples.items()}
-    operation = f"trivial command, {CALLERS} callers (time per command)"
-    row = Row(operation=operation, figures=figures, bounds={"Python": 1 / 40})
-    print(line(row), flush=True)  # noqa: T201 - progress
-    return row
-
-
-async def _burst(steps: list[Step], count: int) -> float:
-    queue = list(range(count))
-
-    async def caller(number: int) -> None:
-        while queue:
-            queue.pop()
-            await steps[number % len(steps)]()
-
-    begin = time.perf_counter()
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(CALLERS):
-            tasks.create_task(caller(number))
-    return (time.perf_counter() - begin) / count

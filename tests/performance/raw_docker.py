@@ -61,6 +61,17 @@ class RawDocker:
         while (await execution.inspect())["Running"]:
             pass
 
+    async def output(self, argv: tuple[str, ...]) -> int:
+        """Run a command to its exit code, reading its output; return how many bytes that was."""
+        execution = await self._need().exec(list(argv), stdin=False)
+        seen = 0
+        async with execution.start(detach=False) as stream:
+            while (message := await stream.read_out()) is not None:
+                seen += len(message.data)
+        while (await execution.inspect())["Running"]:
+            pass
+        return seen
+
     async def read(self, name: str, size: int) -> None:
         """Get a file as an archive."""
         archive = await self._need().get_archive(f"/workspace/{name}")

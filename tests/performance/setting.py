@@ -25,6 +25,8 @@ class Setting:
         burst_raw: The same on the raw engine.
         small: Trivial commands alone, and at most beside a stream.
         stream_mib: Size of that stream.
+        outputs: Rounds of reading a large output.
+        output_mb: Its size.
     """
 
     folder: Path
@@ -38,6 +40,8 @@ class Setting:
     burst_raw: int = 60
     small: int = 1000
     stream_mib: int = 1024
+    outputs: int = 10
+    output_mb: int = 100
 
     @classmethod
     def from_environment(cls, folder: Path, *, short: bool) -> Setting:
@@ -55,6 +59,8 @@ class Setting:
                 burst_raw=20,
                 small=50,
                 stream_mib=64,
+                outputs=2,
+                output_mb=10,
             )
         return cls(folder=folder, docker_host=host)
 

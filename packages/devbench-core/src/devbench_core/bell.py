@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 
 class Bell:
@@ -16,18 +15,23 @@ class Bell:
         """Wake everybody who waits now."""
         waiting, self._waiting = self._waiting, set()
         for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+            _wake(waiter)
 
     async def wait(self, wait_s: float) -> None:
         """Wait for a ring, or until the time is over."""
         if wait_s <= 0:
             return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        over = loop.call_later(wait_s, _wake, waiter)
         self._waiting.add(waiter)
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await waiter
+            await waiter
         finally:
+            over.cancel()
             self._waiting.discard(waiter)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,12 +1,14 @@
-"""Applies changes: everything is decided before anything is written, so a conflict writes nothing."""
+"""Applies changes: everything is decided before anything is written, so a call with a conflict writes nothing."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import cast
 
 import attrs
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_skip
 
 from devbench_core.contracts.checks import (
@@ -17,8 +19,9 @@ from devbench_core.contracts.checks import (
     encode,
     revision_conflict,
 )
-from devbench_core.contracts.store import ABSENT, Append, Change, Record, Remove
-from devbench_store_sql.statements import Statement
+from devbench_core.contracts.store import ABSENT, Append, Change, Put, Record, Remove
+from devbench_core.errors import DevbenchError
+from devbench_store_sql.statements import ROWS_AT_ONCE, Statement
 from devbench_store_sql.tables import logs, record_terms, records
 
 Place = tuple[str, str]
@@ -59,11 +62,18 @@ class Checked:
         wanted: What was asked for.
         row: What shall be there (its revision is not known yet), None for a removal and for a log.
         entries: Rows for logs.
+        size: About how many bytes they are.
     """
 
     wanted: Change
     row: Row | None = None
     entries: tuple[Mapping[str, object], ...] = ()
+    size: int = 0
+
+    @property
+    def is_of_record(self) -> bool:
+        """Whether it changes a record, not a log."""
+        return not isinstance(self.wanted, Append)
 
 
 @attrs.frozen(kw_only=True)
@@ -83,50 +93,89 @@ def checked(change: Change) -> Checked:
     if isinstance(change, Append):
         check_append(change)
         rows = tuple([{"log": change.log, "seq": e.seq, "data": e.data} for e in change.entries])
-        return Checked(wanted=change, entries=rows)
+        return Checked(wanted=change, entries=rows, size=sum([len(e.data) for e in change.entries]))
     kind, key = check_name("kind", change.kind), check_name("key", change.key)
     if isinstance(change, Remove):
         return Checked(wanted=change)
     row = Row(kind=kind, key=key, revision=0, data=encode(change.data), terms=check_terms(change.terms))
-    return Checked(wanted=change, row=row)
+    return Checked(wanted=change, row=row, size=len(row.data))
 
 
-def apply(connection: Connection, changes: Sequence[Checked]) -> tuple[Record | None, ...]:
-    """Do all changes or, raising, none. To be called in a transaction that keeps other writers out.
+Outcome = tuple[Record | None, ...] | DevbenchError
+"""What one call gets: its records, or why nothing of it was done."""
 
-    Raises:
-        Conflict: An expectation does not hold.
+
+def apply(connection: Connection, calls: Sequence[Sequence[Checked]]) -> list[Outcome]:
+    """Do several calls as if one after the other, each wholly or not at all, with few statements for all of them.
+
+    To be called in a transaction that keeps other writers out.
     """
-    places = {(c.wanted.kind, c.wanted.key) for c in changes if not isinstance(c.wanted, Append)}
-    before = _present(connection, places)
+    changes = [change for call in calls for change in call]
+    before = _present(connection, {place_of(change) for change in changes if change.is_of_record})
     after: dict[Place, Row | None] = {}
-    results = [_stage(change, before, after) for change in changes]
+    entries: list[Mapping[str, object]] = []
+    outcomes: list[Outcome] = []
+    for call in calls:
+        mine: dict[Place, Row | None] = {}
+        try:
+            results = [_stage(change, before, after, mine) for change in call]
+        except DevbenchError as refusal:
+            outcomes.append(refusal)
+            continue
+        after.update(mine)
+        entries += [row for change in call for row in change.entries]
+        outcomes.append(tuple([None if row is None else row.record() for row in results]))
     _write(connection, before, after)
-    _APPEND.run_each(connection, [row for change in changes for row in change.entries])
-    return tuple([None if row is None else row.record() for row in results])
+    _APPEND.run_rows(connection, entries)
+    return outcomes
+
+
+def place_of(change: Checked) -> Place:
+    """Return where a record is changed."""
+    wanted = cast("Put | Remove", change.wanted)
+    return wanted.kind, wanted.key
 
 
 def _present(connection: Connection, places: set[Place]) -> dict[Place, Present]:
     found: dict[Place, Present] = {}
-    for kind, key in sorted(places):
-        row = _SELECT.run(connection, {"at_kind": kind, "at_key": key}).fetchone()
-        if row is not None:
-            found[kind, key] = Present(revision=row[0], terms=frozenset(json.loads(row[1])))
+    keys: dict[str, list[str]] = {}
+    for kind, key in places:
+        keys.setdefault(kind, []).append(key)
+    for kind, some in keys.items():
+        for start in range(0, len(some), ROWS_AT_ONCE):
+            part = some[start : start + ROWS_AT_ONCE]
+            values = {"at_kind": kind, **{f"key_{number}": key for number, key in enumerate(part)}}
+            for key, revision, terms in _select(len(part)).run(connection, values).fetchall():
+                found[kind, key] = Present(revision=revision, terms=frozenset(json.loads(terms)))
     return found
 
 
-def _stage(change: Checked, before: dict[Place, Present], after: dict[Place, Row | None]) -> Row | None:
+def _stage(
+    change: Checked,
+    before: dict[Place, Present],
+    after: dict[Place, Row | None],
+    mine: dict[Place, Row | None],
+) -> Row | None:
     wanted = change.wanted
     if isinstance(wanted, Append):
         return None
     place = wanted.kind, wanted.key
-    now = after[place] if place in after else before.get(place)
+    known = mine if place in mine else after
+    now = known[place] if place in known else before.get(place)
     found = ABSENT if now is None else now.revision
     if wanted.expect is not None and wanted.expect != found:
         raise revision_conflict(wanted, found)
     row = None if change.row is None else attrs.evolve(change.row, revision=found + 1)
-    after[place] = row
+    mine[place] = row
     return row
+
+
+@cache
+def _select(count: int) -> Statement:
+    """Return the statement for so many keys of one kind, at most `ROWS_AT_ONCE`."""
+    keys: list[BindParameter[str]] = [bindparam(f"key_{number}") for number in range(count)]
+    query = select(records.c.key, records.c.revision, records.c.terms)
+    return Statement(query.where(records.c.kind == bindparam("at_kind"), records.c.key.in_(keys)))
 
 
 def _write(connection: Connection, before: dict[Place, Present], after: dict[Place, Row | None]) -> None:
@@ -137,9 +186,9 @@ def _write(connection: Connection, before: dict[Place, Present], after: dict[Pla
     old_terms, new_terms = _terms(before, rows)
     _DELETE.run_each(connection, [{"at_kind": kind, "at_key": key} for kind, key in gone])
     _UPDATE.run_each(connection, [_renamed(row.values()) for row in changed])
-    _INSERT.run_each(connection, [row.values() for row in new])
+    _INSERT.run_rows(connection, [row.values() for row in new])
     _DELETE_TERM.run_each(connection, old_terms)
-    _INSERT_TERM.run_each(connection, new_terms)
+    _INSERT_TERM.run_rows(connection, new_terms)
 
 
 def _terms(
@@ -162,7 +211,6 @@ def _renamed(values: dict[str, object]) -> dict[str, object]:
 
 
 _HERE = (records.c.kind == bindparam("at_kind"), records.c.key == bindparam("at_key"))
-_SELECT = Statement(select(records.c.revision, records.c.terms).where(*_HERE))
 _DELETE = Statement(delete(records).where(*_HERE))
 _UPDATE = Statement(
     update(records)

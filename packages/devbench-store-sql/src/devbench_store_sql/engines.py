@@ -13,6 +13,9 @@ from devbench_store_sql.settings import SqlSettings
 WAL_KEPT_BYTES = 64 * 1024 * 1024
 """What is left of the write-ahead log's file after a burst."""
 
+LOG_PAGES_MAX = 16 * 1024
+"""At so many pages of that log, 64 MiB, a commit copies them itself: `Checkpoints` fails, or a reader is slow."""
+
 
 def reader(path: Path, settings: SqlSettings) -> Engine:
     """Return the engine for reading: no transactions, since each read is one statement."""
@@ -39,6 +42,7 @@ def _engine(path: Path, settings: SqlSettings, busy_timeout_s: float, *more: str
         "foreign_keys = ON",
         f"cache_size = -{settings.cache_kib}",
         f"journal_size_limit = {WAL_KEPT_BYTES}",
+        f"wal_autocheckpoint = {LOG_PAGES_MAX}",
         *more,
     )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from devbench_store_sql import engines
+from devbench_store_sql.checkpoints import Checkpoints
 from devbench_store_sql.failures import translated
 from devbench_store_sql.lane import Lane
 from devbench_store_sql.migrate import migrate
@@ -40,6 +41,12 @@ async def opened(settings: SqlSettings, state_dir: Path) -> AsyncGenerator[SqlSt
         writer = Writer(lane, settings, path)
         task = asyncio.create_task(writer.run(), name="store writer")  # owned by this block: see _finish
         stack.push_async_callback(_finish, writer, task)
+        beside = Lane(engines.writer(path, settings, busy_timeout_s=settings.busy_timeout_s))
+        with translated(path):
+            await beside.open()
+        stack.push_async_callback(beside.close)
+        copying = asyncio.create_task(Checkpoints(beside, writer, path).run(), name="store checkpoints")
+        stack.push_async_callback(_cancel, copying)
         yield SqlStore(readers, writer)
 
 
@@ -48,3 +55,9 @@ async def _finish(writer: Writer, task: asyncio.Task[None]) -> None:
     if not task.done():
         await writer.close()
     await task
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

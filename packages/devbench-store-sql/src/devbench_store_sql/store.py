@@ -46,7 +46,8 @@ class SqlStore:
         if not changes:
             return ()
         wanted = [record_changes.checked(change) for change in changes]
-        return await self.writer.do(partial(record_changes.apply, changes=wanted))
+        size = sum([each.size for each in wanted])
+        return await self.writer.apply(wanted, size)
 
     async def list(
         self, kind: str, *, terms: frozenset[str] = frozenset(), after: str = "", limit: int = 100

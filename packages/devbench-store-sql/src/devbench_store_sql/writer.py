@@ -7,13 +7,17 @@ piece of work decides before it writes, so one that raises has written nothing a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from devbench_core.contracts.store import Record
 from devbench_core.errors import DevbenchError, StoreFailed
+from devbench_store_sql.changes import Checked, apply
 from devbench_store_sql.failures import DATABASE_ERRORS, failure
 from devbench_store_sql.lane import Lane
 from devbench_store_sql.patience import patiently
@@ -23,9 +27,24 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 
+PAGES_OF_A_COMMIT_BYTES = 24 * 1024
+"""What a small transaction adds to the write-ahead log: the pages that it touches, as a whole."""
+
+BATCH_BYTES = 512 * 1024
+"""What is committed together beside the last write of a batch, so that a small one waits for no more than that."""
+
+MUCH_BYTES = 4 * 1024 * 1024
+"""So much written, and it is time to copy it from the log into the database."""
+
+AHEAD_BYTES = 16 * 1024 * 1024
+"""How much is written at most while that is done, so that the log's length has a bound on a slow disk, too."""
+
+
 class _Job(Generic[T]):
-    def __init__(self, work: Work[T]) -> None:
+    def __init__(self, work: Work[T] | None, changes: Sequence[Checked] = (), size: int = 0) -> None:
         self.work = work
+        self.changes = changes
+        self.size = size
         self.done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
     def succeed(self, result: T) -> None:
@@ -49,6 +68,12 @@ class Writer:
         self._path = path
         self._queue: asyncio.Queue[_Job[Any] | None] = asyncio.Queue(settings.write_queue)
         self._closing = False
+        self._written = 0
+        self._ahead = 0
+        self._much = asyncio.Event()
+        self._copied = asyncio.Event()
+        self._copied.set()
+        self._turn = asyncio.Lock()
 
     async def do(self, work: Work[T]) -> T:
         """Have work done and committed.
@@ -59,9 +84,53 @@ class Writer:
         Raises:
             DevbenchError: What the work raised, or `StoreFailed`.
         """
+        return await self._put(_Job(work))
+
+    async def apply(self, changes: Sequence[Checked], size: int) -> tuple[Record | None, ...]:
+        """Have the changes of one call made and committed.
+
+        Args:
+            changes: All or none.
+            size: About how many bytes they are.
+
+        Raises:
+            Conflict: An expectation did not hold.
+            StoreFailed: The database refused.
+        """
+        job: _Job[tuple[Record | None, ...]] = _Job(None, changes, size)
+        return await self._put(job)
+
+    async def _put(self, job: _Job[T]) -> T:
         if self._closing:
             raise StoreFailed(f"store {str(self._path)!r} is closed")
-        job = _Job(work)
+        if self._queue.full():
+            await self._wait_for_place(job)
+        else:  # as nearly always: then no time is kept
+            self._queue.put_nowait(job)
+        return await job.done
+
+    @asynccontextmanager
+    async def copying(self) -> AsyncGenerator[None]:
+        """Wait until `MUCH_BYTES` were written since the last time; the block copies them into the database.
+
+        When `AHEAD_BYTES` are written while it does, further writes wait for its end.
+        """
+        await self._much.wait()
+        self._much.clear()
+        self._copied.clear()
+        self._ahead = 0
+        try:
+            yield
+        finally:
+            self._copied.set()
+
+    @asynccontextmanager
+    async def still(self) -> AsyncGenerator[None]:
+        """Write nothing while the block runs; what comes waits."""
+        async with self._turn:
+            yield
+
+    async def _wait_for_place(self, job: _Job[Any]) -> None:
         try:
             async with asyncio.timeout(self._settings.write_queue_timeout_s):
                 await self._queue.put(job)
@@ -70,7 +139,6 @@ class Writer:
                 f"store {str(self._path)!r}: {self._settings.write_queue} writes are waiting already",
                 hint="look at the disk's speed, or raise plugin.sql.write_queue_timeout_s",
             ) from error
-        return await job.done
 
     async def run(self) -> None:
         """Work until `close`."""
@@ -79,7 +147,11 @@ class Writer:
             if first is None:
                 return
             batch, last = self._batch(first)
-            await self._finish([job for job in batch if not job.done.done()])
+            if self._ahead >= AHEAD_BYTES:
+                await self._copied.wait()
+            async with self._turn:
+                await self._finish([job for job in batch if not job.done.done()])
+            self._count(batch)
             if last:
                 return
 
@@ -89,13 +161,22 @@ class Writer:
         await self._queue.put(None)
 
     def _batch(self, first: _Job[Any]) -> tuple[list[_Job[Any]], bool]:
-        batch = [first]
-        while len(batch) < self._settings.write_batch and not self._queue.empty():
+        batch, size = [first], first.size
+        while len(batch) < self._settings.write_batch and size < BATCH_BYTES and not self._queue.empty():
             job = self._queue.get_nowait()
             if job is None:
                 return batch, True
             batch.append(job)
+            size += job.size
         return batch, False
+
+    def _count(self, batch: Sequence[_Job[Any]]) -> None:
+        size = PAGES_OF_A_COMMIT_BYTES + sum(job.size for job in batch)
+        self._ahead += size
+        self._written += size
+        if self._written >= MUCH_BYTES:
+            self._written = 0
+            self._much.set()
 
     async def _finish(self, jobs: Sequence[_Job[Any]]) -> None:
         """Do jobs together; when the database refuses, each by itself, so that none fails for another's size."""
@@ -145,13 +226,24 @@ def _roll_back(connection: Connection) -> None:
 
 
 def _run(connection: Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
+    """Do jobs in their order; the changes of neighbours are made together."""
     outcomes: list[_Outcome] = []
-    for job in jobs:
-        try:
-            outcomes.append((job, job.work(connection), None))
-        except DevbenchError as refusal:
-            outcomes.append((job, None, refusal))
+    for is_work, group in groupby(jobs, key=lambda job: job.work is not None):
+        some = list(group)
+        if is_work:
+            outcomes += [_do(connection, job) for job in some]
+            continue
+        for job, outcome in zip(some, apply(connection, [job.changes for job in some]), strict=True):
+            refused = isinstance(outcome, DevbenchError)
+            outcomes.append((job, None, outcome) if refused else (job, outcome, None))
     return outcomes
+
+
+def _do(connection: Connection, job: _Job[Any]) -> _Outcome:
+    try:
+        return job, cast("Work[Any]", job.work)(connection), None
+    except DevbenchError as refusal:
+        return job, None, refusal
 
 
 def _unknown(error: BaseException) -> bool:

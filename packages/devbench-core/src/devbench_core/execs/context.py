@@ -12,6 +12,7 @@ from devbench_core.channel.link import AgentLink
 from devbench_core.clock import Clock
 from devbench_core.contracts.store import Store
 from devbench_core.errors import Vetoed
+from devbench_core.execs.courtesy import Courtesy
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.files.settings import FileLimits
 from devbench_core.journal.journal import Journal
@@ -57,6 +58,7 @@ class ExecContext:
         emit: Tells the observers; never raises.
         alive: Tells whether the host with this instance id still lives.
         file_limits: Bounds of the paths of directories that commands run in.
+        courtesy: Lets short commands go before streams.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class ExecContext:
     emit: Emit
     alive: Alive
     file_limits: FileLimits
+    courtesy: Courtesy = attrs.field(factory=Courtesy)
 
     def journal(self, exec_id: str, *, seq: int = 0, offset: int = 0) -> Journal:
         """Return the journal of a command; ``seq`` and ``offset`` are the ends of what the store has of it."""

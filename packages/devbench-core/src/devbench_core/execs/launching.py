@@ -99,6 +99,7 @@ async def launch(
 
 async def _send(run: Run, link: AgentLink, stream: ExecStream) -> None:
     try:
+        run.sent()
         await link.start(stream)
     except DevbenchError as error:
         run.finish(endings.of_unsent(f"nothing was started: {error.message}", run.context.clock.now()))

@@ -18,6 +18,7 @@ from devbench_core.contracts.store import Append, Change
 from devbench_core.errors import AgentUnavailable, Conflict, DevbenchError, StoreFailed
 from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.courtesy import BULK_BYTES
 from devbench_core.journal.journal import Journal
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
@@ -79,6 +80,7 @@ class Run:
         self._flushed_at = 0.0
         self._state_due: asyncio.TimerHandle | None = None
         self._state_dirty = False
+        self._in_haste = False
         if record.revision:
             self.recorded.set_result(None)
 
@@ -98,6 +100,10 @@ class Run:
             self._acceptance = asyncio.get_running_loop().create_future()
             await self._acceptance
         self.recorded.result()
+
+    def sent(self) -> None:
+        """It is on its way to the agent, and somebody waits for it."""
+        self._hasten(now=True)
 
     def write_record(self) -> None:
         """Begin to write a new command's record; `recorded` tells how that went."""
@@ -132,6 +138,7 @@ class Run:
         if not self.recorded.done():
             self._kick()
             return
+        self._hasten(now=False)  # it was recorded before it was sent
         loop = asyncio.get_running_loop()
         self._state_due = loop.call_later(RECORD_RUNNING_AFTER_S, self._record_state)
         self._tell("exec.started")
@@ -175,6 +182,7 @@ class Run:
         """Give it its ending, unless it has one; recorded as soon as its output is."""
         if self._final is None and not self.done.done():
             self._final = ending
+            self._hasten(now=True)
             self._kick()
 
     async def stop(self, wait_s: float) -> None:
@@ -235,6 +243,8 @@ class Run:
         if not self.journal.is_clean:
             await self._gather()
         batch = self.journal.batch()
+        if batch is not None and not self._in_haste and _size(batch) >= BULK_BYTES:
+            await self.context.courtesy.give_way()
         ending = None if self.journal.has_more else self._final  # all output is there before the ending
         wanted = self._wanted(ending)
         if batch is None and wanted is None:
@@ -287,6 +297,7 @@ class Run:
         if first:
             self.recorded.set_result(None)
             self._accept()
+            self._hasten(now=False)
             if self.record.started_at is not None:
                 self._tell("exec.started")
         if saved.ending is not None and not self.done.done():
@@ -301,6 +312,7 @@ class Run:
             self._acceptance.set_result(None)
 
     def _resolve_recorded(self, error: DevbenchError) -> None:
+        self._hasten(now=False)
         if not self.recorded.done():
             self.recorded.set_exception(error)
             self.recorded.exception()  # nobody may be left
@@ -375,7 +387,13 @@ class Run:
         self._close_timer()
         self._over(self)
 
+    def _hasten(self, *, now: bool) -> None:
+        if now != self._in_haste:
+            self._in_haste = now
+            self.context.courtesy.come() if now else self.context.courtesy.gone()
+
     def _close_timer(self) -> None:
+        self._hasten(now=False)
         if self._state_due is not None:
             self._state_due.cancel()
 
@@ -392,3 +410,7 @@ class Run:
             self.context.emit(event)
         except Exception:
             log.exception("exec.event_failed", event_name=name)
+
+
+def _size(batch: Append) -> int:
+    return sum([len(entry.data) for entry in batch.entries])
