@@ -51,6 +51,7 @@ class AgentChannel:
         self._decoder = decoder
         self._outbox = Outbox(limits.queue_bytes, self._overflow)
         self._requests: dict[int, Reply[Any]] = {}
+        self._pings: set[asyncio.Future[None]] = set()
         self._execs: dict[int, ExecStream] = {}
         self._next_request = 0
         self._next_handle = agent.highest_handle + 1
@@ -177,6 +178,30 @@ class AgentChannel:
             if self._requests.get(number) is waiting:
                 self._abandon(number)
 
+    async def ping(self) -> None:
+        """Return at the agent's next answer to any ping.
+
+        Raises:
+            AgentUnavailable: The channel broke.
+            TimedOut: Nothing came within ``channel.request_timeout_s``.
+        """
+        if self._closed.done():
+            raise self._closed.result()
+        seconds = self.limits.request_timeout_s
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pings.add(answer)
+        self.post(Ping(id=0))
+        try:
+            async with asyncio.timeout(seconds):
+                await answer
+        except TimeoutError as error:
+            raise TimedOut(
+                f"the agent gave no sign of life within {seconds:g} s",
+                details={"limit": seconds, "setting": "channel.request_timeout_s"},
+            ) from error
+        finally:
+            self._pings.discard(answer)
+
     async def send_bulk(self, message: Message) -> None:
         """Send a piece of a stream, waiting for room; small frames of others overtake it."""
         await self._outbox.send_bulk(encode(message))
@@ -285,7 +310,7 @@ class AgentChannel:
         elif isinstance(message, Error | Goodbye):
             raise over(message)
         elif isinstance(message, Pong):
-            return
+            self._answer_pings(None)
         else:
             self._to_request(message)
 
@@ -311,6 +336,15 @@ class AgentChannel:
             if isinstance(waiting, Abandoned):
                 self._abandoned -= 1
 
+    def _answer_pings(self, error: DevbenchError | None) -> None:
+        for answer in self._pings:
+            if answer.done():
+                continue
+            if error is None:
+                answer.set_result(None)
+            else:
+                answer.set_exception(error)
+
     def _overflow(self) -> None:
         self._fail(cut("the agent does not read what it is sent"))
 
@@ -326,6 +360,7 @@ class AgentChannel:
         for waiting in self._requests.values():
             waiting.fail(error)
         self._requests.clear()
+        self._answer_pings(error)
         for stream in self._execs.values():
             stream.unplug()
         self._execs.clear()
