@@ -1,7 +1,9 @@
 """Agents of other users, as this runtime starts and reaches them."""
 
 import asyncio
+import os
 import secrets
+import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -9,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from devbench_core.channel.channel import AgentChannel
+from devbench_core.channel.settings import ChannelLimits
 from devbench_core.contracts.runtime import CreateRequest
-from devbench_core.errors import AgentGone, ContainerNotFound, Unauthorised, ValidationFailed
+from devbench_core.errors import AgentGone, AgentSilent, ContainerNotFound, Unauthorised, ValidationFailed
 from devbench_core.model.policy import Policy
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.runtime import DockerRuntime
@@ -92,6 +95,21 @@ async def test_the_next_start_ends_what_an_earlier_one_left(runtime: DockerRunti
     await until_ended(engine, first.handle)
     assert await running(engine, second.handle)
     await second.stream.close()
+
+
+async def test_one_that_was_stopped_is_silent_and_not_gone(runtime: DockerRuntime, engine: Engine, ref: str):
+    token = secrets.token_bytes(32)
+    guest = await runtime.start_guest(ref, OTHER)
+    async with AgentChannel.open(guest.stream, token=token, claim=True, instance="i_test") as channel:
+        pid = channel.agent.pid
+    await number(engine, guest.handle)
+    shown = await engine.call("GET", f"exec/{guest.handle}/json", doing="look")
+    os.kill(shown["Pid"], signal.SIGSTOP)
+    impatient = ChannelLimits(connect_timeout_s=0.5)
+    stream = await runtime.connect_guest(ref, OTHER, guest.handle, pid)
+    with pytest.raises(AgentSilent, match="did not answer the handshake"):
+        async with AgentChannel.open(stream, token=token, claim=False, instance="i_test", limits=impatient):
+            pytest.fail("it answered")
 
 
 @pytest.mark.parametrize("user", ["", "4242:7"])

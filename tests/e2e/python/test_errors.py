@@ -25,8 +25,10 @@ from devbench_core.tools.call import call_tool
 ABSTRACT = {"not_found"}
 ELSEWHERE = {
     "capability_not_enforced": "packages/devbench-core/tests/containers/test_spawn.py",
+    "agent_gone": "packages/devbench-runtime-docker/tests/test_guests.py",
     "agent_misbehaved": "packages/devbench-core/tests/channel",
     "agent_outdated": "packages/devbench-core/tests/files",
+    "agent_silent": "packages/devbench-runtime-docker/tests/test_guests.py",
     "cancelled": "packages/devbench-core/tests/containers/test_spawn.py",
     "lease_lost": "tests/contract/lock",
     "shell_elsewhere": "packages/devbench-core/tests/shells/test_several_hosts.py",

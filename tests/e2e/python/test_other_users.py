@@ -39,8 +39,8 @@ KILL_OWN = (
     "sleep 60"
 )
 STOP_OWN = (
-    "for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do kill -STOP ${p%/comm} 2> /dev/null; done; "
-    "sleep 60"
+    "sleep 0.5; for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do "
+    "kill -STOP ${p%/comm} 2> /dev/null; done; sleep 60"
 )
 SCRIPT = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); echo $n; [ -e /tmp/stop ] && exit 7; sleep 0.01; done"
 DIES = """
@@ -278,8 +278,10 @@ async def test_a_stopped_agent_is_replaced_and_its_commands_are_lost_and_hold_no
         await bench.containers.kill(container)
 
 
-async def test_a_host_that_finds_a_stopped_agent_replaces_it(config: dict[str, Any]):
+@pytest.mark.parametrize("direct", [True, False])
+async def test_a_host_that_finds_a_stopped_agent_replaces_it(config: dict[str, Any], direct: bool):
     impatient(config)
+    config["plugin"]["docker"] |= {"direct": direct, "agent_timeout_s": 2.0}
     user = str(100_000 + secrets.randbelow(1_000_000_000))
     async with devbench_core.open(config) as bench:
         container = await spawn(bench, user)

@@ -21,7 +21,7 @@ from devbench_core.channel.replies import Abandoned, ListReply, Reply
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.channel.wire import Malformed
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.errors import AgentMisbehaved, DevbenchError, TimedOut
+from devbench_core.errors import AgentMisbehaved, AgentSilent, DevbenchError, TimedOut
 from devbench_core.logs import get_logger
 
 log = get_logger(__name__)
@@ -86,7 +86,8 @@ class AgentChannel:
 
         Raises:
             Unauthorised: The token is not the agent's.
-            AgentUnavailable: The stream ended, or the handshake took longer than ``channel.connect_timeout_s``.
+            AgentUnavailable: The stream ended.
+            AgentSilent: The handshake took longer than ``channel.connect_timeout_s``.
             AgentMisbehaved: The other side does not speak the protocol.
         """
         bounds = limits or ChannelLimits()
@@ -98,7 +99,10 @@ class AgentChannel:
                         stream, decoder, token=token, claim=claim, instance=instance, takeover=takeover
                     )
             except TimeoutError as error:
-                raise cut("the agent did not answer the handshake in time") from error
+                raise AgentSilent(
+                    f"the agent did not answer the handshake within {bounds.connect_timeout_s:g} s",
+                    hint="channel.connect_timeout_s is the bound; `inspect` tells whether the container still runs",
+                ) from error
             channel = cls(stream, decoder, agent, bounds)
             failure: Exception | None = None
             async with asyncio.TaskGroup() as tasks:

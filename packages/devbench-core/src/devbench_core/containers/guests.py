@@ -24,6 +24,7 @@ from devbench_core.contracts.store import Store
 from devbench_core.errors import (
     AgentGone,
     AgentMisbehaved,
+    AgentSilent,
     AgentUnavailable,
     Conflict,
     DevbenchError,
@@ -46,7 +47,7 @@ class _Known:
     Attributes:
         link: To it.
         token: Its own.
-        silent: How often no channel to it could be opened, since one could.
+        silent: How often it said nothing on a fresh stream, since it last did.
         watch: Replaces it when it stays silent.
     """
 
@@ -215,7 +216,7 @@ class Guests:
                 log.info("guest.gone", container=container.id, user=user, error=error.message)
                 return None
             raise AgentGone(error.message, details=error.details) from error
-        except AgentUnavailable as error:
+        except AgentSilent as error:
             known.silent += 1
             if not start or known.silent < UNANSWERED_MAX:
                 raise
