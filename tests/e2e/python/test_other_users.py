@@ -17,7 +17,7 @@ import pytest
 import devbench_core
 from devbench_core.bench import Bench
 from devbench_core.containers import SpawnRequest
-from devbench_core.containers.guest_records import KIND
+from devbench_core.containers.guest_records import KIND, Guest, save
 from devbench_core.containers.requests import PolicyRequest
 from devbench_core.contracts.powers import SupportsPause
 from devbench_core.contracts.runtime import guest_socket
@@ -318,3 +318,21 @@ async def test_a_frozen_container_loses_nothing(config: dict[str, Any], caplog: 
         assert ended.ending is not None
         assert ended.ending.exit_code == 0
         await bench.containers.kill(container)
+
+
+async def test_a_start_that_a_living_host_gave_up_without_taking_it_back_is_done_again(
+    config: dict[str, Any],
+):
+    """As when the store did not answer it any more."""
+    config["channel"] = {"connect_timeout_s": 1.0}
+    async with devbench_core.open(config) as one, devbench_core.open(config) as two:
+        container = await spawn(one)
+        mine = await one.execs.start(container, ExecRequest(argv=("true",)))
+        given_up = Guest(container_id=container, user=OTHER, token=bytes(32), instance=mine.instance)
+        await save(one.store, given_up)
+        with pytest.raises(AgentUnavailable, match="answered in time"):
+            await run(two, container, "id -u")
+        assert (await run(two, container, "id -u"))[1] == "4242\n"
+        assert (await run(one, container, "id -u"))[1] == "4242\n"
+        assert await guests(one, container) == 1
+        await one.containers.kill(container)

@@ -96,6 +96,7 @@ class Guests:
         self._make = make
         self._known: dict[str, _Known] = {}
         self._flights: dict[tuple[str, bool], asyncio.Future[AgentLink]] = {}
+        self._awaited: dict[str, tuple[bytes, float]] = {}
         self._closing = False
 
     async def of(self, container: Container, user: str, *, start: bool) -> AgentLink:
@@ -188,7 +189,7 @@ class Guests:
                     return link
             elif not start:
                 raise AgentGone(f"no agent of user {user} runs in container {container.id!r}")
-            elif found is not None and found.instance != self._instance and await self._alive(found.instance):
+            elif found is not None and await self._is_under_way(found):
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
             if starts == STARTS_MAX:
@@ -199,11 +200,23 @@ class Guests:
             starts += 1
             await self._start(runtime, container, user, found)
 
+    async def _is_under_way(self, found: Guest) -> bool:
+        """Tell whether another host may still be starting an agent; one that failed to take that back is not."""
+        key, now = records.key_of(found.container_id, found.user), asyncio.get_running_loop().time()
+        token, since = self._awaited.get(key, (b"", now))
+        if token != found.token:
+            since = now
+        self._awaited[key] = (found.token, since)
+        if found.instance == self._instance or now - since > 2 * self._limits.connect_timeout_s:
+            return False
+        return await self._alive(found.instance)
+
     async def _reach(
         self, runtime: SupportsUsers, container: Container, user: str, guest: Guest, *, start: bool
     ) -> AgentLink | None:
         """Return an open link to an agent that was started; None when it is gone and another shall be started."""
         key = records.key_of(container.id, user)
+        self._awaited.pop(key, None)
         known = self._known.get(key)
         if known is None or known.token != guest.token:
             known = self._replace(runtime, container, user, guest)
