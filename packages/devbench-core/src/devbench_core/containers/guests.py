@@ -136,7 +136,7 @@ class Guests:
     ) -> AgentLink:
         """Return what the attempt under way finds, or a new one."""
         key = records.key_of(container.id, user)
-        flight = self._flights.get((key, start))
+        flight = self._flights.get((key, True)) or self._flights.get((key, start))
         if flight is None:
             flight = self._flights[key, start] = asyncio.get_running_loop().create_future()
             work = self._fly(flight, container, user, start=start, silent=silent)
@@ -187,11 +187,11 @@ class Guests:
                 link = await self._reach(runtime, container, user, found, start=start)
                 if link is not None:
                     return link
-            elif not start:
-                raise AgentGone(f"no agent of user {user} runs in container {container.id!r}")
             elif found is not None and await self._is_under_way(found):
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
+            elif not start:
+                raise AgentGone(f"no agent of user {user} runs in container {container.id!r}")
             if starts == STARTS_MAX:
                 raise AgentUnavailable(
                     f"the agent of user {user} in container {container.id!r} ends as soon as it is started",
