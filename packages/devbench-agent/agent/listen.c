@@ -77,12 +77,38 @@ static bool give_up(int fd) {
     return false;
 }
 
+/* No socket takes the place of a folder, and a full one cannot be removed in one call: it goes aside. */
+static void move_folder_away(const char *path) {
+    char aside[sizeof address.sun_path + 20];
+    struct stat there;
+    uint64_t some;
+    if (lstat(path, &there) != 0 || !S_ISDIR(there.st_mode) || rmdir(path) == 0) return;
+    if (!random_fill(&some, sizeof some)) return;
+    (void)snprintf(aside, sizeof aside, "%s.%016llx", path, (unsigned long long)some);
+    (void)rename(path, aside);
+}
+
+/* The folder is this user's, and so is whatever runs in the container: that can lock it, or put things in the way. What
+ * cannot be mended shows in what follows. */
+static void make_way(const char *fresh) {
+    char folder[sizeof address.sun_path];
+    memcpy(folder, address.sun_path, sizeof folder);
+    char *end = strrchr(folder, '/');
+    if (end != NULL && end != folder) {
+        *end = 0;
+        if (access(folder, W_OK | X_OK) != 0) (void)chmod(folder, 0700);
+    }
+    move_folder_away(fresh);
+    move_folder_away(address.sun_path);
+}
+
 /* Bound beside its place and renamed when it listens, so that whoever sees it can connect. */
 static bool bind_socket(void) {
     struct sockaddr_un fresh = address;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
     memcpy(fresh.sun_path + strlen(fresh.sun_path), FRESH, sizeof FRESH);
+    make_way(fresh.sun_path);
     if (unlink(fresh.sun_path) != 0 && errno != ENOENT) return give_up(fd);
     mode_t before = umask(0177);
     int bound = bind(fd, (const struct sockaddr *)&fresh, sizeof fresh);

@@ -151,3 +151,15 @@ def test_a_removed_socket_is_made_anew(start_agent: StartAgent):
         with agent.host() as other:
             other.run(1, ["true"])
         host.run(2, ["true"])
+
+
+def test_a_socket_whose_place_was_taken_by_folders_is_made_anew(start_agent: StartAgent):
+    agent = start_agent()
+    with agent.host() as host:
+        agent.socket.unlink()
+        for place in (agent.socket, agent.socket.with_name(f"{agent.socket.name}.new")):
+            (place / "full").mkdir(parents=True)
+        wait_until(agent.socket.is_socket, "a new socket")
+        with agent.host() as other:
+            other.run(1, ["true"])
+        host.run(2, ["true"])

@@ -207,3 +207,22 @@ async def test_what_a_killed_agent_left_does_not_hold_up_the_end_of_others(many:
     assert await many.processes("left") == 1
     assert (await many.run("true", user=OTHER)).exit_code == 0
     assert await many.processes("left") == 0
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "rm agent.sock; mkdir -p agent.sock/x agent.sock.new/x",
+        "cat /bin/busybox > full; chmod 0 .",
+    ],
+)
+async def test_what_its_user_leaves_in_the_place_of_its_socket_does_not_keep_the_next_from_starting(
+    many: Lab, harm: str
+):
+    killed = await many.sh(
+        f"cd /.devbench-guests/4242; {harm}; cd /; " + EACH_GUEST + "kill -9 $p 2> /dev/null; done; sleep 60",
+        user=OTHER,
+    )
+    assert killed.ending.reason is ExecReason.LOST
+    for _ in range(2):
+        assert (await many.run("id", "-u", user=OTHER)).out == b"4242\n"

@@ -25,12 +25,13 @@ from devbench_core.tools.call import call_tool
 ABSTRACT = {"not_found"}
 ELSEWHERE = {
     "capability_not_enforced": "packages/devbench-core/tests/containers/test_spawn.py",
+    "agent_gone": "packages/devbench-runtime-docker/tests/test_guests.py",
     "agent_misbehaved": "packages/devbench-core/tests/channel",
     "agent_outdated": "packages/devbench-core/tests/files",
     "archive_refused": "packages/devbench-core/tests/files/test_import.py",
     "edit_failed": "packages/devbench-core/tests/files/test_editing.py",
     "invalid_text": "packages/devbench-core/tests/tools/test_file_changes.py",
-    "agent_gone": "tests/e2e/python/test_other_users.py",
+    "agent_silent": "packages/devbench-runtime-docker/tests/test_guests.py",
     "cancelled": "packages/devbench-core/tests/containers/test_spawn.py",
     "lease_lost": "tests/contract/lock",
     "shell_elsewhere": "packages/devbench-core/tests/shells/test_several_hosts.py",

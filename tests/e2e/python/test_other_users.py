@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import secrets
 import signal
 import subprocess
@@ -15,13 +17,14 @@ import pytest
 import devbench_core
 from devbench_core.bench import Bench
 from devbench_core.containers import SpawnRequest
-from devbench_core.containers.guest_records import KIND
+from devbench_core.containers.guest_records import KIND, Guest, save
 from devbench_core.containers.requests import PolicyRequest
+from devbench_core.contracts.powers import SupportsPause
 from devbench_core.contracts.runtime import guest_socket
-from devbench_core.errors import ConcurrencyLimit
+from devbench_core.errors import AgentUnavailable, ConcurrencyLimit
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, SignalScope, StreamName
 from devbench_core.model.shell import ShellKind
-from harness.processes import running
+from harness.processes import running, with_word
 
 OTHER = "4242:4343"
 HOST_TIMEOUT_S = 60
@@ -34,6 +37,10 @@ COUNT = (
 KILL_OWN = (
     "for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do kill -9 ${p%/comm} 2> /dev/null; done; "
     "sleep 60"
+)
+STOP_OWN = (
+    "sleep 0.5; for p in $(cd /proc; grep -sl '^devbench-agent$' [0-9]*/comm); do "
+    "kill -STOP ${p%/comm} 2> /dev/null; done; sleep 60"
 )
 SCRIPT = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); echo $n; [ -e /tmp/stop ] && exit 7; sleep 0.01; done"
 DIES = """
@@ -246,3 +253,86 @@ async def test_a_shell_can_be_another_users(config: dict[str, Any]):
         page = await bench.shells.poll(shell.id, after=begun.after, run=begun.number, wait_s=WAIT_S)
         assert b"".join(chunk.data for chunk in page.chunks) == b"4242\n/tmp\n"
         await bench.containers.kill(container)
+
+
+def impatient(config: dict[str, Any]) -> None:
+    config["channel"] = {"request_timeout_s": 1.0, "connect_timeout_s": 5.0}
+    config["execs"] = {"concurrent_per_container": 2}
+
+
+async def test_a_stopped_agent_is_replaced_and_its_commands_are_lost_and_hold_no_slot(config: dict[str, Any]):
+    """No signal that its user may send undoes it, and it enforces no time limit."""
+    impatient(config)
+    async with devbench_core.open(config) as bench:
+        container = await spawn(bench)
+        stopping = ("sh", "-c", STOP_OWN)
+        first = await bench.execs.start(container, ExecRequest(argv=stopping, user=OTHER, timeout_s=1))
+        lost = await bench.execs.wait(first.id, wait_s=WAIT_S)
+        assert lost.ending is not None
+        assert lost.ending.reason is ExecReason.LOST
+        assert f"user {OTHER}" in lost.ending.message
+        assert "stayed silent" in lost.ending.message
+        done = await asyncio.gather(*(run(bench, container, "id -u", user=user) for user in (OTHER, None)))
+        assert [said for _, said in done] == ["4242\n", "1000\n"]
+        assert await guests(bench, container) == 1
+        await bench.containers.kill(container)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+async def test_a_host_that_finds_a_stopped_agent_replaces_it(config: dict[str, Any], direct: bool):
+    impatient(config)
+    config["plugin"]["docker"] |= {"direct": direct, "agent_timeout_s": 2.0}
+    user = str(100_000 + secrets.randbelow(1_000_000_000))
+    async with devbench_core.open(config) as bench:
+        container = await spawn(bench, user)
+        first = await bench.execs.start(container, ExecRequest(argv=("sleep", "1000"), user=user))
+    for agent in with_word(str(guest_socket(int(user)))):
+        os.kill(agent, signal.SIGSTOP)
+    async with devbench_core.open(config) as bench:
+        with contextlib.suppress(AgentUnavailable):  # unless the adoption has found it out before
+            await run(bench, container, "id -u", user)
+        assert (await run(bench, container, "id -u", user))[1] == f"{user}\n"
+        lost = await bench.execs.wait(first.id, wait_s=WAIT_S)
+        assert lost.ending is not None
+        assert lost.ending.reason is ExecReason.LOST
+        await bench.containers.kill(container)
+
+
+async def test_a_frozen_container_loses_nothing(config: dict[str, Any], caplog: pytest.LogCaptureFixture):
+    """Its agents are silent too, but the engine starts none beside them."""
+    impatient(config)
+    async with devbench_core.open(config) as bench:
+        container = await spawn(bench)
+        command = await bench.execs.start(
+            container, ExecRequest(argv=("sh", "-c", "until [ -e /tmp/go ]; do sleep 0.1; done"), user=OTHER)
+        )
+        ref = (await bench.containers.get(container)).ref
+        assert isinstance(bench.runtime, SupportsPause)
+        await bench.runtime.pause(ref)
+        async with asyncio.timeout(WAIT_S):
+            while "guest.not_replaced" not in caplog.text:
+                await asyncio.sleep(LOOK_EVERY_S)
+        await bench.runtime.unpause(ref)
+        await run(bench, container, "touch /tmp/go")
+        ended = await bench.execs.wait(command.id, wait_s=WAIT_S)
+        assert ended.ending is not None
+        assert ended.ending.exit_code == 0
+        await bench.containers.kill(container)
+
+
+async def test_a_start_that_a_living_host_gave_up_without_taking_it_back_is_done_again(
+    config: dict[str, Any],
+):
+    """As when the store did not answer it any more."""
+    config["channel"] = {"connect_timeout_s": 1.0}
+    async with devbench_core.open(config) as one, devbench_core.open(config) as two:
+        container = await spawn(one)
+        mine = await one.execs.start(container, ExecRequest(argv=("true",)))
+        given_up = Guest(container_id=container, user=OTHER, token=bytes(32), instance=mine.instance)
+        await save(one.store, given_up)
+        with pytest.raises(AgentUnavailable, match="answered in time"):
+            await run(two, container, "id -u")
+        assert (await run(two, container, "id -u"))[1] == "4242\n"
+        assert (await run(one, container, "id -u"))[1] == "4242\n"
+        assert await guests(one, container) == 1
+        await one.containers.kill(container)

@@ -267,6 +267,12 @@ class AgentOutdated(DevbenchError):
     code = "agent_outdated"
 
 
+class AgentSilent(AgentUnavailable):
+    """A stream to the agent was opened, and nothing came: the agent is stopped or frozen, or its container starved."""
+
+    code = "agent_silent"
+
+
 class AgentGone(AgentUnavailable):
     """The agent that runs commands as another user has ended, and with it what it ran. The next command starts one."""
 

@@ -13,6 +13,7 @@ from devbench_core.channel.messages import Auth, Error
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.errors import (
     AgentMisbehaved,
+    AgentSilent,
     AgentUnavailable,
     DevbenchError,
     Unauthorised,
@@ -158,7 +159,7 @@ async def test_a_silent_agent_is_given_up():
     async def script(agent: ScriptedAgent) -> None:
         assert agent
 
-    with pytest.raises(AgentUnavailable, match="in time"):
+    with pytest.raises(AgentSilent, match="did not answer the handshake"):
         await against(script, limits=ChannelLimits(connect_timeout_s=0.05))
 
 

@@ -14,7 +14,13 @@ from typing import Any
 from devbench_core.channel.unix import UnixStream
 from devbench_core.contracts.runtime import AGENT_PATH, SOCKET_PATH
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.errors import AgentUnavailable, ContainerExited, ContainerNotFound, DevbenchError
+from devbench_core.errors import (
+    AgentSilent,
+    AgentUnavailable,
+    ContainerExited,
+    ContainerNotFound,
+    DevbenchError,
+)
 from devbench_core.model.container import Status
 from devbench_runtime_docker.direct import Forbidden, reach
 from devbench_runtime_docker.engine import Engine
@@ -163,7 +169,7 @@ class Connector:
             async with asyncio.timeout(bound):
                 heard = await stream.await_first()
         except TimeoutError as error:
-            raise AgentUnavailable(
+            raise AgentSilent(
                 f"the agent of {split_ref(ref)[0]!r} said nothing for {bound:g} s",
                 hint="plugin.docker.agent_timeout_s is the bound",
             ) from error

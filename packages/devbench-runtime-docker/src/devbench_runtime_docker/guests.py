@@ -23,6 +23,7 @@ from devbench_runtime_docker.users import User, parse
 
 NUMBER_LOOKS = 20
 NUMBER_LOOK_EVERY_S = 0.02
+BRIDGE_REFUSES = 1  # its exit code when nobody listens, or somebody else does
 
 
 class GuestConnector:
@@ -51,18 +52,27 @@ class GuestConnector:
         if direct is not None:
             return direct
         argv = self._connector.bridge_argv(guest_socket(parse(user).uid), pid)
-        _, stream = await self._connector.execute(ref, argv, user=user)
+        bridge, stream = await self._connector.execute(ref, argv, user=user)
         if await self._connector.hear(stream, ref):
             return stream
         await self._connector.check_running(ref, stream.diagnostic)
         shown = await self._look(handle)
-        if shown is None:
+        if shown is None and await self._found_nobody(bridge):
             raise _gone(ref, user, "nobody listens in its place")
         self._refuse_ended(shown, ref, user)
         raise AgentUnavailable(
             f"the agent of user {user} in {split_ref(ref)[0]!r} does not answer: {stream.diagnostic}",
             hint="try again",
         )
+
+    async def _found_nobody(self, bridge: str) -> bool:
+        """Tell whether a bridge says so itself: one that was killed, or could not be started, tells nothing."""
+        for _ in range(NUMBER_LOOKS):
+            shown = await self._look(bridge)
+            if shown is not None and not shown.get("Running"):
+                return shown.get("ExitCode") == BRIDGE_REFUSES
+            await asyncio.sleep(NUMBER_LOOK_EVERY_S)
+        return False
 
     async def _direct(self, shown: dict[str, Any] | None, user: User) -> UnixStream | None:
         if shown is None or not self._connector.may_go_direct:

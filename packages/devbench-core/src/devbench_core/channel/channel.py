@@ -21,7 +21,7 @@ from devbench_core.channel.replies import Abandoned, ListReply, Reply
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.channel.wire import Malformed
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.errors import AgentMisbehaved, DevbenchError, TimedOut
+from devbench_core.errors import AgentMisbehaved, AgentSilent, DevbenchError, TimedOut
 from devbench_core.logs import get_logger
 
 log = get_logger(__name__)
@@ -51,6 +51,7 @@ class AgentChannel:
         self._decoder = decoder
         self._outbox = Outbox(limits.queue_bytes, self._overflow)
         self._requests: dict[int, Reply[Any]] = {}
+        self._pings: set[asyncio.Future[None]] = set()
         self._execs: dict[int, ExecStream] = {}
         self._next_request = 0
         self._next_handle = agent.highest_handle + 1
@@ -85,7 +86,8 @@ class AgentChannel:
 
         Raises:
             Unauthorised: The token is not the agent's.
-            AgentUnavailable: The stream ended, or the handshake took longer than ``channel.connect_timeout_s``.
+            AgentUnavailable: The stream ended.
+            AgentSilent: The handshake took longer than ``channel.connect_timeout_s``.
             AgentMisbehaved: The other side does not speak the protocol.
         """
         bounds = limits or ChannelLimits()
@@ -97,7 +99,10 @@ class AgentChannel:
                         stream, decoder, token=token, claim=claim, instance=instance, takeover=takeover
                     )
             except TimeoutError as error:
-                raise cut("the agent did not answer the handshake in time") from error
+                raise AgentSilent(
+                    f"the agent did not answer the handshake within {bounds.connect_timeout_s:g} s",
+                    hint="channel.connect_timeout_s is the bound; `inspect` tells whether the container still runs",
+                ) from error
             channel = cls(stream, decoder, agent, bounds)
             failure: Exception | None = None
             async with asyncio.TaskGroup() as tasks:
@@ -196,6 +201,30 @@ class AgentChannel:
                 yield
         except TimeoutError as error:
             raise self._late(seconds) from error
+
+    async def ping(self) -> None:
+        """Return at the agent's next answer to any ping.
+
+        Raises:
+            AgentUnavailable: The channel broke.
+            TimedOut: Nothing came within ``channel.request_timeout_s``.
+        """
+        if self._closed.done():
+            raise self._closed.result()
+        seconds = self.limits.request_timeout_s
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pings.add(answer)
+        self.post(Ping(id=0))
+        try:
+            async with asyncio.timeout(seconds):
+                await answer
+        except TimeoutError as error:
+            raise TimedOut(
+                f"the agent gave no sign of life within {seconds:g} s",
+                details={"limit": seconds, "setting": "channel.request_timeout_s"},
+            ) from error
+        finally:
+            self._pings.discard(answer)
 
     async def send_bulk(self, message: Message) -> None:
         """Send a piece of a stream, waiting for room; small frames of others overtake it."""
@@ -317,7 +346,7 @@ class AgentChannel:
         elif isinstance(message, Error | Goodbye):
             raise over(message)
         elif isinstance(message, Pong):
-            return
+            self._answer_pings(None)
         else:
             self._to_request(message)
 
@@ -343,6 +372,15 @@ class AgentChannel:
             if isinstance(waiting, Abandoned):
                 self._abandoned -= 1
 
+    def _answer_pings(self, error: DevbenchError | None) -> None:
+        for answer in self._pings:
+            if answer.done():
+                continue
+            if error is None:
+                answer.set_result(None)
+            else:
+                answer.set_exception(error)
+
     def _overflow(self) -> None:
         self._fail(cut("the agent does not read what it is sent"))
 
@@ -358,6 +396,7 @@ class AgentChannel:
         for waiting in self._requests.values():
             waiting.fail(error)
         self._requests.clear()
+        self._answer_pings(error)
         for stream in self._execs.values():
             stream.unplug()
         self._execs.clear()

@@ -14,7 +14,14 @@ from devbench_core.channel.execstream import ExecStream, Phase
 from devbench_core.channel.faults import cut
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.errors import AgentGone, AgentMisbehaved, AgentUnavailable, DevbenchError, Unauthorised
+from devbench_core.errors import (
+    AgentGone,
+    AgentMisbehaved,
+    AgentUnavailable,
+    DevbenchError,
+    TimedOut,
+    Unauthorised,
+)
 from devbench_core.logs import get_logger
 
 log = get_logger(__name__)
@@ -86,6 +93,21 @@ class AgentLink:
     def is_open(self) -> bool:
         """Whether a channel is open now, as far as is known."""
         return self._channel is not None and self._channel.is_open
+
+    async def answers(self) -> bool:
+        """Tell whether the agent gives a sign of life within ``request_timeout_s``.
+
+        True also where no command depends on it, and where the channel is cut: that is mended without any help.
+        """
+        if self._channel is None or not self._streams:
+            return True
+        try:
+            await self._channel.ping()
+        except TimedOut:
+            return False
+        except DevbenchError:
+            return True
+        return True
 
     async def channel(self) -> AgentChannel:
         """Return an open channel; callers that come while it is being opened share the attempt.

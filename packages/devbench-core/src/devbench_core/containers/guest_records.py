@@ -67,9 +67,12 @@ async def save(store: Store, guest: Guest) -> Guest:
     return attrs.evolve(guest, revision=saved.revision)
 
 
-async def remove(store: Store, guest: Guest) -> None:
-    """Take back what was written last, unless somebody wrote after it."""
+async def take_back(store: Store, guest: Guest, before: Guest | None) -> None:
+    """Take back what was written last, so that what was there before is there again, unless somebody wrote after it."""
     try:
+        if before is not None and before.ready:
+            await save(store, attrs.evolve(before, revision=guest.revision))
+            return
         key = key_of(guest.container_id, guest.user)
         await store.apply(Remove(kind=KIND, key=key, expect=guest.revision))
     except Conflict:

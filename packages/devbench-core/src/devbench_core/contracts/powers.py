@@ -125,6 +125,7 @@ class SupportsUsers(Protocol):
             ContainerNotFound: No such container.
             ContainerExited: It does not run.
             AgentGone: It has ended.
+            AgentSilent: A stream was opened, and nothing came on it in time.
             AgentUnavailable: It cannot be reached within the configured time, and may live.
         """
         ...
