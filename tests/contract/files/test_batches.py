@@ -81,7 +81,7 @@ async def test_a_durable_batch(lab: FileLab):
 
 
 @pytest.mark.parametrize(
-    ("operation", "kind"),
+    ("operation", "error_type"),
     [
         (BatchWrite(path="f", data=b"", if_match="0" * 32), FileConflict),
         (BatchWrite(path="f", data=b"", if_none_match=True), FileConflict),
@@ -97,7 +97,7 @@ async def test_a_durable_batch(lab: FileLab):
     ids=lambda value: type(value).__name__ + value.path if hasattr(value, "path") else value.__name__,
 )
 async def test_a_refused_batch_changes_nothing(
-    lab: FileLab, operation: BatchOperation, kind: type[DevbenchError]
+    lab: FileLab, operation: BatchOperation, error_type: type[DevbenchError]
 ):
     folder = await lab.folder()
     await lab.files.write(lab.container, f"{folder}/f", b"f")
@@ -108,7 +108,7 @@ async def test_a_refused_batch_changes_nothing(
         for name in ("path", "target")
         if hasattr(operation, name)
     }
-    with pytest.raises(kind) as caught:
+    with pytest.raises(error_type) as caught:
         await lab.files.batch(
             lab.container,
             [
