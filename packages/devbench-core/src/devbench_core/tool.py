@@ -9,6 +9,7 @@ import attrs
 from pydantic import BaseModel, ConfigDict
 
 from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.model.link import LinkMaker
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
@@ -24,6 +25,11 @@ class ToolOutput(BaseModel):
     """Base of every tool's output."""
 
     model_config = ConfigDict(frozen=True)
+
+    @property
+    def resource_links(self) -> tuple[str, ...]:
+        """Addresses of what is too large for the result, which front ends that have a form for such show."""
+        return ()
 
 
 @attrs.frozen(kw_only=True)
@@ -54,12 +60,14 @@ class ToolContext:
         progress: Reports progress to the client; does nothing where the client did not ask.
         leave_after_s: The front end asks for the rest itself when the work takes longer than this; a tool that
             can answers then with what there is. None: it waits as its arguments say.
+        links: Makes addresses for what is too large for a result; None where nobody serves them.
     """
 
     bench: Bench
     caller: Caller = LOCAL
     progress: ProgressSink = _no_progress
     leave_after_s: float | None = None
+    links: LinkMaker | None = None
 
     @property
     def is_followed(self) -> bool:

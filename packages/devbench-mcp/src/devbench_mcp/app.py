@@ -1,4 +1,4 @@
-"""The HTTP host: ``/mcp`` with ``/healthz``, ``/readyz`` and ``/metrics`` beside it."""
+"""The HTTP host: ``/mcp`` and ``/files/…`` (links) with ``/healthz``, ``/readyz`` and ``/metrics`` beside it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from starlette.types import ASGIApp
 from devbench_core.metrics import REGISTRY
 from devbench_mcp.callers import Callers
 from devbench_mcp.guard import Closing, Guard
+from devbench_mcp.links.grants import Signer
+from devbench_mcp.links.making import PREFIX
+from devbench_mcp.links.routes import LinkRoutes
 from devbench_mcp.origins import Origins
 from devbench_mcp.readiness import OK, Readiness
 from devbench_mcp.server import ToolServer
@@ -36,9 +39,17 @@ class HttpHost:
     """The application, and the way to stop it; made by `prepare`."""
 
     def __init__(
-        self, bench: Bench, settings: McpSettings, callers: Callers, tools: ToolServer, *, port: int
+        self,
+        bench: Bench,
+        settings: McpSettings,
+        callers: Callers,
+        tools: ToolServer,
+        signer: Signer,
+        *,
+        port: int,
     ) -> None:
         self._tools = tools
+        self._links = LinkRoutes(bench)
         self._readiness = Readiness(bench, settings.probe_timeout_s)
         self._sessions = StreamableHTTPSessionManager(
             self._tools.build(),
@@ -49,7 +60,11 @@ class HttpHost:
         )
         self.closing = Closing(drain_s=settings.grace_s / 3)
         self.app: ASGIApp = Guard(
-            self._routes(), callers=callers, origins=Origins(settings, port), closing=self.closing
+            self._routes(),
+            callers=callers,
+            origins=Origins(settings, port),
+            closing=self.closing,
+            signer=signer,
         )
 
     @classmethod
@@ -65,8 +80,10 @@ class HttpHost:
             ConfigurationInvalid: A token is missing or wrong.
         """
         callers = await asyncio.to_thread(Callers.of, settings)
-        tools = await ToolServer.prepare(bench, callers.local.caller, settings)
-        return cls(bench, settings, callers, tools, port=port)
+        key = None if settings.link_key is None else settings.link_key.get_secret_value().encode()
+        signer = Signer(key)
+        tools = await ToolServer.prepare(bench, callers.local.caller, settings, signer=signer)
+        return cls(bench, settings, callers, tools, signer, port=port)
 
     def stop(self) -> None:
         """Begin to stop: subscriptions and listening streams end now, running calls after a third of the grace."""
@@ -77,6 +94,7 @@ class HttpHost:
         return Starlette(
             routes=[
                 Route(PATH, endpoint=StreamableHTTPASGIApp(self._sessions)),
+                Route(f"{PREFIX}{{word:path}}", endpoint=self._links.serve, methods=["GET", "HEAD", "PUT"]),
                 Route("/healthz", endpoint=self._alive),
                 Route("/readyz", endpoint=self._ready),
                 Route("/metrics", endpoint=self._metrics),

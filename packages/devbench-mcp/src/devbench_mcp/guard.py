@@ -13,6 +13,9 @@ from devbench_core.errors import DevbenchError, Unauthorised, ValidationFailed
 from devbench_core.logs import get_logger
 from devbench_core.tools.payload import error_payload
 from devbench_mcp.callers import Callers
+from devbench_mcp.links.grants import Signer
+from devbench_mcp.links.making import PREFIX
+from devbench_mcp.links.routes import GRANT, grant_of
 from devbench_mcp.origins import Origins
 
 log = get_logger(__name__)
@@ -48,29 +51,50 @@ class Closing:
 class Guard:
     """Checks Host, Origin and token of each request, and ends requests when the host stops."""
 
-    def __init__(self, app: ASGIApp, *, callers: Callers, origins: Origins, closing: Closing) -> None:
+    def __init__(
+        self, app: ASGIApp, *, callers: Callers, origins: Origins, closing: Closing, signer: Signer
+    ) -> None:
         self._app = app
         self._callers = callers
         self._origins = origins
         self._closing = closing
+        self._signer = signer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
-        refusal = self._check(scope)
+        refusal = self._check_link(scope) if scope["path"].startswith(PREFIX) else self._check(scope)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
         await self._until_closing(scope, receive, send)
 
-    def _check(self, scope: Scope) -> Response | None:
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
+    def _check_place(self, headers: list[tuple[bytes, bytes]]) -> Response | None:
         if not self._origins.host_allowed(_all(headers, b"host")):
             return refused(421, _not_served("Host", "mcp.allowed_hosts"))
         if not self._origins.origin_allowed(_all(headers, b"origin")):
             return refused(403, _not_served("Origin", "mcp.allowed_origins"))
+        return None
+
+    def _check_link(self, scope: Scope) -> Response | None:
+        """A link stands for itself: it was signed for a caller, and is valid for a short time."""
+        refusal = self._check_place(scope["headers"])
+        if refusal is not None:
+            return refusal
+        try:
+            scope[GRANT] = grant_of(self._signer, scope["path"], PREFIX)
+        except Unauthorised as error:
+            log.warning("http.bad_link", client=scope.get("client"))
+            return refused(403, error)
+        return None
+
+    def _check(self, scope: Scope) -> Response | None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        refusal = self._check_place(headers)
+        if refusal is not None:
+            return refusal
         given = list(_all(headers, b"authorization"))
         principal = self._callers.find(given[0] if len(given) == 1 else None)
         if principal is None:
@@ -89,7 +113,7 @@ class Guard:
         async with anyio.create_task_group() as group:
 
             async def close() -> None:
-                await self._closing.wait(listening=scope["method"] == "GET")
+                await self._closing.wait(listening=scope["method"] == "GET" and GRANT not in scope)
                 group.cancel_scope.cancel()
 
             group.start_soon(close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import cast
+from urllib.parse import unquote
 
 from mcp import types
 
@@ -14,6 +15,7 @@ from devbench_core.tools.payload import error_payload, error_text
 
 FIRST_WITH_STRUCTURE = "2025-06-18"
 """Clients of older revisions see only the text."""
+LINK = "GET it within a few minutes; no token is needed."
 BASE64_FIELD = "base64"
 SHOWN_MAX_CHARS = 64
 """Longer base64 is left out of the text: it would travel twice, and no model reads it."""
@@ -24,9 +26,10 @@ def success(result: ToolResult, protocol_version: str) -> types.CallToolResult:
     shown: JsonValue = result.structured
     if protocol_version >= FIRST_WITH_STRUCTURE:
         shown = _without_base64(result.structured)
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=_compact(shown))], structured_content=result.structured
-    )
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=_compact(shown))]
+    if protocol_version >= FIRST_WITH_STRUCTURE:
+        content += [_resource_link(url) for url in result.output.resource_links]
+    return types.CallToolResult(content=content, structured_content=result.structured)
 
 
 def failure(error: DevbenchError) -> types.CallToolResult:
@@ -37,6 +40,11 @@ def failure(error: DevbenchError) -> types.CallToolResult:
         structured_content=structured,
         is_error=True,
     )
+
+
+def _resource_link(url: str) -> types.ResourceLink:
+    name = unquote(url.rpartition("/")[2])
+    return types.ResourceLink(type="resource_link", uri=url, name=name, description=LINK)
 
 
 def _compact(value: JsonValue) -> str:

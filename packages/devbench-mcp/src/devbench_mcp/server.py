@@ -12,6 +12,7 @@ from mcp import types
 from mcp.server import CacheHint, Server
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
+from devbench_core.clock import SystemClock
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
 from devbench_core.tasks import background
@@ -19,6 +20,8 @@ from devbench_core.tools.call import ToolResult, call_tool
 from devbench_mcp.catalogue import listed
 from devbench_mcp.context import Context, caller_of
 from devbench_mcp.instructions import INSTRUCTIONS
+from devbench_mcp.links.grants import Signer
+from devbench_mcp.links.making import Links
 from devbench_mcp.live import Live
 from devbench_mcp.resources.filewatches import FileWatches
 from devbench_mcp.resources.following import Following
@@ -41,10 +44,18 @@ TOOLS_TTL_MS = 60_000
 class ToolServer:
     """Answers all methods from a bench; made by `prepare`."""
 
-    def __init__(self, bench: Bench, local: Caller, settings: McpSettings, tools: list[types.Tool]) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        local: Caller,
+        settings: McpSettings,
+        tools: list[types.Tool],
+        signer: Signer | None,
+    ) -> None:
         self._bench = bench
         self._local = local
         self._settings = settings
+        self._signer = signer
         self._listed = types.ListToolsResult(tools=tools)
         self._schemas = {tool.name: tool.input_schema for tool in tools}
         self._resources = Resources(bench, local, subscriptions_max=settings.subscriptions_max)
@@ -52,16 +63,24 @@ class ToolServer:
         self._running: set[Live] = set()
 
     @classmethod
-    async def prepare(cls, bench: Bench, local: Caller, settings: McpSettings | None = None) -> ToolServer:
+    async def prepare(
+        cls,
+        bench: Bench,
+        local: Caller,
+        settings: McpSettings | None = None,
+        *,
+        signer: Signer | None = None,
+    ) -> ToolServer:
         """Return a server for a bench's tools.
 
         Args:
             bench: The opened core.
             local: Who a client is that gave no token.
             settings: The table ``[mcp]``; the defaults when None.
+            signer: Signs links; None where nobody serves them.
         """
         tools = await asyncio.to_thread(listed, bench.tools.values())
-        return cls(bench, local, settings or McpSettings(), tools)
+        return cls(bench, local, settings or McpSettings(), tools, signer)
 
     def build(self) -> Server[Live]:
         """Return the SDK's server; it serves both eras of the protocol on every transport."""
@@ -141,11 +160,26 @@ class ToolServer:
             answer = await self._tasks.answer(context, params.name, params.arguments, caller, progress)
             if answer is None:
                 answer = await call_tool(
-                    self._bench, params.name, params.arguments, caller=caller, progress=progress
+                    self._bench,
+                    params.name,
+                    params.arguments,
+                    caller=caller,
+                    progress=progress,
+                    links=self._links(context),
                 )
         except DevbenchError as error:
             return failure(error)
         return success(answer, context.protocol_version) if isinstance(answer, ToolResult) else answer
+
+    def _links(self, context: Context) -> Links | None:
+        if self._signer is None or context.request is None:
+            return None
+        return Links(
+            signer=self._signer,
+            clock=SystemClock(),
+            base=self._settings.public_url or str(context.request.base_url).rstrip("/"),
+            ttl_s=self._settings.link_ttl_s,
+        )
 
     def _discover(self, server: Server[Live]) -> Any:
         """Return the handler of ``server/discover``: the extension is told to those who declare it too."""

@@ -163,6 +163,24 @@ class McpSettings(BaseModel):
         ),
     )
 
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?$",
+        description=(
+            "Address under which clients reach this host, for links that it gives; absent: as the client asked."
+        ),
+    )
+    link_ttl_s: float = Field(
+        default=300.0, ge=1, le=86400, description="How long a link to a file or archive is valid."
+    )
+    link_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description=(
+            "What links are signed with; hosts that stand for each other need the same. Absent: made at each start."
+        ),
+    )
+
     @property
     def on_loopback(self) -> bool:
         """Whether only programs on this machine can connect."""

@@ -13,6 +13,7 @@ from devbench_core.json_types import JsonObject
 from devbench_core.logs import get_logger
 from devbench_core.metrics import TOOL_CALLS
 from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.model.link import LinkMaker
 from devbench_core.nearest import suggestion
 from devbench_core.tool import ProgressSink, Tool, ToolContext, ToolOutput
 from devbench_core.tools.arguments import validate
@@ -49,6 +50,7 @@ async def call_tool(
     caller: Caller = LOCAL,
     progress: ProgressSink | None = None,
     leave_after_s: float | None = None,
+    links: LinkMaker | None = None,
 ) -> ToolResult:
     """Call a tool by name.
 
@@ -62,6 +64,7 @@ async def call_tool(
         caller: Who asks.
         progress: Told how far long work is; None when nobody asked.
         leave_after_s: See `ToolContext`.
+        links: See `ToolContext`.
 
     Raises:
         PluginNotFound: There is no such tool; names the nearest.
@@ -75,7 +78,7 @@ async def call_tool(
         TOOL_CALLS.labels(UNKNOWN, PluginNotFound.code).inc()
         raise PluginNotFound(f"there is no tool {name[:80]!r}", hint=suggestion(name[:80], bench.tools))
     try:
-        context = ToolContext(bench=bench, caller=caller, leave_after_s=leave_after_s)
+        context = ToolContext(bench=bench, caller=caller, leave_after_s=leave_after_s, links=links)
         if progress is not None:
             context = attrs.evolve(context, progress=progress)
         result = await _call(context, tool, arguments or {})

@@ -8,6 +8,7 @@ from devbench_core.tools import (
     execs,
     files,
     fs_batch,
+    fs_link,
     fs_watch,
     host,
     run,
@@ -434,6 +435,20 @@ FILE_TOOLS = (
         hints=LOOKS,
         scope=READ,
         handler=fs_watch.fs_watch,
+    ),
+    Tool(
+        name="fs_link",
+        title="Get an address for a large file",
+        description=(
+            "Make a short-lived HTTP address for what is too large for a result: download or upload a file of any "
+            "size, export a folder as an archive or import one (all of it or nothing). Whoever has the `url` can "
+            "use it until it expires, so give it only to whom it is for; `command` shows how. Only over HTTP."
+        ),
+        input=fs_link.FsLinkInput,
+        output=fs_link.FsLinkOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=fs_link.fs_link,
     ),
 )
 

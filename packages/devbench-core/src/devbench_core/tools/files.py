@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from devbench_core.errors import ValidationFailed
 from devbench_core.files.encodings import Errors, encoding_of
 from devbench_core.model.file import FileContent
+from devbench_core.model.link import LinkAction, LinkRequest
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import (
     BASE64_MAX_BYTES,
@@ -86,6 +87,18 @@ class FsReadOutput(ToolOutput):
     media_type_by_content: str = Field(
         default="", description="What the first bytes say that it is; empty when they were not read."
     )
+    url: str | None = Field(
+        default=None,
+        description=(
+            "When the file goes on, over HTTP: an address to GET the whole of it from, for a few minutes and without "
+            "a token."
+        ),
+    )
+
+    @property
+    def resource_links(self) -> tuple[str, ...]:
+        """The address of the whole file."""
+        return (self.url,) if self.url else ()
 
 
 class FsWriteInput(Input):
@@ -184,6 +197,7 @@ async def fs_read(context: ToolContext, given: FsReadInput) -> FsReadOutput:
         text = _text(content.data, last=not content.truncated)
     used = len(content.data) if text is None or content.text is not None else len(text.encode())
     cut = used < len(content.data)
+    more = cut or content.truncated
     return FsReadOutput(
         file=FileView.of(content.info),
         encoding=BASE64 if text is None else content.encoding or "utf-8",
@@ -193,10 +207,19 @@ async def fs_read(context: ToolContext, given: FsReadInput) -> FsReadOutput:
         next_offset=content.offset + used if cut else content.next_offset,
         first_line=content.first_line,
         next_line=None if cut else content.next_line,
-        truncated=content.truncated or cut,
+        truncated=more,
         media_type_by_name=content.media.by_name,
         media_type_by_content=content.media.by_content,
+        url=await _url(context, given, content) if more else None,
     )
+
+
+async def _url(context: ToolContext, given: FsReadInput, content: FileContent) -> str | None:
+    if context.links is None:
+        return None
+    container = await context.bench.containers.get(given.container, caller=context.caller)
+    request = LinkRequest(action=LinkAction.DOWNLOAD, container_id=container.id, path=str(content.info.path))
+    return context.links.make(request, context.caller).url
 
 
 async def _content(context: ToolContext, given: FsReadInput) -> FileContent:

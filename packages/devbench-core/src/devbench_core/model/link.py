@@ -1,0 +1,69 @@
+"""Links: addresses under which a client without a token moves one large thing, for a short time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+import attrs
+
+from devbench_core.model.caller import Caller
+
+
+class LinkAction(StrEnum):
+    """What a link does."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+    EXPORT = "export"
+    IMPORT = "import"
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes the workspace."""
+        return self in {LinkAction.UPLOAD, LinkAction.IMPORT}
+
+
+@attrs.frozen(kw_only=True)
+class LinkRequest:
+    """What a link shall do.
+
+    Attributes:
+        action: Read or write a file, or get or unpack an archive of a folder.
+        container_id: Where.
+        path: Which file or folder, relative to the workspace.
+        format: Of an archive, "" otherwise.
+        if_match: Of an upload: only if the file has this etag.
+        create_only: Of an upload: only if nothing is there.
+    """
+
+    action: LinkAction
+    container_id: str
+    path: str
+    format: str = ""
+    if_match: str | None = None
+    create_only: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Link:
+    """An address that does what was asked for, for whoever has it.
+
+    Attributes:
+        url: The address; a secret while it is valid.
+        method: The HTTP method.
+        expires_at: UTC.
+    """
+
+    url: str = attrs.field(repr=False)
+    method: str
+    expires_at: datetime
+
+
+class LinkMaker(Protocol):
+    """Makes links; a front end that can serve them gives one to the tools."""
+
+    def make(self, request: LinkRequest, caller: Caller) -> Link:
+        """Return a link that acts as this caller."""
+        ...
