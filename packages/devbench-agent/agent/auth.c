@@ -90,6 +90,7 @@ static void welcome(struct channel *c, const uint8_t *nonce) {
     if (exchange_is_atomic()) features[n++] = "exchange";
     features[n++] = "side";
     features[n++] = "watch";
+    features[n++] = "search";
     hmac_sha256(token, AGENT_LABEL, nonce, c->nonce, proof);
     frame_begin(c, F_WELCOME, 0);
     put_raw(c, proof, sizeof proof);

@@ -53,6 +53,7 @@ static handler *const handlers[256] = {
     [F_MKDIR] = job_request,
     [F_ABORT] = job_abort,
     [F_WATCH] = job_request,
+    [F_FIND] = job_request,
 };
 
 void dispatch(struct channel *c, const struct frame *f) {

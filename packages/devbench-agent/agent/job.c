@@ -24,6 +24,7 @@ static const struct {
     [F_WRITE] = {write_parse, write_step},    [F_DIR] = {dir_parse, dir_step},
     [F_DELETE] = {delete_parse, delete_step}, [F_MKDIR] = {mkdir_parse, mkdir_step},
     [JOB_SWEEP] = {NULL, sweep_step},       [F_WATCH] = {watch_parse, watch_step},
+    [F_FIND] = {find_parse, find_step},
 };
 
 mode_t job_umask(void) { return mask; }
@@ -57,6 +58,7 @@ static struct job *take(struct channel *c, uint32_t request, uint8_t type) {
 
 static void drop(struct job *j) {
     if (j->type == F_DELETE) delete_put_back(j);
+    else if (j->type == F_FIND || j->type == F_GREP) search_drop(j);
     else if (j->temp[0] != 0 && j->folder >= 0) (void)unlinkat(j->folder, j->temp, 0);
     j->fd = close_fd(j->fd);
     j->top = close_fd(j->top);
@@ -232,12 +234,12 @@ void job_request(struct channel *c, const struct frame *f) {
         return;
     }
     if (!kinds[f->type].parse(j, &r) || !rd_done(&r)) {
-        j->type = 0;
+        drop(j);
         channel_error(c, E_MALFORMED, "the file request does not parse");
         return;
     }
     if (j->stage == UINT32_MAX) {
-        (void)job_fail(j, ENAMETOOLONG);
+        (void)job_fail(j, j->map_bytes > 0 && j->map == NULL ? ENOMEM : ENAMETOOLONG);
         drop(j);
     }
 }

@@ -69,3 +69,19 @@
 #define CHANGES_LIMIT 1000u
 #define DEBOUNCE_MAX_MS 10000u
 #define WATCH_WAIT_MAX_MS 120000u
+/* Searches (walk.c, ignore.c, job_find.c, job_grep.c, rx_*.c). */
+#define SEARCHES_MAX 4 /* that run at once; further ones wait */
+#define SEARCH_STEP_US 500u
+#define SEARCH_PULSE_MS 1000u
+#define WALK_DEPTH 64u
+#define WALK_SORT 4096u       /* names of one folder that are held at once */
+#define WALK_ITEMS 12288u     /* names of all open folders */
+#define WALK_NAMES (1024u * 1024u)
+#define WALK_LEAST 32u        /* names that each level may hold whatever the others do */
+#define GLOBS_MAX 256u
+#define GLOB_BYTES 1024u
+#define GLOBS_TEXT (32u * 1024u)
+#define IGNORE_RULES 4096u
+#define IGNORE_TEXT (128u * 1024u)
+#define IGNORE_FILE (64u * 1024u)
+#define FIND_LIMIT 1000u
