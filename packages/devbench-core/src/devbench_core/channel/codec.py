@@ -12,6 +12,7 @@ from devbench_core.channel.file_messages import FILE_MESSAGES
 from devbench_core.channel.messages import CONNECTION_MESSAGES, Message
 from devbench_core.channel.plan import Plan
 from devbench_core.channel.watch_messages import WATCH_MESSAGES
+from devbench_core.channel.search_messages import SEARCH_MESSAGES
 from devbench_core.channel.wire import Cursor, Malformed
 
 HEADER = struct.Struct(">IBBI")
@@ -23,7 +24,13 @@ ID_MAX = 2**32 - 1
 MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
     {
         message.TYPE: message
-        for message in (*CONNECTION_MESSAGES, *EXEC_MESSAGES, *FILE_MESSAGES, *WATCH_MESSAGES)
+        for message in (
+            *CONNECTION_MESSAGES,
+            *EXEC_MESSAGES,
+            *FILE_MESSAGES,
+            *WATCH_MESSAGES,
+            *SEARCH_MESSAGES,
+        )
     }
 )
 _PLANS: Mapping[type[Message], Plan] = MappingProxyType(

@@ -22,6 +22,21 @@ class FileLimits(BaseModel):
     list_max_entries: int = Field(
         default=1000, ge=1, le=4096, description="The largest page of a folder's listing."
     )
+    find_max_entries: int = Field(
+        default=1000, ge=1, le=1000, description="The largest page of a recursive listing."
+    )
+    search_max_looked: int = Field(
+        default=200_000,
+        ge=1,
+        le=10_000_000,
+        description="How many files and folders one page of a search looks at before it ends with a cursor.",
+    )
+    search_max_globs: int = Field(
+        default=256,
+        ge=1,
+        le=256,
+        description="How many patterns a search may have in all, each of `{a,b}` counted.",
+    )
     path_max_bytes: int = Field(default=4095, ge=1, le=4095, description="Length of a path.")
     name_max_bytes: int = Field(default=255, ge=1, le=255, description="Length of one name in a path.")
     watch_max_wait_s: float = Field(

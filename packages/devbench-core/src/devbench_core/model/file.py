@@ -81,3 +81,38 @@ class FileListing:
 
     entries: tuple[FileInfo, ...]
     cursor: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class SearchScope:
+    """What a page of a search looked at, and what it had to leave out.
+
+    Attributes:
+        looked_at: Files and folders.
+        unreadable: Folders (and of a search in files: files) that may not be read.
+        too_deep: Folders deeper than the agent goes (64 levels), and paths longer than it gives.
+        ignore_files_left_out: ``.gitignore`` files that are too large to be heeded.
+    """
+
+    looked_at: int
+    unreadable: int = 0
+    too_deep: int = 0
+    ignore_files_left_out: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class FoundPage:
+    """A page of a tree.
+
+    Attributes:
+        root: The folder that was asked for.
+        entries: A folder before what is in it, names by their bytes.
+        cursor: Give this to the next call; "" when this was the last page. A page may be empty and have one: it looked
+            at ``files.search_max_looked`` entries.
+        scope: What was looked at.
+    """
+
+    root: PurePosixPath
+    entries: tuple[FileInfo, ...]
+    cursor: str
+    scope: SearchScope

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devbench_core.tool import Tool, ToolHints
-from devbench_core.tools import containers, execs, files, fs_watch, host, run, shells
+from devbench_core.tools import containers, execs, files, fs_search, fs_watch, host, run, shells
 from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
 
 LOOKS = ToolHints(read_only=True, destructive=False, idempotent=True, open_world=False)
@@ -370,14 +370,29 @@ FILE_TOOLS = (
         title="List a folder",
         description=(
             "List what is directly in a folder (the workspace's root by default), with types, sizes and etags, "
-            "sorted by name, a page at a time. When `cursor` is not empty, call again with it as `after`. For a "
-            "whole tree run `find` with `exec_start`."
+            "sorted by name, a page at a time; with `recursive` or `depth` the tree beneath it. When `cursor` is not "
+            "empty, call again with it as `after`. To find files by name use `fs_glob`."
         ),
         input=files.FsListInput,
         output=files.FsListOutput,
         hints=LOOKS,
         scope=READ,
         handler=files.fs_list,
+    ),
+    Tool(
+        name="fs_glob",
+        title="Find files by name",
+        description=(
+            "Find files and folders by a pattern, with types, sizes and etags, a page at a time: `*` and `?` stay "
+            "within a name, `**` is any number of folders, `[a-z]` and `{a,b}` work as in a shell. Works in every "
+            "image. When `cursor` is not empty, call again with it as `after`; a page may be empty and have one. "
+            "Next: `fs_read`."
+        ),
+        input=fs_search.FsGlobInput,
+        output=fs_search.FsGlobOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=fs_search.fs_glob,
     ),
     Tool(
         name="fs_stat",
