@@ -54,6 +54,7 @@ static handler *const handlers[256] = {
     [F_ABORT] = job_abort,
     [F_WATCH] = job_request,
     [F_FIND] = job_request,
+    [F_GREP] = job_request,
 };
 
 void dispatch(struct channel *c, const struct frame *f) {

@@ -23,8 +23,8 @@ static const struct {
     [F_STAT] = {stat_parse, stat_step},       [F_READ] = {read_parse, read_step},
     [F_WRITE] = {write_parse, write_step},    [F_DIR] = {dir_parse, dir_step},
     [F_DELETE] = {delete_parse, delete_step}, [F_MKDIR] = {mkdir_parse, mkdir_step},
-    [JOB_SWEEP] = {NULL, sweep_step},       [F_WATCH] = {watch_parse, watch_step},
-    [F_FIND] = {find_parse, find_step},
+    [JOB_SWEEP] = {NULL, sweep_step},         [F_WATCH] = {watch_parse, watch_step},
+    [F_FIND] = {find_parse, find_step},       [F_GREP] = {grep_parse, grep_step},
 };
 
 mode_t job_umask(void) { return mask; }

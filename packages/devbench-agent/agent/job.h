@@ -86,6 +86,8 @@ enum step delete_step(struct job *j);
 void delete_put_back(struct job *j);
 bool find_parse(struct job *j, struct rd *r);
 enum step find_step(struct job *j);
+bool grep_parse(struct job *j, struct rd *r);
+enum step grep_step(struct job *j);
 void search_drop(struct job *j);
 enum step sweep_step(struct job *j);
 bool watch_parse(struct job *j, struct rd *r);

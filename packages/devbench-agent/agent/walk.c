@@ -221,6 +221,12 @@ static void enter(struct walk *w) {
     (void)push(w, fd, n + 1);
 }
 
+static uint8_t type_at(const struct walk *w) {
+    struct stat st;
+    if (fstatat(walk_folder(w), w->name, &st, AT_SYMLINK_NOFOLLOW) != 0) return DT_UNKNOWN;
+    return S_ISREG(st.st_mode) ? DT_REG : S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_FIFO;
+}
+
 /* The rules of the folders above the asked one, up to the workspace. */
 static void rules_above(struct walk *w, const char *path) {
     char above_it[PATH_BYTES + 1];
@@ -250,20 +256,17 @@ int walk_begin(struct walk *w, int fd, const char *path) {
         size_t part = strcspn(p, "/");
         memcpy(l->last, p, part);
         l->last[part] = 0;
-        w->type = DT_DIR;
-        if (!set_path(w, l, p, part) || left_out(w) || w->levels >= w->depth || w->levels == WALK_DEPTH) break;
+        if (!set_path(w, l, p, part)) break;
+        w->type = p[part] == 0 ? type_at(w) : DT_DIR;
+        if (left_out(w)) break;
+        w->at_leaf = w->type == DT_REG;
+        if (w->at_leaf || w->levels >= w->depth || w->levels == WALK_DEPTH) break;
         uint32_t before = w->levels;
         enter(w);
         if (w->levels == before) break;
         p += part + (p[part] == '/');
     }
     return 0;
-}
-
-static uint8_t type_at(const struct walk *w) {
-    struct stat st;
-    if (fstatat(walk_folder(w), w->name, &st, AT_SYMLINK_NOFOLLOW) != 0) return DT_UNKNOWN;
-    return S_ISREG(st.st_mode) ? DT_REG : S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_FIFO;
 }
 
 static enum walk_got give(struct walk *w, struct walk_level *l) {

@@ -39,6 +39,7 @@ struct walk {
     uint64_t looked;
     uint32_t unreadable, deep;
     bool enter;
+    bool at_leaf; /* the walk begins after a path that is no folder, but may be a file: `name` in walk_folder */
     uint32_t levels, rel; /* rel: where the path relative to the asked folder begins */
     const char *name; /* of the entry, within `path` */
     uint8_t type;     /* DT_… */
