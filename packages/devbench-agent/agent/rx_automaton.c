@@ -190,8 +190,12 @@ size_t rx_forward(struct rx_automaton *a, uint32_t *state, const uint8_t *p, siz
     uint64_t cost = 0;
     *matched = false;
     for (; i < most; i++) {
+        /* Most bytes leave the state as it is, and for those the processor need not wait for the last step's answer. */
+        const uint32_t *row = a->rows + at;
         uint8_t class = a->class_of[p[i]];
-        uint32_t next = a->rows[at + class];
+        uint32_t next = row[class];
+        while (next == at && ++i < most) next = row[class = a->class_of[p[i]]];
+        if (i == most) break;
         if (next - 1 >= RX_MATCHED - 1) { /* not known yet, or a match */
             if (next == NO_STATE) next = step(a, at, class, &cost);
             if ((next & RX_MATCHED) != 0) {
