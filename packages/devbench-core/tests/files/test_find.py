@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from devbench_core.channel.handshake import Agent
-from devbench_core.errors import FileFailed, FileMissing, PathOutside, ValidationFailed, Vetoed
+from devbench_core.errors import AgentOutdated, FileFailed, FileMissing, PathOutside, ValidationFailed, Vetoed
 from devbench_core.files.settings import FileLimits
 from devbench_core.model.event import Veto
 from devbench_core.model.file import FileType, FoundPage
@@ -172,9 +172,8 @@ async def test_an_agent_without_the_power_is_named(
     channel = await host.link.channel()
     older: Agent = attrs.evolve(channel.agent, features=channel.agent.features - {"search"})
     monkeypatch.setattr(channel, "agent", older)
-    with pytest.raises(FileFailed, match="older devbench") as error:
+    with pytest.raises(AgentOutdated, match="older than this devbench"):
         await host.files.find(C)
-    assert error.value.details["reason"] == "unsupported"
 
 
 async def test_a_reviewer_may_refuse(host: Host):

@@ -36,3 +36,25 @@ def no_cursor() -> ValidationFailed:
     return ValidationFailed(
         "after", "is no cursor of a search", hint="give the cursor of the page before, unchanged"
     )
+
+
+def place_cursor(path: bytes, place: int, number: int) -> str:
+    """Return the cursor of a place in a file: a byte, and the number of the line that begins there."""
+    return f"{quote_from_bytes(path)}:{place}:{number}"
+
+
+def cursor_place(cursor: str) -> tuple[bytes, int, int]:
+    """Return path, byte and line of a cursor; "" is the beginning.
+
+    Raises:
+        ValidationFailed: It is no cursor.
+    """
+    if not cursor:
+        return b"", 0, 0
+    path, *numbers = cursor.split(":")
+    if len(numbers) != 2 or not all(each.isascii() and each.isdigit() and len(each) <= 20 for each in numbers):
+        raise no_cursor()
+    place, number = (int(each) for each in numbers)
+    if (place > 2**62 and place != 2**64 - 1) or number > 2**62:
+        raise no_cursor()
+    return cursor_path(path), place, number

@@ -65,13 +65,14 @@ class Searching(Operations):
 
         Raises:
             FileMissing: Nothing is there.
-            FileFailed: It is no folder; or ``unsupported``: the container's agent is older than this operation.
+            FileFailed: It is no folder.
+            AgentOutdated: The container's agent cannot search.
         """
         request = Find(
             id=0,
             path=b"",
             after=cursor_path(after),
-            flags=_flags(hidden=hidden, gitignore=gitignore),
+            flags=walk_flags(hidden=hidden, gitignore=gitignore),
             depth=checked_depth(depth),
             include=globs_of("include", include, self._limits),
             exclude=globs_of("exclude", exclude, self._limits),
@@ -131,7 +132,8 @@ def _depth_of(pattern: str) -> int | None:
     return None if "**" in pattern or "{" in pattern or levels > DEPTH_MAX else levels
 
 
-def _flags(*, hidden: bool, gitignore: bool) -> SearchFlag:
+def walk_flags(*, hidden: bool, gitignore: bool) -> SearchFlag:
+    """Return what a walk leaves out."""
     skip = SearchFlag(0) if hidden else SearchFlag.SKIP_HIDDEN
     return skip | (SearchFlag.GITIGNORE if gitignore else SearchFlag(0))
 

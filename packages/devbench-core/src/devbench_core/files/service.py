@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from devbench_core.files.folders import Folders
+from devbench_core.files.grepping import Grepping
 from devbench_core.files.reading import Reading
 from devbench_core.files.searching import Searching
 from devbench_core.files.watching import Watching
 from devbench_core.files.writing import Writing
 
 
-class Files(Reading, Writing, Folders, Watching, Searching):
+class Files(Reading, Writing, Folders, Watching, Searching, Grepping):
     """Read and write files of workspaces.
 
     ``container`` is an id or a living container's alias. Paths are relative to the workspace, or absolute beneath

@@ -395,6 +395,22 @@ FILE_TOOLS = (
         handler=fs_search.fs_glob,
     ),
     Tool(
+        name="fs_grep",
+        title="Search in files",
+        description=(
+            "Find the lines of files that match a regular expression (or plain text with `literal`), as `grep -rn` "
+            "does, next to the files and in every image: `text` has `path:line:text`. Choose files with `include`, "
+            "`exclude` and `gitignore`; `mode` names or counts shows less. Binary files are left out. When `cursor` is "
+            "not empty there may be more: call again with it as `after`. `notes` says what was left out. The etags are "
+            "those of fs_read: use them as `if_match`."
+        ),
+        input=fs_search.FsGrepInput,
+        output=fs_search.FsGrepOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=fs_search.fs_grep,
+    ),
+    Tool(
         name="fs_stat",
         title="Look at a path",
         description=(
