@@ -40,11 +40,11 @@ def tree(root: Path, *paths: str) -> None:
 def expected(root: Path, below: bytes = b"") -> list[bytes]:
     """All paths, a folder before what is in it, names by their bytes."""
     found: list[bytes] = []
-    for name in sorted(os.listdir(os.path.join(os.fsencode(root), below))):
+    for name in sorted(os.fsencode(entry.name) for entry in (root / os.fsdecode(below)).iterdir()):
         path = below + b"/" + name if below else name
         found.append(path)
-        whole = os.path.join(os.fsencode(root), path)
-        if os.path.isdir(whole) and not os.path.islink(whole):
+        whole = root / os.fsdecode(path)
+        if whole.is_dir() and not whole.is_symlink():
             found += expected(root, path)
     return found
 
@@ -82,7 +82,7 @@ def test_a_folder_below_gives_paths_relative_to_it(files: Found):
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 1000])
 def test_pages_join_without_a_gap_or_a_double(files: Found, limit: int):
     host, root = files
-    make_random_tree(root, random.Random(limit), 60)
+    make_random_tree(root, random.Random(limit), 60)  # noqa: S311 - a test's choices
     assert paged(host, limit) == expected(root)
 
 
@@ -141,7 +141,7 @@ def test_a_folder_with_more_names_than_are_held_is_whole(files: Found):
     names = [b"n%05d" % i for i in range(9000)]
     (root / "big").mkdir()
     for name in names:
-        os.close(os.open(os.path.join(os.fsencode(root / "big"), name), os.O_CREAT | os.O_WRONLY))
+        (root / "big" / os.fsdecode(name)).touch()
     tree(root, "z")
     assert paged(host, 1000) == [b"big", *[b"big/" + name for name in names], b"z"]
 
@@ -222,14 +222,14 @@ def test_what_the_agent_keeps_for_itself_is_left_out(files: Found):
 def test_names_that_are_no_utf8_survive(files: Found):
     host, root = files
     name = b"\xff\xfe"
-    os.mkdir(os.path.join(os.fsencode(root), name))
+    (root / os.fsdecode(name)).mkdir()
     (root / os.fsdecode(name) / "f").write_text("")
     assert find(host).paths == [name, name + b"/f"]
     assert find(host, name).paths == [b"f"]
     assert find(host, after=name).paths == [name + b"/f"]
 
 
-GLOBS = [
+GLOBS: list[tuple[str, list[bytes]]] = [
     ("*.py", [b"a.py", b"s/b.py", b"s/t/c.py"]),
     ("/*.py", [b"a.py"]),
     ("s/*.py", [b"s/b.py"]),
@@ -385,7 +385,7 @@ def test_nested_ignore_files_are_asked_from_the_innermost(files: Found):
 @pytest.mark.parametrize("seed", range(12))
 def test_random_ignore_files_mean_what_they_mean_to_git(files: Found, seed: int):
     host, root = files
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - a test's choices
     subprocess.run(["git", "init", "-q"], cwd=root, check=True, timeout=20)
     make_random_tree(root, chance, 80)
     folders = [root, *[path for path in root.rglob("*") if path.is_dir() and ".git" not in path.parts]]

@@ -15,7 +15,18 @@ BUILT_IN = {
     *("spawn", "attach", "kill", "inspect", "list_containers", "exec_start", "exec_poll", "exec_wait"),
     *("run", "exec_signal", "exec_list", "exec_input", "exec_resize"),
     *("shell_open", "shell_run", "shell_input", "shell_read", "shell_cancel", "shell_close", "shell_list"),
-    *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
+    *(
+        "exec_cancel",
+        "fs_read",
+        "fs_write",
+        "fs_list",
+        "fs_glob",
+        "fs_grep",
+        "fs_stat",
+        "fs_delete",
+        "images",
+        "status",
+    ),
     "fs_watch",
 }
 

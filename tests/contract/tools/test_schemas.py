@@ -62,7 +62,18 @@ def test_the_tools_are_there_once_each():
             "shell_close",
             "shell_list",
         ),
-        *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
+        *(
+            "exec_cancel",
+            "fs_read",
+            "fs_write",
+            "fs_list",
+            "fs_glob",
+            "fs_grep",
+            "fs_stat",
+            "fs_delete",
+            "images",
+            "status",
+        ),
         "fs_watch",
     }
     assert len(names) == len(set(names))

@@ -160,15 +160,15 @@ async def test_what_is_not_there_or_no_folder_or_outside_is_refused(host: Host, 
 async def test_a_page_looks_at_a_bounded_number_of_entries(local_agent: LocalAgent):
     for i in range(10):
         (local_agent.workspace / f"f{i}").write_text("")
-    async with open_host(local_agent.connect, local_agent.token, file_limits=FileLimits(search_max_looked=4)) as host:
+    async with open_host(
+        local_agent.connect, local_agent.token, file_limits=FileLimits(search_max_looked=4)
+    ) as host:
         page = await host.files.find(C, include=["f9"])
         assert (page.entries, page.scope.looked_at, page.cursor) == ((), 4, "f3")
         assert paths(await host.files.find(C, include=["f9"], after="f7")) == ["f9"]
 
 
-async def test_an_agent_without_the_power_is_named(
-    host: Host, monkeypatch: pytest.MonkeyPatch, root: Path
-):
+async def test_an_agent_without_the_power_is_named(host: Host, monkeypatch: pytest.MonkeyPatch, root: Path):
     channel = await host.link.channel()
     older: Agent = attrs.evolve(channel.agent, features=channel.agent.features - {"search"})
     monkeypatch.setattr(channel, "agent", older)

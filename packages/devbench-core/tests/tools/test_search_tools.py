@@ -24,9 +24,7 @@ async def tree(call: Call, container: str) -> str:
     }
     for path, text in files.items():
         await call("fs_write", container=container, path=path, text=text)
-    await call(
-        "fs_write", container=container, path="bin", base64=base64.b64encode(b"import os\0").decode()
-    )
+    await call("fs_write", container=container, path="bin", base64=base64.b64encode(b"import os\0").decode())
     return container
 
 
@@ -56,7 +54,9 @@ async def test_grep_goes_on_where_it_stopped(call: Call, tree: str):
 
 
 async def test_grep_shows_lines_around_with_marks_between(call: Call, tree: str):
-    page = await call("fs_grep", container=tree, pattern="x|print", path="a.py", context_before=0, context_after=1)
+    page = await call(
+        "fs_grep", container=tree, pattern="x|print", path="a.py", context_before=0, context_after=1
+    )
     assert page["text"] == "a.py:2:x = 1\na.py-3-y = 2\na.py:4:print(os)\n"
     page = await call("fs_grep", container=tree, pattern="import", context_after=1, include=["*.py"])
     assert page["text"] == "a.py:1:import os\na.py-2-x = 1\n--\nsrc/b.py:1:import os\n"
@@ -65,7 +65,9 @@ async def test_grep_shows_lines_around_with_marks_between(call: Call, tree: str)
 async def test_grep_gives_names_and_counts(call: Call, tree: str):
     page = await call("fs_grep", container=tree, pattern="os", mode="names", include=["*.py"])
     assert (page["text"], page["matches"]) == ("a.py\nsrc/b.py\n", 2)
-    page = await call("fs_grep", container=tree, pattern="OS", ignore_case=True, mode="counts", include=["*.py"])
+    page = await call(
+        "fs_grep", container=tree, pattern="OS", ignore_case=True, mode="counts", include=["*.py"]
+    )
     assert page["text"] == "a.py:2\nsrc/b.py:1\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,12 +25,16 @@ def find(
     ],
     pattern: Annotated[
         str,
-        typer.Argument(metavar="[PATTERN]", help="As *.py (directly in the folder) or **/*.{js,ts} (beneath)."),
+        typer.Argument(
+            metavar="[PATTERN]", help="As *.py (directly in the folder) or **/*.{js,ts} (beneath)."
+        ),
     ] = "**",
     *,
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", metavar="PATTERN", help="Names or relative paths to leave out, with all beneath."),
+        typer.Option(
+            "--exclude", metavar="PATTERN", help="Names or relative paths to leave out, with all beneath."
+        ),
     ] = None,
     gitignore: Annotated[
         bool, typer.Option("--gitignore", help="Leave out what .gitignore files say, and .git itself.")
@@ -48,7 +52,7 @@ def find(
       devbench find web '**/*.py'
       devbench find web:src '**/*.{ts,tsx}' --exclude node_modules
     """
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "pattern": pattern,
         "exclude": exclude or [],
         "gitignore": gitignore,
@@ -57,7 +61,7 @@ def find(
     run_with_backend(ctx, lambda backend, options: _find(backend, options, place, given))
 
 
-async def _find(backend: Backend, options: Options, text: str, given: dict[str, object]) -> None:
+async def _find(backend: Backend, options: Options, text: str, given: dict[str, Any]) -> None:
     from pathlib import PurePosixPath
 
     from devbench_cli.backends.protocol import ask

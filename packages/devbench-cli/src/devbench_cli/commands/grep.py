@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,7 +43,8 @@ def grep(
         int, typer.Option("--after-context", "-A", metavar="N", min=0, max=20, help="Lines after each match.")
     ] = 0,
     before: Annotated[
-        int, typer.Option("--before-context", "-B", metavar="N", min=0, max=20, help="Lines before each match.")
+        int,
+        typer.Option("--before-context", "-B", metavar="N", min=0, max=20, help="Lines before each match."),
     ] = 0,
     context: Annotated[
         int, typer.Option("--context", "-C", metavar="N", min=0, max=20, help="Lines before and after.")
@@ -54,7 +55,9 @@ def grep(
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", metavar="GLOB", help="Not these names or relative paths, nor what is beneath."),
+        typer.Option(
+            "--exclude", metavar="GLOB", help="Not these names or relative paths, nor what is beneath."
+        ),
     ] = None,
     gitignore: Annotated[
         bool, typer.Option("--gitignore", help="Leave out what .gitignore files say, and .git itself.")
@@ -70,10 +73,10 @@ def grep(
     when there was an error.
 
     Examples:
-      devbench grep 'def \\w+' web:src --include '*.py'
+      devbench grep '^def main' web:src --include '*.py'
       devbench grep -F -l 'TODO(' web --exclude node_modules
     """
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "pattern": pattern,
         "literal": fixed,
         "ignore_case": ignore_case,
@@ -89,7 +92,7 @@ def grep(
     raise typer.Exit(run_with_backend(ctx, lambda backend, options: _grep(backend, options, place, given)))
 
 
-async def _grep(backend: Backend, options: Options, text: str, given: dict[str, object]) -> int:
+async def _grep(backend: Backend, options: Options, text: str, given: dict[str, Any]) -> int:
     try:
         return await _pages(backend, options, text, given)
     except DevbenchError as error:
@@ -97,7 +100,7 @@ async def _grep(backend: Backend, options: Options, text: str, given: dict[str, 
         return TROUBLE
 
 
-async def _pages(backend: Backend, options: Options, text: str, given: dict[str, object]) -> int:
+async def _pages(backend: Backend, options: Options, text: str, given: dict[str, Any]) -> int:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.places import required
     from devbench_cli.show.results import json_line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 PAGE = 500
 ENTRIES_MAX = 100_000
-Wanted = dict[str, object]
+Wanted = dict[str, Any]
 LETTERS = {"directory": "d", "file": "-", "symlink": "l"}
 
 
@@ -31,7 +31,10 @@ def ls(
     ],
     *,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-R", help="Also what is in the folders beneath; links are not followed.")
+        bool,
+        typer.Option(
+            "--recursive", "-R", help="Also what is in the folders beneath; links are not followed."
+        ),
     ] = False,
     depth: Annotated[
         int | None, typer.Option("--depth", min=1, max=64, help="How many levels; makes it recursive.")
@@ -47,7 +50,7 @@ def ls(
       devbench ls web:src --json | jq -r '.entries[].path'
       devbench ls -R web:src --gitignore
     """
-    wanted = {"recursive": recursive or depth is not None, "depth": depth, "gitignore": gitignore}
+    wanted: Wanted = {"recursive": recursive or depth is not None, "depth": depth, "gitignore": gitignore}
     run_with_backend(ctx, lambda backend, options: _ls(backend, options, place, wanted))
 
 

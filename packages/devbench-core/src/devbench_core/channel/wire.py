@@ -200,6 +200,8 @@ _TEXT = Kind(
     read=lambda cursor: _read_string(cursor).decode("utf-8", "replace"),
     write=lambda out, value: _write_string(out, value.encode("utf-8", "replace")),
 )
+
+
 def _write_bytes(out: bytearray, value: bytes) -> None:
     _U32.write(out, len(value))
     out += value

@@ -52,7 +52,9 @@ def cursor_place(cursor: str) -> tuple[bytes, int, int]:
     if not cursor:
         return b"", 0, 0
     path, *numbers = cursor.split(":")
-    if len(numbers) != 2 or not all(each.isascii() and each.isdigit() and len(each) <= 20 for each in numbers):
+    if len(numbers) != 2 or not all(
+        each.isascii() and each.isdigit() and len(each) <= 20 for each in numbers
+    ):
         raise no_cursor()
     place, number = (int(each) for each in numbers)
     if (place > 2**62 and place != 2**64 - 1) or number > 2**62:

@@ -1,16 +1,17 @@
 """Patterns of names and paths, checked and taken apart before the agent sees them.
 
 `*` is any run of characters but `/`, `?` one, `[...]` one of these (`[!...]` or `[^...]` none of these; ranges and
-`[:alpha:]` as POSIX has them), `{a,b}` either, and a backslash quotes. A pattern without a slash is for the name, at any
-depth; one with a slash is for the path relative to the searched folder, as a whole. There `**` as a whole part is any
-number of folders (none too), or at the end everything beneath. A leading slash stands for the searched folder; with a
-trailing one only folders match. A leading dot is nothing special. Case counts.
+`[:alpha:]` as POSIX has them), `{a,b}` either, and a backslash quotes. A pattern without a slash is for the name, at
+any depth; one with a slash is for the path relative to the searched folder, as a whole. There `**` as a whole part is
+any number of folders (none too), or at the end everything beneath. A leading slash stands for the searched folder;
+with a trailing one only folders match. A leading dot is nothing special. Case counts.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from devbench_core.channel.search_messages import GLOB_MAX_BYTES, GLOBS_MAX_BYTES
 from devbench_core.errors import ValidationFailed
@@ -56,7 +57,9 @@ def _encoded(field: str, pattern: str) -> bytes:
         raise ValidationFailed(field, "contains NUL")
     if any(part in {".", ".."} for part in text.split("/")) or "//" in text:
         raise ValidationFailed(
-            field, f"{pattern!r} has an empty part, '.' or '..'", hint="patterns name what is beneath the folder"
+            field,
+            f"{pattern!r} has an empty part, '.' or '..'",
+            hint="patterns name what is beneath the folder",
         )
     try:
         data = os.fsencode(text)
@@ -109,7 +112,7 @@ def _first_braces(field: str, text: str) -> tuple[str, list[str], str] | None:
             start = opened.pop()
             if not opened:
                 edges = [start, *cuts, position]
-                choices = [text[a + 1 : b] for a, b in zip(edges, edges[1:], strict=False)]
+                choices = [text[a + 1 : b] for a, b in pairwise(edges)]
                 return text[:start], choices, text[position + 1 :]
         position += 1
     if opened:

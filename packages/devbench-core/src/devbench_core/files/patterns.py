@@ -1,9 +1,10 @@
-"""Patterns of text. The agent alone knows what one is, since it looks for it; here is what it says of one that is none.
+r"""Patterns of text. Only the agent knows what one is, since it looks for it; here is what it says of what is none.
 
-The dialect is that of Python's `re` as far as it can be looked for in linear time: literals, ``.``, ``[...]`` with ranges
-and ``[:alpha:]``, ``\\d \\w \\s \\b`` and their capitals, ``^ $`` per line, groups (also named), ``|``, ``* + ? {m,n}``,
-``(?i)``, ``\\xHH`` and ``\\uHHHH``. There are no back-references and no look-around. Text is UTF-8: ``.`` and classes match
-whole characters, and nothing but them; ``\\w``, ``\\d``, ``\\s``, ``\\b`` and ignoring case know ASCII.
+The dialect is that of Python's `re` as far as it can be looked for in linear time: literals, ``.``, ``[...]`` with
+ranges and ``[:alpha:]``, ``\d \w \s \b`` and their capitals, ``^ $`` per line, groups (also named), ``|``,
+``* + ? {m,n}``, ``(?i)``, ``\xHH`` and ``\uHHHH``. There are no back-references and no look-around. Text is UTF-8:
+``.`` and classes match whole characters, and nothing but them; ``\w``, ``\d``, ``\s``, ``\b`` and ignoring case
+know ASCII.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ SAYS = {
     PatternFault.TOO_LARGE: "it is too large",
     PatternFault.NOTHING_TO_REPEAT: "there is nothing to repeat",
     PatternFault.REPEATED_TWICE: "what is repeated is repeated once more",
-    PatternFault.BAD_REPEAT: "a repetition is out of its range: at most 1000, and the first number not above the second",
+    PatternFault.BAD_REPEAT: "a repetition is out of its range: at most 1000, the first number not above the second",
     PatternFault.GROUP_OPEN: "a parenthesis is not closed",
     PatternFault.GROUP_CLOSED: "a parenthesis is closed that was not opened",
     PatternFault.CLASS_OPEN: "a bracket is not closed",

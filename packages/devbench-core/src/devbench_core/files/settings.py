@@ -38,7 +38,10 @@ class FileLimits(BaseModel):
         description="How many patterns a search may have in all, each of `{a,b}` counted.",
     )
     grep_max_matches: int = Field(
-        default=1000, ge=1, le=10_000, description="The most matching lines (or files) in one page of a search."
+        default=1000,
+        ge=1,
+        le=10_000,
+        description="The most matching lines (or files) in one page of a search.",
     )
     grep_max_line_bytes: int = Field(
         default=4096, ge=1, le=4096, description="The most that is shown of one line that a search found."

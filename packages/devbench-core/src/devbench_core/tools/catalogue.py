@@ -383,8 +383,8 @@ FILE_TOOLS = (
         name="fs_glob",
         title="Find files by name",
         description=(
-            "Find files and folders by a pattern, with types, sizes and etags, a page at a time: `*` and `?` stay "
-            "within a name, `**` is any number of folders, `[a-z]` and `{a,b}` work as in a shell. Works in every "
+            "Find files and folders by a pattern, with types, sizes and etags, a page at a time: * and ? stay "
+            "within a name, ** is any number of folders, [a-z] and {a,b} work as in a shell. Works in every "
             "image. When `cursor` is not empty, call again with it as `after`; a page may be empty and have one. "
             "Next: `fs_read`."
         ),
@@ -398,8 +398,8 @@ FILE_TOOLS = (
         name="fs_grep",
         title="Search in files",
         description=(
-            "Find the lines of files that match a regular expression (or plain text with `literal`), as `grep -rn` "
-            "does, next to the files and in every image: `text` has `path:line:text`. Choose files with `include`, "
+            "Find the lines of files that match a regular expression (or plain text with `literal`), as grep -rn "
+            "does, next to the files and in every image: `text` has path:line:text. Choose files with `include`, "
             "`exclude` and `gitignore`; `mode` names or counts shows less. Binary files are left out. When `cursor` is "
             "not empty there may be more: call again with it as `after`. `notes` says what was left out. The etags are "
             "those of fs_read: use them as `if_match`."

@@ -17,7 +17,7 @@ from devbench_core.tools.base import (
     PathArgument,
 )
 from devbench_core.tools.bytes_text import as_text, cut_edges, one_content, to_base64
-from devbench_core.tools.fs_search import CursorArgument, CursorResult, NotesResult, Patterns, notes
+from devbench_core.tools.fs_search import NOTES, CursorArgument, CursorResult, Patterns, notes
 from devbench_core.tools.views import FileView
 
 LIST_MAX = 500
@@ -97,10 +97,15 @@ class FsListInput(Input):
     path: PathArgument = "."
     recursive: bool = Field(default=False, description="Also what is in the folders beneath.")
     depth: int | None = Field(
-        default=None, ge=1, le=64, description="How many levels; 2 is the folder and those in it. Makes it recursive."
+        default=None,
+        ge=1,
+        le=64,
+        description="How many levels; 2 is the folder and those in it. Makes it recursive.",
     )
     hidden: bool = Field(default=True, description="Also names that begin with a dot, and what is in them.")
-    gitignore: bool = Field(default=False, description="Leave out what .gitignore files say, and .git itself.")
+    gitignore: bool = Field(
+        default=False, description="Leave out what .gitignore files say, and .git itself."
+    )
     include: Patterns = Field(
         default=[], description="Only names (`*.py`) or relative paths (`src/**`) that one of these matches."
     )
@@ -116,7 +121,7 @@ class FsListOutput(ToolOutput):
         description="What is in the folder, sorted by name; of a recursive listing each folder before what is in it."
     )
     cursor: CursorResult = ""
-    notes: NotesResult = []
+    notes: list[str] = Field(default=[], description=NOTES)
 
 
 class FsStatInput(Input):
@@ -205,7 +210,14 @@ async def fs_write(context: ToolContext, given: FsWriteInput) -> FsWriteOutput:
 
 async def fs_list(context: ToolContext, given: FsListInput) -> FsListOutput:
     """List a page of a folder, or of the tree beneath it."""
-    if given.recursive or given.depth or given.include or given.exclude or given.gitignore or not given.hidden:
+    if (
+        given.recursive
+        or given.depth
+        or given.include
+        or given.exclude
+        or given.gitignore
+        or not given.hidden
+    ):
         return await _tree(context, given)
     listing = await context.bench.files.list(
         given.container, given.path, after=given.after, limit=given.limit, caller=context.caller

@@ -27,9 +27,7 @@ CursorArgument = Annotated[
 CursorResult = Annotated[
     str, Field(description="Give it as `after` for the next page; empty when there are no more.")
 ]
-NotesResult = Annotated[
-    list[str], Field(description="What had to be left out, one sentence each; empty when nothing was.")
-]
+NOTES = "What had to be left out, one sentence each; empty when nothing was."
 
 
 class FsGlobInput(Input):
@@ -47,7 +45,9 @@ class FsGlobInput(Input):
         description="Names (`node_modules`) or relative paths (`docs/**`) to leave out, with all beneath them.",
     )
     hidden: bool = Field(default=True, description="Also names that begin with a dot, and what is in them.")
-    gitignore: bool = Field(default=False, description="Leave out what .gitignore files say, and .git itself.")
+    gitignore: bool = Field(
+        default=False, description="Leave out what .gitignore files say, and .git itself."
+    )
     after: CursorArgument = ""
     limit: int = Field(default=200, ge=1, le=GLOB_MAX, description="The most entries in one page.")
 
@@ -57,7 +57,7 @@ class FsGlobOutput(ToolOutput):
 
     entries: list[FileView] = Field(description="What matches; a folder before what is in it.")
     cursor: CursorResult = ""
-    notes: NotesResult = []
+    notes: list[str] = Field(default=[], description=NOTES)
 
 
 async def fs_glob(context: ToolContext, given: FsGlobInput) -> FsGlobOutput:
@@ -97,16 +97,21 @@ class FsGrepInput(Input):
     mode: Literal["lines", "names", "counts"] = Field(
         default="lines", description="Lines; only the names of files; or how many lines match in each file."
     )
-    context_before: int = Field(default=0, ge=0, le=CONTEXT_MAX, description="Lines to show before each match.")
+    context_before: int = Field(
+        default=0, ge=0, le=CONTEXT_MAX, description="Lines to show before each match."
+    )
     context_after: int = Field(default=0, ge=0, le=CONTEXT_MAX, description="Lines to show after each match.")
     include: Patterns = Field(
-        default=[], description="Only files whose name (`*.py`) or relative path (`src/**`) one of these matches."
+        default=[],
+        description="Only files whose name (`*.py`) or relative path (`src/**`) one of these matches.",
     )
     exclude: Patterns = Field(
         default=[], description="Not these names (`node_modules`) or relative paths, nor anything beneath."
     )
     hidden: bool = Field(default=True, description="Also names that begin with a dot, and what is in them.")
-    gitignore: bool = Field(default=False, description="Leave out what .gitignore files say, and .git itself.")
+    gitignore: bool = Field(
+        default=False, description="Leave out what .gitignore files say, and .git itself."
+    )
     line_bytes: int = Field(
         default=300, ge=20, le=LINE_MAX, description="The most to show of a line; what is cut ends in …"
     )
@@ -121,7 +126,8 @@ class GrepFileView(View):
 
     path: str = Field(description="Absolute path in the container.")
     etag: str = Field(
-        default="", description="Belongs to the lines shown; empty when the file changed while it was searched."
+        default="",
+        description="Belongs to the lines shown; empty when the file changed while it was searched.",
     )
     matches: int = Field(description="Matching lines in this page; of `names` 1 stands for one or more.")
 
@@ -142,7 +148,7 @@ class FsGrepOutput(ToolOutput):
         default="",
         description="Give it as `after` to go on after the last match; empty when everything was searched.",
     )
-    notes: NotesResult = []
+    notes: list[str] = Field(default=[], description=NOTES)
 
 
 async def fs_grep(context: ToolContext, given: FsGrepInput) -> FsGrepOutput:
