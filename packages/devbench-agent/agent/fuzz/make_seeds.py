@@ -36,7 +36,6 @@ WRITE = text(b"d/f") + struct.pack(">IIQ", 2, 0o644, 2**64 - 1) + text(b"")
 STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
 
 
-
 def walk(path: bytes, after: bytes, flags: int, include: bytes, exclude: bytes) -> bytes:
     """What FIND and GREP begin with."""
     globs = b"".join(struct.pack(">H", 1) + text(glob) for glob in (include, exclude))
