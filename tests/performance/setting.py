@@ -17,6 +17,7 @@ class Setting:
         folder: Private folder for configurations and state.
         docker_host: The engine.
         image: A small image that is there already.
+        full_image: One with the programs of a usual distribution.
         slow: Rounds of what takes a tenth of a second.
         kills: Rounds of kills, whose bound is close to what the engine itself takes.
         quick: Rounds of what takes milliseconds.
@@ -32,6 +33,7 @@ class Setting:
     folder: Path
     docker_host: str
     image: str = "devbench-test/busybox:latest"
+    full_image: str = "devbench-test/debian:latest"
     slow: int = 12
     kills: int = 40
     quick: int = 100

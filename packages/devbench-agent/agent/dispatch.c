@@ -60,6 +60,8 @@ static handler *const handlers[256] = {
     [F_BATCH] = job_request,
     [F_BATCH_OP] = batch_op,
     [F_BATCH_END] = batch_end,
+    [F_FIND] = job_request,
+    [F_GREP] = job_request,
 };
 
 void dispatch(struct channel *c, const struct frame *f) {

@@ -29,6 +29,7 @@ static const struct {
     [F_READ_LINES] = {lines_parse, lines_step}, [F_MOVE] = {move_parse, move_step},
     [F_COPY] = {copy_parse, copy_step},       [F_CHMOD] = {chmod_parse, chmod_step},
     [F_WATCH] = {watch_parse, watch_step},    [F_BATCH] = {batch_parse, batch_step},
+    [F_FIND] = {find_parse, find_step},       [F_GREP] = {grep_parse, grep_step},
 };
 
 mode_t job_umask(void) { return mask; }
@@ -78,6 +79,7 @@ void job_drop(struct job *j) {
     else if (j->type == F_CHMOD) chmod_drop(j);
     else if (j->type == F_COPY) discard = copy_drop(j);
     if (j->type == F_DELETE) delete_put_back(j);
+    else if (j->type == F_FIND || j->type == F_GREP) search_drop(j);
     else if (discard) (void)0; /* taken apart below */
     else if (j->temp[0] != 0 && j->folder >= 0) (void)unlinkat(j->folder, j->temp, 0);
     j->fd = close_fd(j->fd);
@@ -335,7 +337,7 @@ void job_request(struct channel *c, const struct frame *f) {
         return;
     }
     if (j->stage == UINT32_MAX) {
-        (void)job_fail(j, ENAMETOOLONG);
+        (void)job_fail(j, j->map_bytes > 0 && j->map == NULL ? ENOMEM : ENAMETOOLONG);
         job_drop(j);
         return;
     }

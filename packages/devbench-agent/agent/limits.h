@@ -85,3 +85,37 @@
 #define BATCH_OPERATIONS_MAX 131072u
 #define BATCH_STEP_US 400
 #define BATCH_STEP_LOOK 4
+/* Searches (walk.c, ignore.c, job_find.c, job_grep.c, rx_*.c). */
+#define SEARCHES_MAX 4 /* that run at once; further ones wait */
+#define SEARCH_STEP_US 500u
+#define SEARCH_PULSE_MS 1000u
+#define WALK_DEPTH 64u
+#define WALK_SORT 4096u       /* names of one folder that are held at once */
+#define WALK_ITEMS 12288u     /* names of all open folders */
+#define WALK_NAMES (1024u * 1024u)
+#define WALK_LEAST 32u        /* names that each level may hold whatever the others do */
+#define GLOBS_MAX 256u
+#define GLOB_BYTES 1024u
+#define GLOBS_TEXT (32u * 1024u)
+#define IGNORE_RULES 4096u
+#define IGNORE_TEXT (128u * 1024u)
+#define IGNORE_FILE (64u * 1024u)
+#define FIND_LIMIT 1000u
+#define RX_PATTERN 4096u   /* bytes */
+#define RX_NODES 16384u    /* of the parsed pattern; a class has a range for each of its pieces */
+#define RX_NESTING 100u
+#define RX_REPEAT 1000u
+#define RX_PROGRAM 8192u   /* instructions, each way */
+#define RX_SETS 256u
+#define RX_ROWS (96u * 1024u)   /* numbers of the states that are kept */
+#define RX_SEEDS (64u * 1024u)
+#define RX_STATES 4096u
+#define GREP_BUFFER (256u * 1024u)
+#define GREP_READ (128u * 1024u)
+#define GREP_SPAN (48u * 1024u) /* of a longer line only so much around a match is looked at for its column */
+#define GREP_CONTEXT 50u
+#define GREP_LINE 4096u         /* bytes that are shown of a line */
+#define GREP_MATCHES 10000u
+#define GREP_TEXT (4u * 1024u * 1024u) /* shown in one page */
+#define GREP_BINARY_LOOK 8192u
+#define GREP_PIECE 65536u       /* looked at between two looks at the clock */

@@ -17,7 +17,7 @@ BUILT_IN = {
     *("shell_open", "shell_run", "shell_input", "shell_read", "shell_cancel", "shell_close", "shell_list"),
     *("fs_edit", "fs_move", "fs_copy", "fs_mkdir", "fs_chmod"),
     *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
-    *("fs_watch", "fs_link"),
+    *("fs_watch", "fs_link", "fs_glob", "fs_grep"),
     *("fs_batch", "fs_import", "fs_export"),
 }
 

@@ -64,7 +64,7 @@ def test_the_tools_are_there_once_each():
         ),
         *("fs_edit", "fs_move", "fs_copy", "fs_mkdir", "fs_chmod"),
         *("exec_cancel", "fs_read", "fs_write", "fs_list", "fs_stat", "fs_delete", "images", "status"),
-        *("fs_watch", "fs_link"),
+        *("fs_watch", "fs_link", "fs_glob", "fs_grep"),
         *("fs_batch", "fs_import", "fs_export"),
     }
     assert len(names) == len(set(names))

@@ -47,6 +47,32 @@ def batched(kind: int, path: bytes, *, flags: int = 0, size: int = 0, other: byt
 
 STARTED, FAILED, ENDED, EMPTY = 0x80, 0x81, 0x82, 0x83
 
+
+def walk(path: bytes, after: bytes, flags: int, include: bytes, exclude: bytes) -> bytes:
+    """What FIND and GREP begin with."""
+    globs = b"".join(struct.pack(">H", 1) + text(glob) for glob in (include, exclude))
+    return text(path) + text(after) + struct.pack(">II", flags, 9) + globs + struct.pack(">Q", 99)
+
+
+def grep(flags: int, shows: int, pattern: bytes, after: bytes = b"", place: int = 0) -> bytes:
+    """A GREP's payload."""
+    numbers = struct.pack(">QQBHHIIIQ", place, 1, shows, 2, 1, 3, 20, 200, 1 << 20)
+    return walk(b"", after, flags, b"**", b"*.o") + numbers + text(pattern)
+
+
+def written(path: bytes, data: bytes, ident: int) -> bytes:
+    """A file that is there for what follows."""
+    payload = text(path) + struct.pack(">IIQ", 2, 0o644, 2**64 - 1) + text(b"")
+    return said(0x37, ident, payload) + said(0x34, ident, data) + said(0x38, ident)
+
+
+FIND = struct.pack(">BI", 15, 3)
+TREE = (
+    b"\1"
+    + written(b"s/t/f", b"one two\nthree \xc3\xa9\n\nlast one", 1)
+    + written(b"s/.gitignore", b"*.o\n!keep\n/t/x/\n", 2)
+)
+
 SEEDS = {
     "handshake": b"\0"
     + said(2, 0, struct.pack(">HH", 1, 0) + text(b"h") + bytes(4) + bytes(32) + b"\1" + bytes(32)),
@@ -154,6 +180,19 @@ SEEDS = {
     + said(0x60, 2, bytes(4))
     + said(0x61, 2, batched(1, b"x", size=9))
     + said(0x41, 2),
+    "find": TREE
+    + said(0x70, 3, walk(b"s", b"", 2, b"[!a-c]*", b"?/**/x") + FIND)
+    + said(0x70, 4, walk(b"", b"s/t/f", 1, b"**/f", b"[[:alpha:]]\\*") + FIND)
+    + said(0x70, 5, walk(b"s", b"t", 3, b"t/", b"/f") + FIND),
+    "grep": TREE
+    + said(0x73, 3, grep(0, 1, rb"\b(one|t\w{2,3})+[^a-z]?$"))
+    + said(0x73, 4, grep(8, 1, rb"(?i)O.*[\xc3\xa9-\xc3\xbc]{1,2}|^$", b"s/t/f", 8))
+    + said(0x73, 5, grep(20, 2, b"one"))
+    + said(0x73, 6, grep(2, 3, rb"[[:alpha:]]+\x61*?\B")),
+    "grep-invalid": TREE
+    + said(0x73, 3, grep(0, 1, b"a(b[c"))
+    + said(0x73, 4, grep(0, 1, rb"(?P<n>a{2,1})\1"))
+    + said(0x73, 5, grep(0, 1, b"(.{1000}){1000}")),
     "ping": b"\1" + said(6, 1, b"x") + said(7, 1, b"y") + said(5, 0, b"\0\1" + text(b"bye")),
 }
 

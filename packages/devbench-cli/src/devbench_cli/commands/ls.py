@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 PAGE = 500
 ENTRIES_MAX = 100_000
+Wanted = dict[str, Any]
 LETTERS = {"directory": "d", "file": "-", "symlink": "l"}
 
 
@@ -28,6 +29,19 @@ def ls(
     place: Annotated[
         str, typer.Argument(metavar="CONTAINER[:PATH]", help="Folder or file; the workspace by default.")
     ],
+    *,
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "--recursive", "-R", help="Also what is in the folders beneath; links are not followed."
+        ),
+    ] = False,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, max=64, help="How many levels; makes it recursive.")
+    ] = None,
+    gitignore: Annotated[
+        bool, typer.Option("--gitignore", help="Leave out what .gitignore files say, and .git itself.")
+    ] = False,
 ) -> None:
     """List a folder of a container.
 
@@ -37,27 +51,30 @@ def ls(
     Examples:
       devbench ls web
       devbench ls web:src --json | jq -r '.entries[].path'
+      devbench ls -R web:src --gitignore
     """
-    run_with_backend(ctx, lambda backend, options: _ls(backend, options, place))
+    wanted: Wanted = {"recursive": recursive or depth is not None, "depth": depth, "gitignore": gitignore}
+    run_with_backend(ctx, lambda backend, options: _ls(backend, options, place, wanted))
 
 
-async def _ls(backend: Backend, options: Options, text: str) -> None:
+async def _ls(backend: Backend, options: Options, text: str, wanted: Wanted) -> None:
     from devbench_cli.places import required
     from devbench_cli.show.results import json_line, table
 
-    entries = await _entries(backend, required(text, path="."))
+    place = required(text, path=".")
+    entries = await _entries(backend, place, wanted)
     if options.as_json:
         return json_line({"entries": [entry.model_dump(mode="json") for entry in entries]})
-    return table(("MODE", "SIZE", "MODIFIED", "NAME"), [_row(entry) for entry in entries])
+    return table(("MODE", "SIZE", "MODIFIED", "NAME"), [_row(entry, wanted) for entry in entries])
 
 
-async def _entries(backend: Backend, place: InContainer) -> list[FileView]:
+async def _entries(backend: Backend, place: InContainer, wanted: Wanted) -> list[FileView]:
     from devbench_cli.backends.protocol import ask
     from devbench_core.errors import DevbenchError
     from devbench_core.tools.files import FsStatOutput
 
     try:
-        return await _listing(backend, place)
+        return await _listing(backend, place, wanted)
     except DevbenchError as error:
         if error.details.get("reason") != "not_directory":
             raise
@@ -65,22 +82,25 @@ async def _entries(backend: Backend, place: InContainer) -> list[FileView]:
     return [found.file]
 
 
-async def _listing(backend: Backend, place: InContainer) -> list[FileView]:
+async def _listing(backend: Backend, place: InContainer, wanted: Wanted) -> list[FileView]:
     entries: list[FileView] = []
-    page = await _page(backend, place, "")
+    page = await _page(backend, place, "", wanted)
     entries.extend(page.entries)
     while page.cursor and len(entries) < ENTRIES_MAX:
-        page = await _page(backend, place, page.cursor)
+        page = await _page(backend, place, page.cursor, wanted)
         entries.extend(page.entries)
+    for note in page.notes:
+        sys.stderr.write(f"{note}\n")
     if page.cursor:
         sys.stderr.write(f"only the first {len(entries)} entries are listed\n")
     return entries
 
 
-async def _page(backend: Backend, place: InContainer, after: str) -> FsListOutput:
+async def _page(backend: Backend, place: InContainer, after: str, wanted: Wanted) -> FsListOutput:
     from devbench_cli.backends.protocol import ask
     from devbench_core.tools.files import FsListOutput
 
+    given = {name: value for name, value in wanted.items() if value}  # a plain listing asks as it always did
     return await ask(
         backend,
         FsListOutput,
@@ -89,17 +109,21 @@ async def _page(backend: Backend, place: InContainer, after: str) -> FsListOutpu
         path=place.argument,
         after=after,
         limit=PAGE,
+        **given,
     )
 
 
-def _row(entry: FileView) -> tuple[str, ...]:
+def _row(entry: FileView, wanted: Wanted) -> tuple[str, ...]:
     from pathlib import PurePosixPath
 
     from devbench_cli.show.results import printable
+    from devbench_core.model.container import WORKSPACE
 
     # One that is not UTF-8 is shown whole, as it can be given back.
     escaped = not entry.path.startswith("/")
-    name = entry.path if escaped else PurePosixPath(entry.path).name or entry.path
+    path = PurePosixPath(entry.path)
+    inner = str(path.relative_to(WORKSPACE)) if wanted["recursive"] and not escaped else path.name
+    name = entry.path if escaped else inner or entry.path
     shown = f"{name} -> {entry.target}" if entry.target else name + ("/" if entry.type == "directory" else "")
     modified = entry.modified_at.strftime("%Y-%m-%d %H:%M:%SZ")
     return (f"{LETTERS.get(entry.type, '?')}{entry.mode}", str(entry.size_bytes), modified, printable(shown))

@@ -13,6 +13,7 @@ from devbench_core.channel.exec_messages import EXEC_MESSAGES, Start
 from devbench_core.channel.file_messages import FILE_MESSAGES
 from devbench_core.channel.messages import CONNECTION_MESSAGES, Message
 from devbench_core.channel.plan import Plan
+from devbench_core.channel.search_messages import SEARCH_MESSAGES
 from devbench_core.channel.watch_messages import WATCH_MESSAGES
 from devbench_core.channel.wire import Cursor, Malformed
 
@@ -29,10 +30,10 @@ MESSAGES: Mapping[int, type[Message]] = MappingProxyType(
             CONNECTION_MESSAGES,
             EXEC_MESSAGES,
             FILE_MESSAGES,
-            BATCH_MESSAGES,
             CHANGE_MESSAGES,
             WATCH_MESSAGES,
             BATCH_MESSAGES,
+            SEARCH_MESSAGES,
         )
         for message in messages
     }

@@ -200,7 +200,16 @@ _TEXT = Kind(
     read=lambda cursor: _read_string(cursor).decode("utf-8", "replace"),
     write=lambda out, value: _write_string(out, value.encode("utf-8", "replace")),
 )
+
+
+def _write_bytes(out: bytearray, value: bytes) -> None:
+    _U32.write(out, len(value))
+    out += value
+
+
+_BYTES = Kind(read=lambda cursor: cursor.take(_U32.read(cursor)), write=_write_bytes)
 STRING = field_of(_STRING)  # arbitrary bytes: paths, arguments, names
+BYTES = field_of(_BYTES)  # content of files, which may hold NUL
 TEXT = field_of(_TEXT)  # for people: messages, keys, features
 
 

@@ -7,9 +7,11 @@ from devbench_core.files.batching import Batching
 from devbench_core.files.editing import Editing
 from devbench_core.files.exporting import Exporting
 from devbench_core.files.folders import Folders
+from devbench_core.files.grepping import Grepping
 from devbench_core.files.modes import Modes
 from devbench_core.files.moving import Moving
 from devbench_core.files.reading import Reading
+from devbench_core.files.searching import Searching
 from devbench_core.files.streaming import Streaming
 from devbench_core.files.watching import Watching
 from devbench_core.files.writing import Writing
@@ -27,6 +29,8 @@ class Files(
     Exporting,
     Streaming,
     Watching,
+    Searching,
+    Grepping,
 ):
     """Read and write files of workspaces.
 

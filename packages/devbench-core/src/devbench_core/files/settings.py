@@ -43,6 +43,39 @@ class FileLimits(BaseModel):
         le=2**31,
         description="The most files and folders of one recursive copy or change of modes.",
     )
+    find_max_entries: int = Field(
+        default=1000, ge=1, le=1000, description="The largest page of a recursive listing."
+    )
+    search_max_looked: int = Field(
+        default=200_000,
+        ge=1,
+        le=10_000_000,
+        description="How many files and folders one page of a search looks at before it ends with a cursor.",
+    )
+    search_max_globs: int = Field(
+        default=256,
+        ge=1,
+        le=256,
+        description="How many patterns a search may have in all, each of `{a,b}` counted.",
+    )
+    grep_max_matches: int = Field(
+        default=1000,
+        ge=1,
+        le=10_000,
+        description="The most matching lines (or files) in one page of a search.",
+    )
+    grep_max_line_bytes: int = Field(
+        default=4096, ge=1, le=4096, description="The most that is shown of one line that a search found."
+    )
+    grep_page_bytes: int = Field(
+        default=256 * KIB,
+        ge=1,
+        le=4 * MIB,
+        description="After so much text a page of a search ends with a cursor; it may be exceeded by one match.",
+    )
+    grep_max_file_bytes: int = Field(
+        default=64 * MIB, ge=1, le=2**40, description="Larger files are left out of searches, and counted."
+    )
     path_max_bytes: int = Field(default=4095, ge=1, le=4095, description="Length of a path.")
     name_max_bytes: int = Field(default=255, ge=1, le=255, description="Length of one name in a path.")
     concurrent_max: int = Field(

@@ -97,3 +97,112 @@ class FileListing:
 
     entries: tuple[FileInfo, ...]
     cursor: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class SearchScope:
+    """What a page of a search looked at, and what it had to leave out.
+
+    Attributes:
+        looked_at: Files and folders.
+        unreadable: Folders (and of a search in files: files) that may not be read.
+        too_deep: Folders deeper than the agent goes (64 levels), and paths longer than it gives.
+        ignore_files_left_out: ``.gitignore`` files that are too large to be heeded.
+    """
+
+    looked_at: int
+    unreadable: int = 0
+    too_deep: int = 0
+    ignore_files_left_out: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class FoundPage:
+    """A page of a tree.
+
+    Attributes:
+        root: The folder that was asked for.
+        entries: A folder before what is in it, names by their bytes.
+        cursor: Give this to the next call; "" when this was the last page. A page may be empty and have one: it looked
+            at ``files.search_max_looked`` entries.
+        scope: What was looked at.
+    """
+
+    root: PurePosixPath
+    entries: tuple[FileInfo, ...]
+    cursor: str
+    scope: SearchScope
+
+
+class GrepMode(StrEnum):
+    """What a search in files gives."""
+
+    LINES = "lines"
+    NAMES = "names"
+    COUNTS = "counts"
+
+
+@attrs.frozen(kw_only=True)
+class GrepLine:
+    """A line of a file, found or shown around one that was found.
+
+    Attributes:
+        number: From 1.
+        offset: Where the line begins in the file, in bytes.
+        column: Where the first match begins in the line, in bytes from 1; None of a line that is only shown.
+        text: The line without its line feed, or a part of it.
+        text_at: Where ``text`` begins in the line, in bytes.
+        cut_before: Whether the line begins before ``text``.
+        cut_after: Whether it goes on after it.
+    """
+
+    number: int
+    offset: int
+    column: int | None
+    text: bytes
+    text_at: int = 0
+    cut_before: bool = False
+    cut_after: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class GrepFile:
+    """A file with matches.
+
+    Attributes:
+        info: Its etag belongs to these lines; "" when the file changed while it was searched.
+        lines: In the file's order, each once; empty unless lines were asked for.
+        count: How many lines match; 0 unless counts were asked for.
+    """
+
+    info: FileInfo
+    lines: tuple[GrepLine, ...] = ()
+    count: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class GrepPage:
+    """A page of a search in files.
+
+    Attributes:
+        root: What was searched.
+        files: Those with matches, in the order of the tree.
+        cursor: Give this to the next call, which goes on after the last match; "" when all was searched.
+        scope: What was looked at.
+        searched: Files that were searched.
+        binary: Files of these that are no text (a NUL byte in the first 8 KiB) and were left out.
+        too_large: Files that were left out for their size.
+    """
+
+    root: PurePosixPath
+    files: tuple[GrepFile, ...]
+    cursor: str
+    scope: SearchScope
+    searched: int
+    binary: int
+    too_large: int
+
+    @property
+    def matches(self) -> int:
+        """How many lines were found."""
+        return sum(line.column is not None for file in self.files for line in file.lines)

@@ -9,6 +9,7 @@ from devbench_core.tools import (
     files,
     fs_batch,
     fs_link,
+    fs_search,
     fs_watch,
     host,
     run,
@@ -386,14 +387,45 @@ FILE_TOOLS = (
         title="List a folder",
         description=(
             "List what is directly in a folder (the workspace's root by default), with types, sizes and etags, "
-            "sorted by name, a page at a time. When `cursor` is not empty, call again with it as `after`. For a "
-            "whole tree run `find` with `exec_start`."
+            "sorted by name, a page at a time; with `recursive` or `depth` the tree beneath it. When `cursor` is not "
+            "empty, call again with it as `after`. To find files by name use `fs_glob`."
         ),
         input=files.FsListInput,
         output=files.FsListOutput,
         hints=LOOKS,
         scope=READ,
         handler=files.fs_list,
+    ),
+    Tool(
+        name="fs_glob",
+        title="Find files by name",
+        description=(
+            "Find files and folders by a pattern, with types, sizes and etags, a page at a time: * and ? stay "
+            "within a name, ** is any number of folders, [a-z] and {a,b} work as in a shell. Works in every "
+            "image. When `cursor` is not empty, call again with it as `after`; a page may be empty and have one. "
+            "Next: `fs_read`."
+        ),
+        input=fs_search.FsGlobInput,
+        output=fs_search.FsGlobOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=fs_search.fs_glob,
+    ),
+    Tool(
+        name="fs_grep",
+        title="Search in files",
+        description=(
+            "Find the lines of files that match a regular expression (or plain text with `literal`), as grep -rn "
+            "does, next to the files and in every image: `text` has path:line:text. Choose files with `include`, "
+            "`exclude` and `gitignore`; `mode` names or counts shows less. Binary files are left out. When `cursor` is "
+            "not empty there may be more: call again with it as `after`. `notes` says what was left out. The etags are "
+            "those of fs_read: use them as `if_match`."
+        ),
+        input=fs_search.FsGrepInput,
+        output=fs_search.FsGrepOutput,
+        hints=LOOKS,
+        scope=READ,
+        handler=fs_search.fs_grep,
     ),
     Tool(
         name="fs_stat",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from devbench_core.errors import ValidationFailed
 from devbench_core.files.encodings import Errors, encoding_of
@@ -20,6 +20,7 @@ from devbench_core.tools.base import (
     PathArgument,
 )
 from devbench_core.tools.bytes_text import as_text, cut_edges, one_content, to_base64
+from devbench_core.tools.fs_search import NOTES, CursorArgument, CursorResult, Patterns, notes
 from devbench_core.tools.path_text import given_name, shown, shown_name
 from devbench_core.tools.views import FileView
 
@@ -145,19 +146,33 @@ class FsListInput(Input):
 
     container: ContainerArgument
     path: PathArgument = "."
-    after: Annotated[str, AfterValidator(given_name)] = Field(
-        default="", max_length=1024, description="The `cursor` of the page before; empty for the first page."
+    recursive: bool = Field(default=False, description="Also what is in the folders beneath.")
+    depth: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="How many levels; 2 is the folder and those in it. Makes it recursive.",
     )
+    hidden: bool = Field(default=True, description="Also names that begin with a dot, and what is in them.")
+    gitignore: bool = Field(
+        default=False, description="Leave out what .gitignore files say, and .git itself."
+    )
+    include: Patterns = Field(
+        default=[], description="Only names (`*.py`) or relative paths (`src/**`) that one of these matches."
+    )
+    exclude: Patterns = Field(default=[], description="Not these, nor anything beneath such a folder.")
+    after: CursorArgument = ""
     limit: int = Field(default=200, ge=1, le=LIST_MAX, description="The most entries in one page.")
 
 
 class FsListOutput(ToolOutput):
     """Result of `fs_list`."""
 
-    entries: list[FileView] = Field(description="What is directly in the folder, sorted by name.")
-    cursor: str = Field(
-        default="", description="Give it as `after` for the next page; empty when there are no more."
+    entries: list[FileView] = Field(
+        description="What is in the folder, sorted by name; of a recursive listing each folder before what is in it."
     )
+    cursor: CursorResult = ""
+    notes: list[str] = Field(default=[], description=NOTES)
 
 
 class FsStatInput(Input):
@@ -296,12 +311,48 @@ async def fs_write(context: ToolContext, given: FsWriteInput) -> FsWriteOutput:
 
 
 async def fs_list(context: ToolContext, given: FsListInput) -> FsListOutput:
-    """List a page of a folder."""
+    """List a page of a folder, or of the tree beneath it."""
+    if (
+        given.recursive
+        or given.depth
+        or given.include
+        or given.exclude
+        or given.gitignore
+        or not given.hidden
+    ):
+        return await _tree(context, given)
     listing = await context.bench.files.list(
-        given.container, given.path, after=given.after, limit=given.limit, caller=context.caller
+        given.container, given.path, after=_last(given.after), limit=given.limit, caller=context.caller
     )
     entries = [FileView.of(info) for info in listing.entries]
     return FsListOutput(entries=entries, cursor=shown_name(listing.cursor))
+
+
+def _last(cursor: str) -> str:
+    try:
+        return given_name(cursor)
+    except ValueError as error:
+        raise ValidationFailed(
+            "after", f"{error}", hint="give the cursor of the page before, unchanged"
+        ) from error
+
+
+async def _tree(context: ToolContext, given: FsListInput) -> FsListOutput:
+    page = await context.bench.files.find(
+        given.container,
+        given.path,
+        include=given.include,
+        exclude=given.exclude,
+        depth=given.depth if given.depth or given.recursive else 1,
+        hidden=given.hidden,
+        gitignore=given.gitignore,
+        after=given.after,
+        limit=given.limit,
+        caller=context.caller,
+    )
+    return FsListOutput(
+        entries=[FileView.of(info) for info in page.entries], cursor=page.cursor, notes=notes(page.scope)
+    )
 
 
 async def fs_stat(context: ToolContext, given: FsStatInput) -> FsStatOutput:

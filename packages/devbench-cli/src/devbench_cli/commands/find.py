@@ -1,0 +1,93 @@
+"""`devbench find`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from devbench_cli.options import Options
+from devbench_cli.running import run_with_backend
+
+if TYPE_CHECKING:
+    from devbench_cli.backends.protocol import Backend
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+PAGE = 500
+
+
+@app.command()
+def find(
+    ctx: typer.Context,
+    place: Annotated[
+        str, typer.Argument(metavar="CONTAINER[:PATH]", help="Folder; the workspace by default.")
+    ],
+    pattern: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PATTERN]", help="As *.py (directly in the folder) or **/*.{js,ts} (beneath)."
+        ),
+    ] = "**",
+    *,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude", metavar="PATTERN", help="Names or relative paths to leave out, with all beneath."
+        ),
+    ] = None,
+    gitignore: Annotated[
+        bool, typer.Option("--gitignore", help="Leave out what .gitignore files say, and .git itself.")
+    ] = False,
+    no_hidden: Annotated[
+        bool, typer.Option("--no-hidden", help="Leave out names that begin with a dot, and all beneath.")
+    ] = False,
+) -> None:
+    """Find files of a container by a pattern: one path in a line, relative to the workspace.
+
+    Quote the pattern, so that your shell leaves it alone. In it * and ? stay within a name, ** is any number of
+    folders, [a-z] one of these characters and {a,b} one of these words. Links are shown and not followed.
+
+    Examples:
+      devbench find web '**/*.py'
+      devbench find web:src '**/*.{ts,tsx}' --exclude node_modules
+    """
+    given: dict[str, Any] = {
+        "pattern": pattern,
+        "exclude": exclude or [],
+        "gitignore": gitignore,
+        "hidden": not no_hidden,
+    }
+    run_with_backend(ctx, lambda backend, options: _find(backend, options, place, given))
+
+
+async def _find(backend: Backend, options: Options, text: str, given: dict[str, Any]) -> None:
+    from pathlib import PurePosixPath
+
+    from devbench_cli.backends.protocol import ask
+    from devbench_cli.places import required
+    from devbench_cli.show.results import json_line, line
+    from devbench_core.model.container import WORKSPACE
+    from devbench_core.tools.fs_search import FsGlobOutput
+
+    place = required(text, path=".")
+    after, first, notes = "", True, [""]
+    while first or after:
+        page = await ask(
+            backend,
+            FsGlobOutput,
+            "fs_glob",
+            container=place.container,
+            path=place.argument,
+            after=after,
+            limit=PAGE,
+            **given,
+        )
+        for entry in page.entries:
+            if options.as_json:
+                json_line(entry.model_dump(mode="json"))
+            else:
+                line(str(PurePosixPath(entry.path).relative_to(WORKSPACE)))
+        after, first, notes = page.cursor, False, page.notes
+    for note in notes:
+        sys.stderr.write(f"{note}\n")
