@@ -60,7 +60,8 @@ void notices_flush(struct observer *o, uint64_t now) {
     struct held *h = &o->held;
     if (!h->any) return;
     h->any = false;
-    if (passes(o, h->name)) vanished(o, h->folder, h->node, h->name, now);
+    if (h->came) arrived(o, h->folder, h->node, h->name, false, now);
+    else if (passes(o, h->name)) vanished(o, h->folder, h->node, h->name, now);
 }
 
 static void moved(struct observer *o, const struct held *h, uint32_t node, const char *name, uint64_t now) {
@@ -86,20 +87,32 @@ static void paired(struct observer *o, const struct held *h, uint32_t node, cons
 }
 
 static void hold(struct observer *o, const struct inotify_event *e, uint32_t node, uint64_t now) {
-    o->held = (struct held){true, (e->mask & IN_ISDIR) != 0, e->cookie, node, now, {0}};
+    o->held = (struct held){true, (e->mask & IN_ISDIR) != 0, e->cookie, node, now, (e->mask & IN_MOVED_TO) != 0, {0}};
     memcpy(o->held.name, e->name, strlen(e->name) + 1);
+}
+
+/* A file that came and, under the same name, went at once, and still one is there: they were exchanged, as a batch does. */
+static bool exchanged(const struct observer *o, const struct held *h, const struct inotify_event *e, uint32_t node) {
+    struct stat st;
+    bool same = h->any && h->came && e->mask & IN_MOVED_FROM && h->node == node && strcmp(h->name, e->name) == 0;
+    return same && look(o, node, e->name, &st);
 }
 
 static void in_folder(struct observer *o, const struct inotify_event *e, uint32_t node, uint64_t now) {
     bool folder = (e->mask & IN_ISDIR) != 0;
     struct held before = o->held;
-    if (e->mask & IN_MOVED_TO && before.any && before.cookie == e->cookie) {
+    if (e->mask & IN_MOVED_TO && before.any && !before.came && before.cookie == e->cookie) {
         o->held.any = false;
         paired(o, &before, node, e->name, now);
         return;
     }
+    if (exchanged(o, &before, e, node)) {
+        o->held.any = false;
+        tell(o, CHANGE_MODIFIED, folder, node, e->name, now);
+        return;
+    }
     notices_flush(o, now);
-    if (e->mask & IN_MOVED_FROM) hold(o, e, node, now);
+    if (e->mask & IN_MOVED_FROM || (e->mask & IN_MOVED_TO && !folder && passes(o, e->name))) hold(o, e, node, now);
     else if (!passes(o, e->name)) return;
     else if (e->mask & (IN_CREATE | IN_MOVED_TO)) arrived(o, folder, node, e->name, false, now);
     else if (e->mask & IN_DELETE) vanished(o, folder, node, e->name, now);

@@ -20,10 +20,11 @@ struct node { /* a folder that is observed */
     char name[NAME_BYTES + 1];
 };
 
-struct held { /* the first half of a move */
+struct held { /* the first half of a move, or of an exchange */
     bool any, folder;
     uint32_t cookie, node;
     uint64_t since;
+    bool came; /* of an exchange: what came; else what went */
     char name[NAME_BYTES + 1];
 };
 
