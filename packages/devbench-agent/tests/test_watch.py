@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import batch_wire
 from agent_process import Agent, StartAgent, wait_until
 from agent_wire import ABORT, CREATE_ONLY, IF_MATCH, INVALID, NOT_FOUND, OUTSIDE, Channel, FileError, text
+from batch_wire import Op, batch
 
 WATCH, CHANGES = 0x50, 0x51
 CREATED, MODIFIED, DELETED, MOVED = 1, 2, 3, 4
@@ -160,6 +162,40 @@ def test_the_agents_own_writes_are_created_or_modified_and_nothing_else(lab: Lab
     assert told == [(CREATED, b"only", b""), (CREATED, b"folder", b"")]
     assert {kind for kind, path, _ in watcher.seen if path == b"old"} == {MODIFIED}
     assert [kind for kind, path, _ in watcher.seen if path == b"new"] in ([], [CREATED, DELETED])
+
+
+def test_a_batch_is_told_by_its_files_and_not_by_how_it_is_done(lab: Lab):
+    host, workspace = lab
+    (workspace / "d").mkdir()
+    for name in ("old", "d/gone", "d/from"):
+        (workspace / name).write_text("old")
+    watcher = Watcher(host)
+    batch(
+        host,
+        [
+            Op(batch_wire.WRITE, "old", b"1"),
+            Op(batch_wire.WRITE, "d/new", b"2"),
+            Op(batch_wire.DELETE, "d/gone"),
+            Op(batch_wire.MOVE, "d/from", other="to"),
+            Op(batch_wire.MKDIR, "made"),
+            Op(batch_wire.WRITE, "made/f", b"3"),
+        ],
+    )
+    if "exchange" not in host.features:
+        # Done by second names, a move looks like two changes.
+        watcher.until((MODIFIED, b"old", b""), (CREATED, b"made/f", b""), (CREATED, b"to", b""))
+        return
+    watcher.until((MODIFIED, b"old", b""), (CREATED, b"made/f", b""), (MOVED, b"to", b"d/from"))
+    assert sorted(watcher.seen) == sorted(
+        [
+            (MODIFIED, b"old", b""),
+            (CREATED, b"d/new", b""),
+            (DELETED, b"d/gone", b""),
+            (MOVED, b"to", b"d/from"),
+            (CREATED, b"made", b""),
+            (CREATED, b"made/f", b""),
+        ]
+    )
 
 
 def test_a_recursive_delete_by_the_agent_is_the_folders_deletion(lab: Lab):
