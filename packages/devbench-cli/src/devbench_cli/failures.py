@@ -57,6 +57,7 @@ EXIT_CODES = {
     "agent_misbehaved": EXIT_UNAVAILABLE,
     "agent_outdated": EXIT_REFUSED,
     "agent_gone": EXIT_UNAVAILABLE,
+    "agent_silent": EXIT_UNAVAILABLE,
     "host_unreachable": EXIT_UNAVAILABLE,
     "concurrency_limit": EXIT_TRY_AGAIN,
     "shell_busy": EXIT_TRY_AGAIN,
