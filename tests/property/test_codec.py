@@ -1,10 +1,13 @@
 """The codec: what is encoded is decoded; what is not the protocol is refused in bounded time and memory."""
 
+from enum import IntEnum, IntFlag
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devbench_core.channel import change_messages, codes, file_messages
+from devbench_core.channel import codes, file_messages
 from devbench_core.channel.codec import (
     HEADER,
     MESSAGES,
@@ -18,7 +21,9 @@ from devbench_core.channel.codes import Way
 from devbench_core.channel.exec_messages import Entry
 from devbench_core.channel.file_messages import Named, Stat
 from devbench_core.channel.messages import Message
-from devbench_core.channel.wire import OFFSET_MAX, Malformed
+from devbench_core.channel.wire import OFFSET_MAX, WIRE, Malformed
+
+M = TypeVar("M")
 
 U8, U16, U32, U64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 OFFSET = st.integers(0, OFFSET_MAX)
@@ -77,23 +82,38 @@ SPECIAL: dict[tuple[str, str], st.SearchStrategy[object]] = {
     ("Resumed", "next"): OFFSET,
     ("Ended", "output_end"): OFFSET,
 }
+NUMBERS: dict[str, st.SearchStrategy[object]] = {"B": U8, "H": U16, "I": U32, "Q": OFFSET}
+OWN_NAMES = {"bytes": bytes}  # one message has a field of this name
 BY_TYPE: dict[str, st.SearchStrategy[object]] = {
     "int": U32,
     "bool": st.booleans(),
     "str": TEXT,
     "bytes": STRING,
-    "ByteOrder": st.sampled_from(change_messages.ByteOrder),
 }
 
 
-def field_strategy(message: type[Message], field: "attrs.Attribute[object]") -> st.SearchStrategy[object]:
-    special = SPECIAL.get((message.__name__, field.name))
-    if special is not None:
-        return special
-    return BY_NAME[field.name] if field.name in BY_NAME else BY_TYPE[str(field.type)]
+def field_strategy(message: type[Any], field: "attrs.Attribute[Any]") -> st.SearchStrategy[Any]:
+    special = SPECIAL.get((message.__name__, field.name)) or BY_NAME.get(field.name)
+    return (
+        special
+        if special is not None
+        else strategy_of(get_type_hints(message, localns=OWN_NAMES)[field.name], field)
+    )
 
 
-def message_strategy(message: type[Message]) -> st.SearchStrategy[Message]:
+def strategy_of(type_: Any, field: "attrs.Attribute[Any]") -> st.SearchStrategy[Any]:
+    """Return what a field's type and its place in the frame allow."""
+    if get_origin(type_) is tuple:
+        return st.lists(strategy_of(get_args(type_)[0], field), max_size=4).map(tuple)
+    if attrs.has(type_):
+        return message_strategy(type_)
+    if issubclass(type_, IntEnum) and not issubclass(type_, IntFlag):
+        return st.sampled_from(type_)
+    code = field.metadata[WIRE].code if WIRE in field.metadata else ""
+    return NUMBERS.get(code, U32) if issubclass(type_, int) and type_ is not bool else BY_TYPE[type_.__name__]
+
+
+def message_strategy(message: type[M]) -> st.SearchStrategy[M]:
     fields = {field.name: field_strategy(message, field) for field in attrs.fields(message)}
     return st.builds(message, **fields)
 
