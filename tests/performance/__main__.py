@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from performance import bubblewrap_rounds, docker_rounds, files_rounds, mcp_floor
+from performance import bubblewrap_rounds, docker_rounds, files_batch_rounds, files_rounds, mcp_floor
 from performance.measure import Row
 from performance.setting import Setting
 from performance.table import PATH, describe_machine, missed_bounds, page
@@ -18,7 +18,7 @@ async def measure(setting: Setting) -> dict[str, list[Row]]:
     """Run all rounds."""
     return {
         "Docker": await docker_rounds.run(setting),
-        "Files": await files_rounds.run(setting),
+        "Files": [*await files_rounds.run(setting), *await files_batch_rounds.run(setting)],
         "bubblewrap": await bubblewrap_rounds.run(setting),
         "MCP floor: the bare SDK": await mcp_floor.run(setting.floor),
     }

@@ -114,8 +114,9 @@ async def _files(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> li
         if small:
             writers["MCP over HTTP"] = mcp_write
             readers["MCP over HTTP"] = mcp_read
-        rows.append(await interleave(f"write {label}", writers, rounds=setting.quick))
-        rows.append(await interleave(f"read {label}", readers, rounds=setting.quick))
+        bounds = {"Python": 0.05, "MCP over HTTP": 0.15} if small else {"Python": 0.25}
+        rows.append(await interleave(f"write {label}", writers, rounds=setting.quick, bounds=bounds))
+        rows.append(await interleave(f"read {label}", readers, rounds=setting.quick, bounds=bounds))
     return rows
 
 

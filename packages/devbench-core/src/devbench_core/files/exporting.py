@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -22,7 +21,7 @@ from devbench_core.errors import TooLarge
 from devbench_core.files.archiving import chosen
 from devbench_core.files.ignoring import Ignore
 from devbench_core.files.operations import Operations
-from devbench_core.files.paths import Path, relative_path
+from devbench_core.files.paths import Path, name_text, relative_path
 from devbench_core.files.settings import FileLimits
 from devbench_core.files.streaming import changed
 from devbench_core.files.translate import error_of, info_of
@@ -160,7 +159,7 @@ async def _found(asked: Asked, where: bytes, ignore: Ignore) -> AsyncGenerator[F
             continue
         found = level.waiting.popleft()
         folder = found.stat.type is NodeType.DIRECTORY
-        if found.stat.type not in TYPES or ignore.leaves_out(os.fsdecode(found.name), folder=folder):
+        if found.stat.type not in TYPES or ignore.leaves_out(name_text(found.name), folder=folder):
             continue
         yield found
         if folder:

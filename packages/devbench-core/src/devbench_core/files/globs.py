@@ -9,12 +9,12 @@ with a trailing one only folders match. A leading dot is nothing special. Case c
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from devbench_core.channel.search_messages import GLOB_MAX_BYTES, GLOBS_MAX_BYTES
 from devbench_core.errors import ValidationFailed
+from devbench_core.files.paths import name_bytes
 from devbench_core.files.settings import FileLimits
 
 NESTED_MAX = 8
@@ -62,7 +62,7 @@ def _encoded(field: str, pattern: str) -> bytes:
             hint="patterns name what is beneath the folder",
         )
     try:
-        data = os.fsencode(text)
+        data = name_bytes(text)
     except UnicodeEncodeError as error:
         raise ValidationFailed(field, "contains characters that cannot be encoded") from error
     if len(data) > GLOB_MAX_BYTES:
