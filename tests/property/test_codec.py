@@ -93,12 +93,15 @@ BY_TYPE: dict[str, st.SearchStrategy[object]] = {
 
 
 def field_strategy(message: type[Any], field: "attrs.Attribute[Any]") -> st.SearchStrategy[Any]:
-    special = SPECIAL.get((message.__name__, field.name)) or BY_NAME.get(field.name)
-    return (
-        special
-        if special is not None
-        else strategy_of(get_type_hints(message, localns=OWN_NAMES)[field.name], field)
-    )
+    special = SPECIAL.get((message.__name__, field.name))
+    type_ = get_type_hints(message, localns=OWN_NAMES)[field.name]
+    if special is None and not is_choice(type_):
+        special = BY_NAME.get(field.name)
+    return strategy_of(type_, field) if special is None else special
+
+
+def is_choice(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, IntEnum) and not issubclass(type_, IntFlag)
 
 
 def strategy_of(type_: Any, field: "attrs.Attribute[Any]") -> st.SearchStrategy[Any]:
@@ -107,7 +110,7 @@ def strategy_of(type_: Any, field: "attrs.Attribute[Any]") -> st.SearchStrategy[
         return st.lists(strategy_of(get_args(type_)[0], field), max_size=4).map(tuple)
     if attrs.has(type_):
         return message_strategy(type_)
-    if issubclass(type_, IntEnum) and not issubclass(type_, IntFlag):
+    if is_choice(type_):
         return st.sampled_from(type_)
     code = field.metadata[WIRE].code if WIRE in field.metadata else ""
     return NUMBERS.get(code, U32) if issubclass(type_, int) and type_ is not bool else BY_TYPE[type_.__name__]
