@@ -72,9 +72,10 @@ class LocalAgent:
 def running_agent(folder: Path, *options: str, prefix: Sequence[str] = ()) -> Generator[LocalAgent]:
     """Run an agent while the block lasts; the prefix is a command that runs it."""
     workspace, run = folder / "workspace", folder / "run"
-    workspace.mkdir()
-    run.mkdir(mode=0o700)
+    workspace.mkdir(exist_ok=True)  # another agent's before
+    run.mkdir(mode=0o700, exist_ok=True)
     socket = run / "agent"
+    socket.unlink(missing_ok=True)
     program = [*prefix, str(devbench_agent.binary())]
     words = [*program, "--workspace", str(workspace), "--socket", str(socket), *options]
     env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}  # a container's, not that of the tests

@@ -53,7 +53,7 @@ class RawDocker:
 
     async def true(self) -> None:
         """Run a trivial command to its exit code: create, start, read, inspect."""
-        container = self._need()
+        container = self.spawned()
         execution = await container.exec(["true"], stdin=False)
         async with execution.start(detach=False) as stream:
             while await stream.read_out() is not None:
@@ -63,7 +63,7 @@ class RawDocker:
 
     async def output(self, argv: tuple[str, ...]) -> int:
         """Run a command to its exit code, reading its output; return how many bytes that was."""
-        execution = await self._need().exec(list(argv), stdin=False)
+        execution = await self.spawned().exec(list(argv), stdin=False)
         seen = 0
         async with execution.start(detach=False) as stream:
             while (message := await stream.read_out()) is not None:
@@ -74,7 +74,7 @@ class RawDocker:
 
     async def read(self, name: str, size: int) -> None:
         """Get a file as an archive."""
-        archive = await self._need().get_archive(f"/workspace/{name}")
+        archive = await self.spawned().get_archive(f"/workspace/{name}")
         member = archive.extractfile(name)
         if member is None or len(member.read()) != size:
             raise AssertionError(name)
@@ -86,9 +86,9 @@ class RawDocker:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-        await self._need().put_archive("/workspace", buffer.getvalue())  # pyright: ignore[reportUnknownMemberType]
+        await self.spawned().put_archive("/workspace", buffer.getvalue())  # pyright: ignore[reportUnknownMemberType]
 
-    def _need(self) -> DockerContainer:
+    def spawned(self) -> DockerContainer:
         if self.container is None:
             raise AssertionError("spawn first")
         return self.container
