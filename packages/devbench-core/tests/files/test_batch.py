@@ -10,6 +10,7 @@ import pytest
 
 from devbench_core.errors import (
     DevbenchError,
+    EditFailed,
     FileConflict,
     FileFailed,
     FileMissing,
@@ -19,9 +20,17 @@ from devbench_core.errors import (
     Vetoed,
 )
 from devbench_core.files.settings import FileLimits
-from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchOperation, BatchWrite
+from devbench_core.model.batch import (
+    BatchDelete,
+    BatchEdit,
+    BatchMkdir,
+    BatchMove,
+    BatchOperation,
+    BatchWrite,
+)
 from devbench_core.model.event import Veto
 from devbench_core.model.file import FileType
+from devbench_core.model.filechange import Replacement
 from harness.agent_host import CONTAINER_ID as C
 from harness.agent_host import Host, LocalAgent, open_host
 
@@ -229,3 +238,57 @@ async def test_ten_thousand_small_files(host: Host, local_agent: LocalAgent):
     )
     assert len({outcome.info.etag for outcome in outcomes if outcome.info}) == 10_000
     assert sum(1 for _ in local_agent.workspace.rglob("f*")) == 10_000
+
+
+def renamed(path: str, **more: str) -> BatchEdit:
+    return BatchEdit(path=path, replacements=(Replacement(old="old", new="new"),), **more)
+
+
+async def test_edits_are_part_of_a_batch_and_all_apply_or_none(host: Host, local_agent: LocalAgent):
+    for name in ("a", "b"):
+        await host.files.write(C, name, f"{name} calls old()".encode())
+    before = tree(local_agent.workspace)
+    with pytest.raises(EditFailed) as misfit:
+        await host.files.batch(C, [renamed("a"), BatchEdit(path="b", diff=NO_FIT)])
+    assert misfit.value.details["operation"] == 1
+    assert tree(local_agent.workspace) == before
+    await host.files.batch(C, [renamed("a"), renamed("b"), BatchMove(path="b", target="c")])
+    assert tree(local_agent.workspace) == {"a": b"a calls new()", "c": b"b calls new()"}
+
+
+NO_FIT = "@@ -1 +1 @@\n-nothing like it\n+x\n"
+
+
+async def test_an_edit_is_of_what_stands_before_the_batch(host: Host):
+    await host.files.write(C, "d/f", b"old", parents=True)
+    for earlier in (BatchWrite(path="d/f", data=b"old"), BatchDelete(path="d", recursive=True)):
+        with pytest.raises(ValidationFailed, match=r"operations\.1"):
+            await host.files.batch(C, [earlier, renamed("d/f")])
+    with pytest.raises(FileConflict) as stale:
+        await host.files.batch(C, [BatchMkdir(path="x"), renamed("d/f", if_match="0" * 32)])
+    assert stale.value.details["operation"] == 1
+    with pytest.raises(FileMissing, match="operation 0"):
+        await host.files.batch(C, [renamed("absent")])
+
+
+async def test_batches_of_edits_that_race_are_tried_anew_and_each_applies_once(host: Host):
+    for name in ("a", "b"):
+        await host.files.write(C, name, b"0")
+
+    def counted(text: str, new: str) -> Replacement:
+        return Replacement(old=text, new=new, count=1)
+
+    async def count_up() -> None:
+        for _ in range(5):
+            while True:
+                now = (await host.files.read(C, "a")).data.decode()
+                edits = [
+                    BatchEdit(path=name, replacements=(counted(now, str(int(now) + 1)),))
+                    for name in ("a", "b")
+                ]
+                with suppress(EditFailed, FileConflict):
+                    await host.files.batch(C, edits)
+                    break
+
+    await asyncio.gather(*(count_up() for _ in range(4)))
+    assert [(await host.files.read(C, name)).data for name in ("a", "b")] == [b"20", b"20"]

@@ -34,6 +34,22 @@ async def test_several_changes_are_one_call(call: Call, container: str):
     assert "file" not in done["outcomes"][4] or done["outcomes"][4]["file"] is None
 
 
+async def test_edits_go_with_other_changes(call: Call, container: str):
+    await call("fs_write", container=container, path="a.py", text="from old import f\nf()\n")
+    edit = {"op": "edit", "path": "a.py", "edits": [{"old": "old", "new": "new"}]}
+    done = await call(
+        "fs_batch", container=container, operations=[edit, {"op": "write", "path": "new.py", "text": ""}]
+    )
+    read = await call("fs_read", container=container, path="a.py")
+    assert (read["text"], read["file"]) == ("from new import f\nf()\n", done["outcomes"][0]["file"])
+    diff = "@@ -2 +2 @@\n-f()\n+f(1)\n"
+    await call("fs_batch", container=container, operations=[{"op": "edit", "path": "a.py", "diff": diff}])
+    assert (await call("fs_read", container=container, path="a.py"))["text"].endswith("f(1)\n")
+    for wrong in ({"op": "edit", "path": "a.py"}, edit | {"diff": diff}, edit | {"text": "x"}):
+        with pytest.raises(ValidationFailed, match=r"operations\.0"):
+            await call("fs_batch", container=container, operations=[wrong])
+
+
 async def test_a_refused_batch_says_which_operation_and_changes_nothing(call: Call, container: str):
     await call("fs_write", container=container, path="a", text="1")
     operations: list[dict[str, Any]] = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 import attrs
 
@@ -13,11 +14,13 @@ from devbench_core.errors import DevbenchError, TooLarge, ValidationFailed
 from devbench_core.files.conditions import checked_etag, checked_mode
 from devbench_core.files.paths import Path, absolute_path, relative_path
 from devbench_core.files.settings import FileLimits
-from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchOperation, BatchWrite
+from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchWrite
 
 TEMPORARY = b".devbench-tmp-"
 NOTHING = OpFlag(0)
 TURN = 200  # operations handled before other tasks get a turn
+Ready = BatchWrite | BatchDelete | BatchMove | BatchMkdir
+"""Operations whose edits are the writes that they come to."""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +39,7 @@ class Step:
         reviews: What reviewers are asked: an operation's name and a path, each.
     """
 
-    wanted: BatchOperation
+    wanted: Ready
     operations: tuple[BatchOp, ...]
     last: int
     path: bytes
@@ -47,7 +50,19 @@ class Step:
     reviews: tuple[tuple[str, bytes], ...]
 
 
-async def plan_of(operations: Sequence[BatchOperation], limits: FileLimits) -> tuple[Step, ...]:
+@contextmanager
+def numbered(number: int) -> Generator[None]:
+    """Name the operation in the errors of a block."""
+    try:
+        yield
+    except DevbenchError as error:
+        error.message = f"operation {number} of the batch: {error.message}"
+        error.args = (error.message,)
+        error.details["operation"] = number
+        raise
+
+
+async def plan_of(operations: Sequence[Ready], limits: FileLimits) -> tuple[Step, ...]:
     """Return the steps.
 
     Raises:
@@ -61,13 +76,8 @@ async def plan_of(operations: Sequence[BatchOperation], limits: FileLimits) -> t
     for number, operation in enumerate(operations):
         if number % TURN == TURN - 1:
             await asyncio.sleep(0)  # others get a turn
-        try:
+        with numbered(number):
             step = _step(operation, made, count, limits)
-        except DevbenchError as error:
-            error.message = f"operation {number} of the batch: {error.message}"
-            error.args = (error.message,)
-            error.details["operation"] = number
-            raise
         steps.append(step)
         count = step.last + 1
     if count > OPERATIONS_MAX:
@@ -104,7 +114,7 @@ def parents_of(path: bytes, made: set[bytes]) -> list[BatchOp]:
     return [BatchOp(kind=Kind.MKDIR, flags=int(OpFlag.MAY_EXIST), path=folder) for folder in missing]
 
 
-def _step(operation: BatchOperation, made: set[bytes], before: int, limits: FileLimits) -> Step:
+def _step(operation: Ready, made: set[bytes], before: int, limits: FileLimits) -> Step:
     path = usable_path(operation.path, limits)
     match operation:
         case BatchWrite():

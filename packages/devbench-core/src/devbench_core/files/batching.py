@@ -9,18 +9,26 @@ from devbench_core.channel import batchcalls
 from devbench_core.channel.batch_messages import OpFlag, Outcome
 from devbench_core.channel.batchcalls import BatchStream, OperationRefused
 from devbench_core.channel.file_messages import FileFault
-from devbench_core.errors import DevbenchError, TooLarge
-from devbench_core.files.batch_plan import TURN, Step, plan_of
+from devbench_core.errors import DevbenchError, FileConflict, TooLarge, ValidationFailed
+from devbench_core.files.batch_plan import TURN, Ready, Step, numbered, plan_of
 from devbench_core.files.conditions import condition_failed
-from devbench_core.files.operations import Operations
+from devbench_core.files.editing import Editing
+from devbench_core.files.paths import relative_path
 from devbench_core.files.powers import require
 from devbench_core.files.translate import info_of
-from devbench_core.model.batch import BatchDelete, BatchOperation, BatchOutcome, BatchWrite
+from devbench_core.model.batch import (
+    BatchDelete,
+    BatchEdit,
+    BatchMove,
+    BatchOperation,
+    BatchOutcome,
+    BatchWrite,
+)
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container
 
 
-class Batching(Operations):
+class Batching(Editing):
     """Batches."""
 
     async def batch(
@@ -38,6 +46,9 @@ class Batching(Operations):
         agent or the container is killed in the middle. A process in the container sees each single file whole,
         old or new, and the batch bit by bit while it is carried out.
 
+        An edit is of the file as it stands before the batch, and holds only over what was read: when the file changed
+        in between the batch is tried anew, as a single edit is.
+
         Args:
             container: Where.
             operations: What, in order; a later one sees what an earlier one did. At most
@@ -50,8 +61,47 @@ class Batching(Operations):
                 ``details["operation"]`` (from 0) and its path; nothing was changed.
             FileMissing: Something is not there.
             FileFailed: Something else is in the way; ``unsupported`` when the container's agent is too old.
+            EditFailed: An edit does not fit what the file holds.
             TooLarge: It is over a limit.
         """
+        for attempt in range(1, self._limits.edit_attempts + 1):
+            ready = await self._ready(container, operations, caller)
+            try:
+                return await self._batch(container, ready, durable=durable, caller=caller)
+            except FileConflict as conflict:
+                number = conflict.details.get("operation")
+                anew = isinstance(number, int) and _may_be_tried_anew(operations[number])
+                if not anew or attempt == self._limits.edit_attempts:
+                    raise
+        raise AssertionError("the last attempt returned or raised")
+
+    async def _ready(
+        self, container: str, operations: Sequence[BatchOperation], caller: Caller
+    ) -> list[Ready]:
+        """Return the operations with each edit as the write that it comes to."""
+        ready: list[Ready] = []
+        touched: list[bytes] = []
+        for number, operation in enumerate(operations):
+            with numbered(number):
+                where = relative_path(operation.path, self._limits)
+                if not isinstance(operation, BatchEdit):
+                    ready.append(operation)
+                elif any(_is_at_or_above(other, where) for other in touched):
+                    raise ValidationFailed(
+                        f"operations.{number}",
+                        "edits what an earlier operation of the batch is about",
+                        hint="write the whole content, or edit first",
+                    )
+                else:
+                    ready.append(await self._edited(container, operation, caller))
+                touched.append(where)
+                if isinstance(operation, BatchMove):
+                    touched.append(relative_path(operation.target, self._limits))
+        return ready
+
+    async def _batch(
+        self, container: str, operations: Sequence[Ready], *, durable: bool, caller: Caller
+    ) -> tuple[BatchOutcome, ...]:
         steps = await plan_of(self._checked(operations), self._limits)
         checks = [(operation, where) for step in steps for operation, where in step.reviews]
         async with self._several("file.batch", container, checks, caller) as (channel, found):
@@ -71,7 +121,7 @@ class Batching(Operations):
             self._tell_outcome(caller, found, step, results[-1])
         return tuple(results)
 
-    def _checked(self, operations: Sequence[BatchOperation]) -> Sequence[BatchOperation]:
+    def _checked(self, operations: Sequence[Ready]) -> Sequence[Ready]:
         most, most_bytes = self._limits.batch_max_operations, self._limits.batch_max_bytes
         if len(operations) > most:
             raise _too_large(f"the batch has {len(operations)} operations", "batch_max_operations", most)
@@ -85,6 +135,14 @@ class Batching(Operations):
         if result.info is not None:
             fields |= {"size_bytes": result.info.size_bytes, "created": result.created}
         self._tell(step.event, caller, found, fields)
+
+
+def _is_at_or_above(other: bytes, where: bytes) -> bool:
+    return where == other or where.startswith(other + b"/")
+
+
+def _may_be_tried_anew(operation: BatchOperation) -> bool:
+    return isinstance(operation, BatchEdit) and operation.if_match is None
 
 
 async def _send(stream: BatchStream, step: Step) -> None:

@@ -20,6 +20,7 @@ from devbench_core.files.patches import apply, parse
 from devbench_core.files.paths import Path, absolute_path
 from devbench_core.files.replacing import replace_all
 from devbench_core.files.translate import info_of
+from devbench_core.model.batch import BatchEdit, BatchWrite
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.filechange import EditedPlace, FileEdited, Replacement
 
@@ -78,6 +79,21 @@ class Editing(Operations):
         self._tell("file.written", caller, found, fields | {"created": False})
         return done
 
+    async def _edited(self, container: str, given: BatchEdit, caller: Caller) -> BatchWrite:
+        """Return the write that an edit comes to, which holds only over what was read. Raises as `edit`."""
+        change, codec = self._change(given.replacements, given.diff), encoding_of(given.encoding)
+        etag = checked_etag(given.if_match)
+        async with self._request("file.edit", container, given.path, caller) as (channel, where, _):
+            edit = _Edit(channel=channel, where=where, change=change, codec=codec, durable=False)
+            for _attempt in range(self._limits.edit_attempts):
+                stat, data, changed = await self._read(edit)
+                if etag and stat.etag != etag:
+                    raise _stale(where, stat.etag)
+                if not changed:
+                    new, _places = await asyncio.to_thread(edit.applied, data, stat.etag)
+                    return BatchWrite(path=given.path, data=new, if_match=stat.etag)
+        raise self._restless(where, self._limits.edit_attempts)
+
     def _change(self, replacements: Sequence[Replacement], diff: str | None) -> Change:
         most = self._limits.edit_max_changes
         if (diff is None) == (not replacements):
@@ -93,15 +109,10 @@ class Editing(Operations):
         return lambda text: replace_all(text, replacements)
 
     async def _tried(self, edit: _Edit, etag: str, attempts: int) -> FileEdited:
-        name = str(absolute_path(edit.where))
         for attempt in range(1, attempts + 1):
             stat, data, changed = await self._read(edit)
             if etag and stat.etag != etag:
-                raise FileConflict(
-                    f"{name!r} changed since it was read",
-                    hint="read it again and repeat the change on what is there now",
-                    details={"path": name, "etag": stat.etag},
-                )
+                raise _stale(edit.where, stat.etag)
             if changed:
                 continue
             new, places = await asyncio.to_thread(edit.applied, data, stat.etag)
@@ -114,7 +125,11 @@ class Editing(Operations):
                     changes=len(places),
                     attempts=attempt,
                 )
-        raise FileConflict(
+        raise self._restless(edit.where, attempts)
+
+    def _restless(self, where: bytes, attempts: int) -> FileConflict:
+        name = str(absolute_path(where))
+        return FileConflict(
             f"{name!r} changed each of the {attempts} times that the edit was tried",
             hint="try again, or raise files.edit_attempts",
             details={"path": name, "etag": "", "limit": attempts, "setting": "files.edit_attempts"},
@@ -184,6 +199,15 @@ class _Edit:
             big = data.startswith(BIG_MARKS)
             return f"{self.codec.name}-{'be' if big else 'le'}", "strict"
         return self.codec.name, "strict"
+
+
+def _stale(where: bytes, etag: str) -> FileConflict:
+    name = str(absolute_path(where))
+    return FileConflict(
+        f"{name!r} changed since it was read",
+        hint="read it again and repeat the change on what is there now",
+        details={"path": name, "etag": etag},
+    )
 
 
 def _check(field: str, one: Replacement) -> None:

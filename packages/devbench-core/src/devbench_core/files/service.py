@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from devbench_core.files.archiving import Importing
 from devbench_core.files.batching import Batching
-from devbench_core.files.editing import Editing
 from devbench_core.files.exporting import Exporting
 from devbench_core.files.folders import Folders
 from devbench_core.files.grepping import Grepping
@@ -21,7 +20,6 @@ class Files(
     Reading,
     Writing,
     Folders,
-    Editing,
     Moving,
     Modes,
     Batching,

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import attrs
 
 from devbench_core.model.file import FileInfo
+from devbench_core.model.filechange import Replacement
 
 BatchPath = str | PurePosixPath
 
@@ -59,7 +60,21 @@ class BatchMkdir:
     parents: bool = False
 
 
-BatchOperation = BatchWrite | BatchDelete | BatchMove | BatchMkdir
+@attrs.frozen(kw_only=True)
+class BatchEdit:
+    """Change parts of a file, as `Files.edit` does, as it stands before the batch.
+
+    No earlier operation of the batch may be about the same path, or about a folder above it.
+    """
+
+    path: BatchPath
+    replacements: tuple[Replacement, ...] = ()
+    diff: str | None = None
+    encoding: str = "utf-8"
+    if_match: str | None = None
+
+
+BatchOperation = BatchWrite | BatchEdit | BatchDelete | BatchMove | BatchMkdir
 
 
 @attrs.frozen(kw_only=True)

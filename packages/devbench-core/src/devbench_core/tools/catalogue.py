@@ -489,8 +489,8 @@ BATCH_TOOLS = (
         name="fs_batch",
         title="Change several files at once",
         description=(
-            "Write, delete and move several files and make folders, all of it in order or nothing: the way for a "
-            "change that spans files. When one operation cannot be done, nothing is changed and the error "
+            "Write, edit, delete and move several files and make folders, all of it in order or nothing: the way "
+            "for a change that spans files. When one operation cannot be done, nothing is changed and the error "
             "says which (from 0). With `if_match` (the etag of your last read) on writes, deletes and "
             "moves, nobody else's change is lost. Missing folders are made. Returns the new etags. Processes in "
             "the container see each file whole, and the files one after the other."

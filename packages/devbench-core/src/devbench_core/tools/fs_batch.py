@@ -10,10 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from devbench_core.errors import TooLarge, ValidationFailed
 from devbench_core.model.archive import SetId
-from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchOperation, BatchWrite
+from devbench_core.model.batch import (
+    BatchDelete,
+    BatchEdit,
+    BatchMkdir,
+    BatchMove,
+    BatchOperation,
+    BatchWrite,
+)
+from devbench_core.model.filechange import Replacement
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import BASE64_MAX_BYTES, ContainerArgument, EtagArgument, Input, PathArgument
 from devbench_core.tools.bytes_text import from_base64, one_content, to_base64
+from devbench_core.tools.fs_changes import EDITS_MAX, FsReplacement
 from devbench_core.tools.views import FileView
 
 OPERATIONS_MAX = 500
@@ -26,12 +35,18 @@ class BatchOperationInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    op: Literal["write", "delete", "move", "mkdir"] = Field(description="What to do.")
+    op: Literal["write", "edit", "delete", "move", "mkdir"] = Field(description="What to do.")
     path: PathArgument
     text: str | None = Field(
         default=None, description="Of write: the whole new content as text. Give this or `base64`."
     )
     base64: str | None = Field(default=None, description="Of write: the whole new content as base64.")
+    edits: list[FsReplacement] = Field(
+        default=[],
+        max_length=EDITS_MAX,
+        description="Of edit: exact replacements, as in fs_edit, of what the file holds before the batch. Or `diff`.",
+    )
+    diff: str | None = Field(default=None, description="Of edit: a unified diff of this file.")
     target: str | None = Field(
         default=None,
         min_length=1,
@@ -146,6 +161,7 @@ def _operation(number: int, given: BatchOperationInput) -> BatchOperation:
     field = f"operations.{number}"
     allowed = {
         "write": {"text", "base64", "if_match", "create_only", "mode"},
+        "edit": {"edits", "diff", "if_match"},
         "delete": {"recursive", "if_match"},
         "move": {"target", "replace", "if_match"},
         "mkdir": set[str](),
@@ -154,11 +170,25 @@ def _operation(number: int, given: BatchOperationInput) -> BatchOperation:
         raise ValidationFailed(f"{field}.{name}", f"means nothing for {given.op}", hint="leave it out")
     make: dict[str, Callable[[str, BatchOperationInput], BatchOperation]] = {
         "write": _write,
+        "edit": _edit,
         "delete": _delete,
         "move": _move,
         "mkdir": _mkdir,
     }
     return make[given.op](field, given)
+
+
+def _edit(field: str, given: BatchOperationInput) -> BatchEdit:
+    if bool(given.edits) == (given.diff is not None):
+        raise ValidationFailed(f"{field}.edits", "or diff must be given, and not both")
+    return BatchEdit(
+        path=given.path,
+        replacements=tuple(
+            Replacement(old=one.old, new=one.new, count=one.count or None) for one in given.edits
+        ),
+        diff=given.diff,
+        if_match=given.if_match,
+    )
 
 
 def _write(field: str, given: BatchOperationInput) -> BatchWrite:
