@@ -50,6 +50,20 @@ async def test_edits_go_with_other_changes(call: Call, container: str):
             await call("fs_batch", container=container, operations=[wrong])
 
 
+async def test_a_large_archive_is_written_in_parts_and_then_unpacked(call: Call, container: str):
+    archive = tar(member("large", data=bytes(range(256)) * 5000), member("small", data=b"x"))
+    for start in range(0, len(archive), 400_000):
+        piece = base64.b64encode(archive[start : start + 400_000]).decode()
+        await call("fs_write", container=container, path="in.tar", base64=piece, append=True)
+    done = await call("fs_import", container=container, source="in.tar", path="to", format="tar")
+    assert (done["files"], done["size_bytes"]) == (2, 256 * 5000 + 1)
+    assert (await call("fs_stat", container=container, path="to/large"))["file"]["size_bytes"] == 256 * 5000
+    with pytest.raises(ValidationFailed, match="source"):
+        await call("fs_import", container=container, format="tar")
+    with pytest.raises(FileMissing):
+        await call("fs_import", container=container, source="absent", format="tar")
+
+
 async def test_a_refused_batch_says_which_operation_and_changes_nothing(call: Call, container: str):
     await call("fs_write", container=container, path="a", text="1")
     operations: list[dict[str, Any]] = [

@@ -505,10 +505,10 @@ BATCH_TOOLS = (
         name="fs_import",
         title="Unpack an archive",
         description=(
-            "Unpack a small tar, tar.gz, tar.zst or zip, given as base64, beneath a folder (the workspace's root "
-            "by default): all of it or nothing. Refused as `archive_refused` when an entry would leave the folder, "
-            "is a device, or is damaged; as `too_large` when it unpacks to more than is allowed. Files of the "
-            "same names are replaced unless `overwrite` is false."
+            "Unpack a tar, tar.gz, tar.zst or zip, given as base64 or, when it is larger, as a file of the workspace, "
+            "beneath a folder (the workspace's root by default): all of it or nothing. Refused as `archive_refused` "
+            "when an entry would leave the folder, is a device, or is damaged; as `too_large` when it unpacks to more "
+            "than is allowed. Files of the same names are replaced unless `overwrite` is false."
         ),
         input=fs_batch.FsImportInput,
         output=fs_batch.FsImportOutput,

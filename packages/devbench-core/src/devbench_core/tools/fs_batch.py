@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Literal
 
@@ -99,8 +99,18 @@ class FsImportInput(Input):
 
     container: ContainerArgument
     path: PathArgument = "."
-    base64: str = Field(
-        description=f"The archive as base64, at most {BASE64_MAX_BYTES} bytes of it before encoding."
+    base64: str | None = Field(
+        default=None,
+        description=(
+            f"The archive as base64, at most {BASE64_MAX_BYTES} bytes of it before encoding. Or give `source`."
+        ),
+    )
+    source: PathArgument | None = Field(
+        default=None,
+        description=(
+            "A file of the workspace that holds the archive: write a larger one there in parts first (fs_write with "
+            "`append`), and delete it afterwards."
+        ),
     )
     format: Format = Field(description="Format of the archive.")
     overwrite: bool = Field(
@@ -227,13 +237,31 @@ def _mkdir(field: str, given: BatchOperationInput) -> BatchMkdir:
 
 async def fs_import(context: ToolContext, given: FsImportInput) -> FsImportOutput:
     """Unpack an archive."""
-    data = from_base64("base64", given.base64)
+    if (given.base64 is None) == (given.source is None):
+        raise ValidationFailed("base64", "or source must be given, and not both")
+    if given.source is None:
+        return await _imported(context, given, _once(_archive(given.base64 or "")))
+    reading = context.bench.files.read_stream(given.container, given.source, caller=context.caller)
+    async with reading as stream:
+        return await _imported(context, given, stream)
+
+
+def _archive(text: str) -> bytes:
+    data = from_base64("base64", text)
     if len(data) > BASE64_MAX_BYTES:
-        raise _too_large("the archive", "import it in parts, or use `devbench import` or the Python API")
+        raise _too_large(
+            "the archive", "write it to a file in parts and give that as `source`, or use fs_link"
+        )
+    return data
+
+
+async def _imported(
+    context: ToolContext, given: FsImportInput, pieces: AsyncIterable[bytes]
+) -> FsImportOutput:
     report = await context.bench.files.import_archive(
         given.container,
         given.path,
-        _once(data),
+        pieces,
         format=given.format,
         overwrite=given.overwrite,
         set_id=SetId(given.set_id),
