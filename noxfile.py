@@ -18,8 +18,12 @@ REPOSITORY = Path(__file__).resolve().parent
 PROGRAMS = Path(sys.executable).parent
 ENGINES = (sys.executable, "tests/engines")
 LINTED = ("packages", "tests", "scripts", "conftest.py", "noxfile.py")
-BESIDE = ("packages/devbench-agent/tests", "tests/e2e/cli")
-"""Tests that mostly wait, or start processes one after another; they run beside the rest, which leaves a core free."""
+BESIDE = (
+    ("packages/devbench-agent/tests", "tests/e2e/cli"),
+    ("packages/devbench-mcp/tests", "packages/devbench-cli/tests", "tests/e2e/mcp", "tests/e2e/python"),
+)
+"""Tests that mostly wait, or start processes one after another; each part runs beside the rest, which leaves processors
+free."""
 CORE_COVERAGE_PERCENT = 90
 WHOLE_COVERAGE_PERCENT = 85
 CLEAN_UP_TIMEOUT_S = 120.0
@@ -57,9 +61,9 @@ def tests(session: nox.Session) -> None:
     data = {"COVERAGE_FILE": str(folder / "data")}
     try:
         pytest = (program("coverage"), "run", "-m", "pytest", "--durations=15")
-        rest = (*pytest, *_all_but(BESIDE))
-        both = (sys.executable, "tests/side_by_side.py", *rest, "--beside--", *pytest, *BESIDE)
-        _with_engines(session, *both, env=data)
+        rest = (*pytest, *_all_but([folder for part in BESIDE for folder in part]))
+        others = [word for part in BESIDE for word in ("--beside--", *pytest, *part)]
+        _with_engines(session, sys.executable, "tests/side_by_side.py", *rest, *others, env=data)
         session.run(program("coverage"), "combine", "--quiet", env=data)
         _report_coverage(session, data)
     finally:
