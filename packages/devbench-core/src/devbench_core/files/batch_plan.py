@@ -18,7 +18,7 @@ from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchW
 
 TEMPORARY = b".devbench-tmp-"
 NOTHING = OpFlag(0)
-TURN = 200  # operations handled before other tasks get a turn
+TURN = 50  # operations handled before other tasks get a turn
 Ready = BatchWrite | BatchDelete | BatchMove | BatchMkdir
 """Operations whose edits are the writes that they come to."""
 

@@ -82,6 +82,8 @@ class Batching(Editing):
         ready: list[Ready] = []
         touched: list[bytes] = []
         for number, operation in enumerate(operations):
+            if number % TURN == TURN - 1:
+                await asyncio.sleep(0)  # others get a turn
             with numbered(number):
                 where = relative_path(operation.path, self._limits)
                 if not isinstance(operation, BatchEdit):
@@ -108,7 +110,9 @@ class Batching(Editing):
             require(channel, "batch", "a batch")
             try:
                 async with batchcalls.open_batch(channel, durable=durable) as stream:
-                    for step in steps:
+                    for number, step in enumerate(steps):
+                        if number % TURN == TURN - 1:
+                            await asyncio.sleep(0)
                         await _send(stream, step)
                     outcomes = await stream.commit()
             except OperationRefused as error:
