@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,9 +14,14 @@ from hypothesis import strategies as st
 from mcp import Client, MCPError, types
 
 import devbench_core
+from devbench_core.containers.requests import SpawnRequest
 from devbench_core.errors import NotFound, ValidationFailed
+from devbench_core.model.caller import LOCAL
+from devbench_core.model.change import FileChanges
+from devbench_core.tasks import background
 from devbench_mcp.resources import addresses, fileuris
 from devbench_mcp.resources.fileuris import FileUri
+from devbench_mcp.resources.filewatches import FileWatches
 from harness.mcp_resources import STRANGER, TEAM, TOKENS, Updates, connected, spawn, tool, until
 from harness.toolbox import Serve
 
@@ -120,9 +126,7 @@ async def test_a_followed_file_tells_of_its_changes_its_deletion_and_its_return(
         assert {seen for _, seen in updates.seen} == {uri}
 
 
-async def test_any_number_of_subscriptions_are_one_watch_of_a_container(
-    serve: Serve, bench: devbench_core.Bench, tmp_path: Path
-):
+async def test_any_number_of_subscriptions_are_told(serve: Serve):
     updates = Updates()
     async with serve() as served, connected(served.url, "legacy", **updates.options) as client:
         box = await spawn(client)
@@ -132,6 +136,50 @@ async def test_any_number_of_subscriptions_are_one_watch_of_a_container(
         async with updates.following(client, *(address(box, name) for name in names)):
             await tool(client, "run", container=box, argv=["sh", "-c", "for f in f*; do echo y > $f; done"])
             await until(lambda: len({seen for _, seen in updates.seen}) == 30)
+
+
+async def test_files_of_one_container_are_followed_by_one_watch_and_none_when_nobody_does(
+    bench: devbench_core.Bench,
+):
+    box = (await bench.containers.spawn(SpawnRequest())).container.id
+    told = Counter[int]()
+    async with background() as tasks:
+        watches = FileWatches(bench.files, tasks, every_s=0.01)
+        stops: list[Callable[[], None]] = []
+        for number in range(3):
+            await bench.files.write(box, f"f{number}", b"1")
+            stops.append(await watches.follow(box, f"f{number}", LOCAL, lambda _, n=number: told.update([n])))
+        assert watches.count == 1
+        for number in range(3):
+            await bench.files.write(box, f"f{number}", b"2")
+        await until(lambda: len(told) == 3)
+        for stop in stops:
+            stop()
+        assert watches.count == 0
+
+
+async def test_a_fault_that_nobody_foresaw_is_tried_again_and_ends_no_other_watch(
+    bench: devbench_core.Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("devbench_mcp.resources.filewatches.RETRY_S", 0.01)
+    box = (await bench.containers.spawn(SpawnRequest())).container.id
+    await bench.files.write(box, "f", b"1")
+    rings: list[bool] = []
+    real, faults = bench.files.changes, iter([RuntimeError("the store is upside down")])
+
+    async def faulty(*given: Any, wait_s: float = 0, **more: Any) -> FileChanges:
+        if wait_s and (fault := next(faults, None)) is not None:
+            raise fault
+        return await real(*given, wait_s=wait_s, **more)
+
+    monkeypatch.setattr(bench.files, "changes", faulty)
+    async with background() as tasks:
+        watches = FileWatches(bench.files, tasks, every_s=0.01)
+        stop = await watches.follow(box, "f", LOCAL, rings.append)
+        await bench.files.write(box, "f", b"2")
+        await until(lambda: rings == [False])
+        assert next(faults, None) is None
+        stop()
 
 
 async def test_what_is_not_there_cannot_be_followed(serve: Serve):

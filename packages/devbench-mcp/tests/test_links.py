@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import socket
 import tarfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -15,6 +16,7 @@ import pytest
 from mcp import Client, types
 
 from devbench_core.errors import Unauthorised
+from devbench_core.files.settings import FileLimits
 from devbench_core.model.caller import Caller
 from devbench_core.model.link import LinkAction, LinkRequest
 from devbench_mcp.links.grants import Grant, Signer
@@ -127,6 +129,47 @@ async def test_an_upload_that_breaks_off_changes_nothing(serve: Serve):
             while len((await tool(client, "fs_list", container=box))["entries"]) != 1:
                 await asyncio.sleep(0.01)
         assert (await tool(client, "fs_read", container=box, path="f"))["text"] == "old"
+
+
+@asynccontextmanager
+async def stalled(url: str, method: str) -> AsyncGenerator[asyncio.StreamReader]:
+    """Somebody who asks, sends a little of much, and takes no more than the buffers of a connection hold."""
+    parts = httpx2.URL(url)
+    outside = socket.create_connection((parts.host, parts.port))
+    outside.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader, writer = await asyncio.open_connection(sock=outside, limit=1024)
+    head = f"{method} {parts.raw_path.decode()} HTTP/1.1\r\nHost: {parts.host}:{parts.port}\r\n"
+    writer.write(f"{head}Content-Length: {MIB if method == 'PUT' else 0}\r\n\r\n".encode())
+    if method == "PUT":
+        writer.write(b"a little")
+    try:
+        yield reader
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("action", ["upload", "import"])
+async def test_an_upload_that_stalls_is_ended_and_changes_nothing(serve: Serve, action: str):
+    async with place(serve, link_idle_s=0.3) as (client, box, _):
+        more = {"format": "tar"} if action == "import" else {}
+        url = (await link(client, box, "f", action, **more))["url"]
+        async with asyncio.timeout(20), stalled(url, "PUT") as answer:
+            assert b" 408 " in await answer.readline()
+        assert (await tool(client, "fs_list", container=box))["entries"] == []
+
+
+@pytest.mark.parametrize("action", ["download", "export"])
+async def test_downloads_that_nobody_takes_make_room_for_others(serve: Serve, action: str):
+    async with place(serve, link_idle_s=0.3) as (client, box, _), AsyncExitStack() as stack:
+        await tool(client, "run", container=box, argv=["sh", "-c", "head -c 48000000 /dev/urandom > big"])
+        url = (await link(client, box, "big", action))["url"]
+        for _ in range(FileLimits().concurrent_max):
+            taker = await stack.enter_async_context(stalled(url, "GET"))
+            assert b" 200 " in await taker.readline()
+        async with asyncio.timeout(30):
+            assert (await tool(client, "fs_stat", container=box, path="big"))["file"][
+                "size_bytes"
+            ] == 48_000_000
 
 
 async def test_a_folder_comes_out_and_goes_in_as_an_archive(serve: Serve):

@@ -148,6 +148,7 @@ async def test_lines_of_what_is_no_file_are_refused(host: Host, local_agent: Loc
         ("a.txt", b"\x7fELF\2", "text/plain", "application/x-elf"),
         ("a.bin", b"\0\1\2", "application/octet-stream", "application/octet-stream"),
         ("a.tar.gz", b"\x1f\x8b", "application/gzip", "application/gzip"),
+        ("a.txt.Z", b"\x1f\x9d", "", "application/octet-stream"),
         ("a.webp", b"RIFF1234WEBP", "image/webp", "image/webp"),
         ("a", "\u00e9".encode() * 3000, "", "text/plain"),
         ("a", b"x" + "\u00e9".encode() * 3000, "", "text/plain"),

@@ -49,7 +49,7 @@ class HttpHost:
         port: int,
     ) -> None:
         self._tools = tools
-        self._links = LinkRoutes(bench)
+        self._links = LinkRoutes(bench, idle_s=settings.link_idle_s)
         self._readiness = Readiness(bench, settings.probe_timeout_s)
         self._sessions = StreamableHTTPSessionManager(
             self._tools.build(),

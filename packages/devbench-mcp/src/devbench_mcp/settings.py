@@ -173,6 +173,12 @@ class McpSettings(BaseModel):
     link_ttl_s: float = Field(
         default=300.0, ge=1, le=86400, description="How long a link to a file or archive is valid."
     )
+    link_idle_s: float = Field(
+        default=60.0,
+        ge=0.1,
+        le=3600,
+        description="How long a client of a link may send or take nothing before its transfer is ended.",
+    )
     link_key: SecretStr | None = Field(
         default=None,
         min_length=32,

@@ -72,7 +72,8 @@ _CONTROLS = bytes(code for code in range(32) if chr(code) not in "\b\f\n\r\t\x1b
 def media_type(path: PurePosixPath, beginning: bytes | None) -> MediaType:
     """Return what a file seems to be. ``beginning`` is None when it was not read."""
     ours = _OURS.get(path.suffix.lower())
-    by_name = ours or _TABLE.guess_type(path.name, strict=False)[0] or ""
+    guessed, packed = _TABLE.guess_type(path.name, strict=False)
+    by_name = ours or (guessed if packed is None else None) or ""  # what is packed is not what is in it
     return MediaType(by_name=by_name, by_content="" if beginning is None else by_content(beginning))
 
 

@@ -25,6 +25,21 @@ def as_text(data: bytes) -> str | None:
         return None
 
 
+def text_page(data: bytes, most: int, *, last: bool) -> str | None:
+    """Return as much text as ``most`` bytes hold, never half a character; None when it is no text.
+
+    Args:
+        data: What was read.
+        most: How many bytes of it may be taken.
+        last: Whether nothing comes behind ``data``.
+    """
+    page = data[:most]
+    if last and len(page) == len(data):
+        return as_text(page)
+    _, _, fragment = cut_edges(page)
+    return as_text(page[: len(page) - len(fragment)])
+
+
 def to_base64(data: bytes) -> str:
     """Return standard base64 with padding."""
     return base64.b64encode(data).decode("ascii")

@@ -19,7 +19,7 @@ from devbench_core.tools.base import (
     Input,
     PathArgument,
 )
-from devbench_core.tools.bytes_text import as_text, cut_edges, one_content, to_base64
+from devbench_core.tools.bytes_text import one_content, text_page, to_base64
 from devbench_core.tools.fs_search import NOTES, CursorArgument, CursorResult, Patterns, notes
 from devbench_core.tools.path_text import given_name, shown, shown_name
 from devbench_core.tools.views import FileView
@@ -209,7 +209,7 @@ async def fs_read(context: ToolContext, given: FsReadInput) -> FsReadOutput:
     content = await _content(context, given)
     text = content.text
     if text is None and given.encoding != BASE64:
-        text = _text(content.data, last=not content.truncated)
+        text = text_page(content.data, TEXT_MAX_BYTES, last=not content.truncated)
     used = len(content.data) if text is None or content.text is not None else len(text.encode())
     cut = used < len(content.data)
     more = cut or content.truncated
@@ -274,15 +274,6 @@ def _text_bytes(codec: str, errors: Errors) -> int:
     return (
         TEXT_MAX_BYTES if errors == "strict" and encoding_of(codec).name == "utf-8" else TEXT_MAX_BYTES // 4
     )
-
-
-def _text(data: bytes, *, last: bool) -> str | None:
-    """Return as much as one result may hold as text, never half a character; None when it is no text."""
-    page = data[:TEXT_MAX_BYTES]
-    if last and len(page) == len(data):
-        return as_text(page)
-    _, _, fragment = cut_edges(page)
-    return as_text(page[: len(page) - len(fragment)])
 
 
 async def fs_write(context: ToolContext, given: FsWriteInput) -> FsWriteOutput:

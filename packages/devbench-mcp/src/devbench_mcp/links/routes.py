@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from devbench_core.errors import DevbenchError, FileConflict, ValidationFailed
 from devbench_core.model.link import LinkAction
 from devbench_core.tools.views import FileView
 from devbench_mcp.links.failures import answer
 from devbench_mcp.links.grants import Grant, Signer
+from devbench_mcp.links.pace import ClientStalled, PacedResponse, arriving
 from devbench_mcp.links.ranges import RangeRefused, range_of
 from devbench_mcp.resources.filereading import mime_type
 
@@ -54,8 +55,9 @@ def grant_of(signer: Signer, path: str, prefix: str) -> Grant:
 class LinkRoutes:
     """Serves what the guard has found to be granted."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, *, idle_s: float) -> None:
         self._bench = bench
+        self._idle_s = idle_s
         self._serve: dict[LinkAction, Callable[[Request, Grant], Awaitable[Response]]] = {
             LinkAction.DOWNLOAD: self._download,
             LinkAction.UPLOAD: self._upload,
@@ -73,6 +75,8 @@ class LinkRoutes:
             return await self._serve[grant.request.action](request, grant)
         except RangeRefused as error:
             return answer(error, 416)
+        except ClientStalled as error:
+            return answer(error, 408)
         except DevbenchError as error:
             return answer(error)
 
@@ -105,14 +109,14 @@ class LinkRoutes:
             if request.method == "HEAD":
                 return Response(status_code=wanted.status, headers=headers, media_type=kind)
             body = _until_closed(aiter(stream), stack.pop_all())
-            return StreamingResponse(body, wanted.status, headers, media_type=kind)
+            return PacedResponse(body, wanted.status, headers, media_type=kind, idle_s=self._idle_s)
 
     async def _upload(self, request: Request, grant: Grant) -> Response:
         asked = grant.request
         written = await self._bench.files.write_stream(
             asked.container_id,
             asked.path,
-            request.stream(),
+            arriving(request.stream(), self._idle_s),
             if_match=asked.if_match or _etag(request),
             if_none_match=asked.create_only or request.headers.get("if-none-match") == "*",
             parents=True,
@@ -131,12 +135,17 @@ class LinkRoutes:
             asked.container_id, asked.path, format=asked.format, caller=grant.caller
         )
         first = await anext(pieces)  # what cannot be exported at all is an answer, not a torn stream
-        return StreamingResponse(_with(first, pieces), headers=headers, media_type=kind)
+        body = _with(first, pieces)
+        return PacedResponse(body, headers=headers, media_type=kind, idle_s=self._idle_s)
 
     async def _import(self, request: Request, grant: Grant) -> Response:
         asked = grant.request
         done = await self._bench.files.import_archive(
-            asked.container_id, asked.path, request.stream(), format=asked.format, caller=grant.caller
+            asked.container_id,
+            asked.path,
+            arriving(request.stream(), self._idle_s),
+            format=asked.format,
+            caller=grant.caller,
         )
         return JSONResponse({"entries": done.entries, "files": done.files, "size_bytes": done.size_bytes})
 

@@ -126,6 +126,10 @@ class FileWatches:
             log.warning("watch.failed", container=watch.container_id, error=error.message)
             await asyncio.sleep(RETRY_S)
             return
+        except Exception:  # a store's own fault; an error here would end all that this host watches
+            log.exception("watch.failed", container=watch.container_id)
+            await asyncio.sleep(RETRY_S)
+            return
         watch.cursor = page.cursor
         watch.ring(lambda path: _concerns(page, path))
         if page.changes or page.rescan:
