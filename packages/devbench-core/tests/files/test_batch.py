@@ -159,6 +159,19 @@ async def test_limits_are_named(local_agent: LocalAgent):
         assert list(local_agent.workspace.iterdir()) == []
 
 
+async def test_no_more_is_read_for_edits_than_a_batch_may_hold(local_agent: LocalAgent):
+    limits = FileLimits(batch_max_operations=3, batch_max_bytes=5)
+    async with open_host(local_agent.connect, local_agent.token, file_limits=limits) as host:
+        with pytest.raises(TooLarge, match="4 operations"):
+            await host.files.batch(C, [renamed("absent")] * 4)
+        await host.files.write(C, "a", b"old")
+        await host.files.write(C, "b", b"old")
+        with pytest.raises(TooLarge, match="6 bytes") as caught:
+            await host.files.batch(C, [renamed("a"), renamed("b"), renamed("absent")])
+        assert caught.value.details == {"limit": 5, "setting": "files.batch_max_bytes"}
+        assert (await host.files.read(C, "a")).data == b"old"
+
+
 async def test_each_path_is_reviewed(host: Host):
     await host.files.batch(
         C, [BatchWrite(path="f", data=b""), BatchMove(path="f", target="g"), BatchDelete(path="g")]

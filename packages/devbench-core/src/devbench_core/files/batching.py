@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from devbench_core.channel import batchcalls
 from devbench_core.channel.batch_messages import OpFlag, Outcome
@@ -60,7 +61,8 @@ class Batching(Editing):
             FileConflict: A condition does not hold. This and the next two name the operation in
                 ``details["operation"]`` (from 0) and its path; nothing was changed.
             FileMissing: Something is not there.
-            FileFailed: Something else is in the way; ``unsupported`` when the container's agent is too old.
+            FileFailed: Something else is in the way.
+            AgentOutdated: The container's agent knows no batches.
             EditFailed: An edit does not fit what the file holds.
             TooLarge: It is over a limit.
         """
@@ -79,32 +81,44 @@ class Batching(Editing):
         self, container: str, operations: Sequence[BatchOperation], caller: Caller
     ) -> list[Ready]:
         """Return the operations with each edit as the write that it comes to."""
+        most = self._limits.batch_max_operations
+        if len(operations) > most:
+            raise _too_large(f"the batch has {len(operations)} operations", "batch_max_operations", most)
         ready: list[Ready] = []
-        touched: list[bytes] = []
+        touched: set[bytes] = set()
+        size = 0
         for number, operation in enumerate(operations):
             if number % TURN == TURN - 1:
                 await asyncio.sleep(0)  # others get a turn
             with numbered(number):
                 where = relative_path(operation.path, self._limits)
                 if not isinstance(operation, BatchEdit):
-                    ready.append(operation)
-                elif any(_is_at_or_above(other, where) for other in touched):
+                    one = operation
+                elif _is_at_or_beneath(where, touched):
                     raise ValidationFailed(
                         f"operations.{number}",
                         "edits what an earlier operation of the batch is about",
                         hint="write the whole content, or edit first",
                     )
                 else:
-                    ready.append(await self._edited(container, operation, caller))
-                touched.append(where)
+                    one = await self._edited(container, operation, caller)
+                touched.add(where)
                 if isinstance(operation, BatchMove):
-                    touched.append(relative_path(operation.target, self._limits))
+                    touched.add(relative_path(operation.target, self._limits))
+            ready.append(one)
+            size += len(one.data) if isinstance(one, BatchWrite) else 0
+            if size > self._limits.batch_max_bytes:  # before further files are read
+                raise _too_large(
+                    f"the batch has {size} bytes of content or more",
+                    "batch_max_bytes",
+                    self._limits.batch_max_bytes,
+                )
         return ready
 
     async def _batch(
         self, container: str, operations: Sequence[Ready], *, durable: bool, caller: Caller
     ) -> tuple[BatchOutcome, ...]:
-        steps = await plan_of(self._checked(operations), self._limits)
+        steps = await plan_of(operations, self._limits)
         checks = [(operation, where) for step in steps for operation, where in step.reviews]
         async with self._several("file.batch", container, checks, caller) as (channel, found):
             require(channel, "batch", "a batch")
@@ -125,15 +139,6 @@ class Batching(Editing):
             self._tell_outcome(caller, found, step, results[-1])
         return tuple(results)
 
-    def _checked(self, operations: Sequence[Ready]) -> Sequence[Ready]:
-        most, most_bytes = self._limits.batch_max_operations, self._limits.batch_max_bytes
-        if len(operations) > most:
-            raise _too_large(f"the batch has {len(operations)} operations", "batch_max_operations", most)
-        size = sum(len(each.data) for each in operations if isinstance(each, BatchWrite))
-        if size > most_bytes:
-            raise _too_large(f"the batch has {size} bytes of content", "batch_max_bytes", most_bytes)
-        return operations
-
     def _tell_outcome(self, caller: Caller, found: Container, step: Step, result: BatchOutcome) -> None:
         fields = dict(step.event_fields)
         if result.info is not None:
@@ -141,8 +146,12 @@ class Batching(Editing):
         self._tell(step.event, caller, found, fields)
 
 
-def _is_at_or_above(other: bytes, where: bytes) -> bool:
-    return where == other or where.startswith(other + b"/")
+def _is_at_or_beneath(where: bytes, places: AbstractSet[bytes]) -> bool:
+    while where:
+        if where in places:
+            return True
+        where = where.rpartition(b"/")[0]
+    return False
 
 
 def _may_be_tried_anew(operation: BatchOperation) -> bool:
