@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from agent_wire import Channel, Fields, Stat, text
 
@@ -177,12 +178,12 @@ def take_part(page: GrepPage, kind: int, f: Fields) -> None:
     f.end()
 
 
-def all_lines(host: Channel, pattern: str | bytes, **more: object) -> list[tuple[bytes, int, bytes]]:
+def all_lines(host: Channel, pattern: str | bytes, **more: Any) -> list[tuple[bytes, int, bytes]]:
     """What all pages find."""
     got: list[tuple[bytes, int, bytes]] = []
-    page = grep(host, pattern, **more)  # pyright: ignore[reportArgumentType]
+    page = grep(host, pattern, **more)
     got += page.lines
     while page.more:
-        page = grep(host, pattern, "", page.cursor, page.place, page.number, **more)  # pyright: ignore[reportArgumentType]
+        page = grep(host, pattern, "", page.cursor, page.place, page.number, **more)
         got += page.lines
     return got

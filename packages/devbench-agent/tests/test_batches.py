@@ -241,7 +241,7 @@ def test_no_foreign_change_is_lost_in_the_very_moment(agent: Agent):
             wait = rng.random() * 0.004
 
             def strike(wait: float = wait) -> None:
-                time.sleep(wait)
+                time.sleep(wait)  # some moment of the batch, not a wait for one
                 (workspace / "token").rename(workspace / "f10")
 
             thread = threading.Thread(target=strike)
@@ -394,7 +394,7 @@ def test_an_agent_killed_at_any_moment_leaves_all_or_nothing(start_agent: StartA
         for op in ops:
             send(host, request, op)
         host.send(BATCH_END, request, struct.pack(">I", len(ops)))
-        time.sleep(rng.random() * 0.03)
+        time.sleep(rng.random() * 0.03)  # some moment of the batch, not a wait for one
         os.kill(agent.pid, signal.SIGKILL)
         agent.process.wait()
         host.close()

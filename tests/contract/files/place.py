@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import pytest
@@ -46,9 +46,9 @@ class Place:
         """Return the path of something in the folder."""
         return f"{self.folder}/{name}"
 
-    async def write(self, name: str, data: bytes = b"", **more: object) -> str:
+    async def write(self, name: str, data: bytes = b"", **more: Any) -> str:
         """Write a file and return its etag."""
-        written = await self.files.write(self.container, self.at(name), data, parents=True, **more)  # pyright: ignore[reportArgumentType]
+        written = await self.files.write(self.container, self.at(name), data, parents=True, **more)
         return written.info.etag
 
     async def data(self, name: str) -> bytes:

@@ -40,7 +40,7 @@ async def edited(backend: Backend, place: InContainer) -> FileView | None:
     except ValidationFailed:
         await asyncio.to_thread(_removed, file)  # the editor said that nothing is to be written
         raise
-    except BaseException:
+    except BaseException:  # a cancellation too: nobody loses what they typed
         sys.stderr.write(f"what you saved is kept in {file}\n")
         raise
     written = None

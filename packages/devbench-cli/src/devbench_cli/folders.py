@@ -129,7 +129,7 @@ async def write_pieces(stream: AsyncIterator[bytes], target: str, progress: Prog
             await progress(done, None, "")
         await asyncio.to_thread(file.close)
         await asyncio.to_thread(part.replace, path)
-    except BaseException:
+    except BaseException:  # a cancellation too: nothing half-written is left
         with suppress(OSError):
             part.unlink()  # blocks: one unlink while leaving
         raise

@@ -143,7 +143,7 @@ async def unpack(stream: AsyncIterable[bytes], target: Path, progress: ProgressS
             await progress(done.size, None, f"{done.entries} entries")
         await asyncio.to_thread(_dress, folders)
         await asyncio.to_thread(_appear, staging, target)
-    except BaseException:
+    except BaseException:  # a cancellation too: nothing half-unpacked is left
         await asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True)
         raise
     return done

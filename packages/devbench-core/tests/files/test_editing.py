@@ -1,6 +1,7 @@
 """Edits of files, through a real agent."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -121,10 +122,10 @@ async def test_text_that_the_encoding_cannot_hold_changes_nothing(host: Host, lo
         ("if_match", {"replacements": swap("a", "b"), "if_match": ""}),
     ],
 )
-async def test_an_edit_that_is_none_is_refused_by_name(host: Host, field: str, more: dict[str, object]):
+async def test_an_edit_that_is_none_is_refused_by_name(host: Host, field: str, more: dict[str, Any]):
     await host.files.write(C, "f", b"a")
     with pytest.raises(ValidationFailed) as error:
-        await host.files.edit(C, "f", **more)  # pyright: ignore[reportArgumentType]
+        await host.files.edit(C, "f", **more)
     assert error.value.details["field"] == field
 
 

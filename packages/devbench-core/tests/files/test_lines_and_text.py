@@ -1,6 +1,7 @@
 """Reads of lines and of text, through a real agent."""
 
 from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -114,12 +115,10 @@ async def test_a_character_that_a_part_cuts_belongs_to_the_next(host: Host):
         ("errors", {"errors": "surrogateescape"}),
     ],
 )
-async def test_a_read_of_lines_that_is_none_is_refused_by_name(
-    host: Host, field: str, more: dict[str, object]
-):
+async def test_a_read_of_lines_that_is_none_is_refused_by_name(host: Host, field: str, more: dict[str, Any]):
     await host.files.write(C, "f", b"a")
     with pytest.raises(ValidationFailed) as error:
-        await host.files.read_lines(C, "f", **more)  # pyright: ignore[reportArgumentType]
+        await host.files.read_lines(C, "f", **more)
     assert error.value.details["field"] == field
 
 

@@ -111,7 +111,7 @@ async def test_bad_input_names_the_field_and_a_veto_holds(local_agent: LocalAgen
     async with open_host(local_agent.connect, local_agent.token, file_limits=limits) as host:
         for field, bad in (("cursor", "x"), ("limit", 6), ("limit", 0), ("wait_s", -1)):
             with pytest.raises(ValidationFailed, match=field):
-                await host.files.changes(C, **{field: bad})  # pyright: ignore[reportArgumentType]
+                await host.files.changes(C, **{field: bad})  # pyright: ignore[reportArgumentType] - wrong on purpose
         with pytest.raises(FileMissing):
             await host.files.changes(C, "absent")
         with pytest.raises(PathOutside):

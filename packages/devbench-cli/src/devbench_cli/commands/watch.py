@@ -45,12 +45,14 @@ def watch(
       devbench --json watch web | jq -r .path
     """
     try:
-        run_with_backend(ctx, lambda backend, options: _watch(backend, options, place, flat, count))
+        run_with_backend(
+            ctx, lambda backend, options: _watch(backend, options, place, flat=flat, count=count)
+        )
     except BrokenPipeError:
         raise typer.Exit(EXIT_BROKEN_PIPE) from None
 
 
-async def _watch(backend: Backend, options: Options, text: str, flat: bool, count: int) -> None:  # noqa: FBT001
+async def _watch(backend: Backend, options: Options, text: str, *, flat: bool, count: int) -> None:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.places import required
     from devbench_core.tools.fs_watch import FsWatchOutput

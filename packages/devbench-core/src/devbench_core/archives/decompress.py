@@ -12,7 +12,7 @@ from devbench_core.archives.entry import damaged
 from devbench_core.errors import TooLarge
 from devbench_core.model.archive import ArchiveFormat
 
-if sys.version_info >= (3, 14):
+if sys.version_info >= (3, 14):  # checked against 3.11, which does not have it
     from compression import zstd  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
 else:
     from backports import zstd

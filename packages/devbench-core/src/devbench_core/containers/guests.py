@@ -293,7 +293,7 @@ class Guests:
             await records.save(self._store, ready)
         except Conflict:
             return  # somebody took this host for dead, or ended the container
-        except BaseException:
+        except BaseException:  # a cancellation too: the record is of what runs
             await asyncio.shield(records.take_back(self._store, guest, found))
             raise
         log.info("guest.started", container=container.id, user=user, pid=ready.pid)

@@ -112,7 +112,7 @@ class TaskHandlers:
             if doing.task.done():
                 return _settled(doing)
             record, view = await self.tasks.create(tool, caller, host=self._bench.instance)
-        except BaseException:
+        except BaseException:  # a cancellation too: nobody would own the task
             doing.task.cancel()
             raise
         work.adopt(group, record, doing)

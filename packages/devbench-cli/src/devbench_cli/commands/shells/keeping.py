@@ -82,10 +82,10 @@ def list_(
       devbench shells list web
       devbench shells list --json web | jq -r '.shells[].id'
     """
-    run_with_backend(ctx, lambda backend, options: _list(backend, options, container, ended))
+    run_with_backend(ctx, lambda backend, options: _list(backend, options, container, ended=ended))
 
 
-async def _list(backend: Backend, options: Options, container: str, ended: bool) -> None:  # noqa: FBT001
+async def _list(backend: Backend, options: Options, container: str, *, ended: bool) -> None:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.show.results import NOTHING, age, as_json, line, table
     from devbench_core.tools.shells import ShellListOutput
