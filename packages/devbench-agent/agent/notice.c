@@ -33,13 +33,13 @@ static void tell(struct observer *o, enum change_kind kind, bool folder, uint32_
     if (node_path(o, node, o->only[0] != 0 ? "" : name, path)) changes_add(&o->changes, kind, folder, path, "", now);
 }
 
-static void begin_folder(struct observer *o, uint32_t parent, const char *name) {
-    char relative[PATH_BYTES + 1], path[PATH_BYTES + 1];
-    if (!node_path(o, parent, "", relative) || !observed_path(o, relative, path)) return;
-    int at = resolve_directory(path);
-    if (at < 0) return;
-    node_add(o, at, parent, name, true);
+/* False: there is no such folder. */
+static bool begin_folder(struct observer *o, uint32_t parent, const char *name, enum how how) {
+    int at = node_open(o, parent);
+    if (at < 0) return false;
+    bool there = node_add(o, at, parent, name, how);
     (void)close_fd(at);
+    return there;
 }
 
 static void vanished(struct observer *o, bool folder, uint32_t node, const char *name, uint64_t now) {
@@ -54,7 +54,7 @@ static void arrived(struct observer *o, bool folder, uint32_t node, const char *
     enum origin origin = !folder && look(o, node, name, &st) ? observers_origin(&st) : ORIGIN_NEW;
     bool replaced = origin == ORIGIN_REPLACED || (origin == ORIGIN_UNKNOWN && from_temp);
     tell(o, replaced ? CHANGE_MODIFIED : CHANGE_CREATED, folder, node, name, now);
-    if (folder) begin_folder(o, node, name);
+    if (folder) (void)begin_folder(o, node, name, TELLING);
 }
 
 void notices_flush(struct observer *o, uint64_t now) {
@@ -77,11 +77,14 @@ static void moved(struct observer *o, const struct held *h, uint32_t node, const
         return;
     }
     changes_add(&o->changes, CHANGE_MOVED, h->folder, path, from, now);
-    uint32_t child = h->folder ? node_child(o, h->node, h->name) : NO_NODE;
-    if (h->folder && child == NO_NODE) begin_folder(o, node, name); /* it moved before it was looked through */
-    if (child == NO_NODE || child == 0) return;
-    o->nodes[child].parent = node;
-    memcpy(o->nodes[child].name, name, strlen(name) + 1);
+    if (!h->folder) return;
+    uint32_t child = node_child(o, h->node, h->name);
+    /* What stands there now is asked, not the old name: another folder may have taken that already. */
+    if (!begin_folder(o, node, name, IF_NEW) && child != NO_NODE && child != 0) {
+        o->nodes[child].parent = node;
+        memcpy(o->nodes[child].name, name, strlen(name) + 1);
+    }
+    nodes_missed(o);
 }
 
 static void paired(struct observer *o, const struct held *h, uint32_t node, const char *name, uint64_t now) {

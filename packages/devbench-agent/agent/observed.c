@@ -68,25 +68,44 @@ void node_todo(struct observer *o, uint32_t n, bool tell) {
     o->todo_last = n;
 }
 
-void node_add(struct observer *o, int at, uint32_t parent, const char *name, bool tell) {
-    if (!(o->flags & OBSERVE_RECURSIVE)) return;
+bool node_add(struct observer *o, int at, uint32_t parent, const char *name, enum how how) {
+    if (!(o->flags & OBSERVE_RECURSIVE)) return true;
     int fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return; /* it has gone again, or is no folder any more: another notice tells */
+    if (fd < 0) return false; /* it has gone again, or is no folder any more: another notice tells */
     int wd = watch_folder(o, fd, FOLDER_NOTICES);
     o->partial |= wd < 0 && errno == ENOSPC;
     (void)close_fd(fd);
-    if (wd < 0) return;
+    if (wd < 0) return false;
     uint32_t n = node_of(o, wd);
-    if (n == NO_NODE) n = put(o, wd, parent, name);
+    bool known = n != NO_NODE;
+    if (!known) n = put(o, wd, parent, name);
     if (n == NO_NODE) {
         o->partial = true;
         (void)inotify_rm_watch(o->watch.fd, wd);
-        return;
+        return true;
     }
     /* Known already: it was found twice, or has come back under another name. */
     o->nodes[n].parent = n == 0 ? NO_NODE : parent;
     if (n != 0) memcpy(o->nodes[n].name, name, strlen(name) + 1);
-    node_todo(o, n, tell);
+    if (!known || how != IF_NEW) node_todo(o, n, how != QUIETLY);
+    return true;
+}
+
+int node_open(struct observer *o, uint32_t n) {
+    char relative[PATH_BYTES + 1], path[PATH_BYTES + 1];
+    struct node *node = &o->nodes[n];
+    bool named = node_path(o, node->parent, node->name, relative) && observed_path(o, relative, path);
+    int fd = named ? resolve_directory(path) : -1;
+    int wd = fd < 0 ? -1 : watch_folder(o, fd, FOLDER_NOTICES | IN_MASK_ADD);
+    node->missed = wd != node->wd;
+    if (!node->missed) return fd;
+    if (wd >= 0 && node_of(o, wd) == NO_NODE) (void)inotify_rm_watch(o->watch.fd, wd); /* another took its name */
+    return close_fd(fd);
+}
+
+void nodes_missed(struct observer *o) {
+    for (uint32_t n = 0; n < o->high; n++)
+        if (o->nodes[n].used && o->nodes[n].missed) node_todo(o, n, false);
 }
 
 uint32_t node_child(const struct observer *o, uint32_t parent, const char *name) {
@@ -149,7 +168,6 @@ bool observed_path(const struct observer *o, const char *relative, char path[PAT
 }
 
 static void open_next(struct observer *o) {
-    char relative[PATH_BYTES + 1], path[PATH_BYTES + 1];
     uint32_t n = o->todo_first;
     struct node *node = &o->nodes[n];
     o->todo_first = node->todo;
@@ -159,8 +177,7 @@ static void open_next(struct observer *o) {
         o->spare = n;
         return;
     }
-    if (!node_path(o, node->parent, node->name, relative) || !observed_path(o, relative, path)) return;
-    o->scan_fd = resolve_directory(path); /* gone meanwhile: its own notices tell */
+    o->scan_fd = node_open(o, n); /* gone meanwhile: its own notices tell */
     o->scanned = n;
     note_fd(o->scan_fd);
 }
@@ -171,9 +188,9 @@ static void found(struct observer *o, const char *name, uint8_t type, uint64_t n
     if (strlen(name) > NAME_BYTES || strncmp(name, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0) return;
     bool folder = type == DT_DIR;
     if (type == DT_UNKNOWN) folder = fstatat(o->scan_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
-    bool tell = o->nodes[o->scanned].tell;
+    bool tell = o->nodes[o->scanned].tell, done = o->nodes[o->scanned].done;
     if (tell && node_path(o, o->scanned, name, path)) changes_add(&o->changes, CHANGE_CREATED, folder, path, "", now);
-    if (folder) node_add(o, o->scan_fd, o->scanned, name, tell);
+    if (folder) (void)node_add(o, o->scan_fd, o->scanned, name, tell ? TELLING : done ? IF_NEW : QUIETLY);
 }
 
 bool scan_step(struct observer *o, uint64_t now) {
@@ -192,6 +209,7 @@ bool scan_step(struct observer *o, uint64_t now) {
     if (!alive) {
         o->scan_fd = close_fd(o->scan_fd);
         o->nodes[o->scanned].tell = false;
+        o->nodes[o->scanned].done = true;
     }
     return true;
 }

@@ -17,6 +17,7 @@ struct node { /* a folder that is observed */
     int wd;
     uint32_t parent, next, todo;
     bool used, waits, tell; /* waits to be looked through; then what is in it is told as created */
+    bool done, missed;      /* it was looked through; it was not where its name says: the notice of a move is on its way */
     char name[NAME_BYTES + 1];
 };
 
@@ -63,7 +64,14 @@ enum origin observers_origin(const struct stat *st);
 
 /* observed.c: the folders. */
 bool node_root(struct observer *o, int folder);
-void node_add(struct observer *o, int at, uint32_t parent, const char *name, bool tell);
+/* What is to become of what is in a folder: nothing is told of it; all is told as created; that only if the folder was
+ * not known. */
+enum how { QUIETLY, TELLING, IF_NEW };
+/* False: there is no such folder. */
+bool node_add(struct observer *o, int at, uint32_t parent, const char *name, enum how how);
+/* The folder of a node, opened by its path. -1: it is not there (any more, or yet): it is looked for after the next move. */
+int node_open(struct observer *o, uint32_t node);
+void nodes_missed(struct observer *o); /* something was moved: look for those that were missed */
 uint32_t node_of(const struct observer *o, int wd);
 uint32_t node_child(const struct observer *o, uint32_t parent, const char *name);
 void node_forget(struct observer *o, uint32_t node);

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -453,3 +455,62 @@ def test_a_folder_that_moves_before_it_was_looked_through_is_followed_where_it_i
         assert {path for kind, path, _ in watcher.seen if kind == CREATED} & {
             f"{folder}{number}/f".encode() for folder in "ab"
         }
+
+
+@contextmanager
+def stopped(agent: Agent) -> Generator[None]:
+    """All that happens within is told to the agent at once, after the last of it."""
+    os.kill(agent.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(agent.process.pid, signal.SIGCONT)
+
+
+def test_a_folder_that_came_into_one_that_has_moved_since_is_followed_where_it_is(agent: Agent):
+    (agent.workspace / "p").mkdir()
+    with agent.host() as host:
+        watcher = Watcher(host)
+        with stopped(agent):
+            (agent.workspace / "p/c").mkdir()
+            (agent.workspace / "p/c/f").touch()
+            (agent.workspace / "p").rename(agent.workspace / "q")
+        watcher.until((MOVED, b"q", b"p"), (CREATED, b"q/c/f", b""))
+        (agent.workspace / "q/c/g").touch()
+        watcher.until((CREATED, b"q/c/g", b""))
+
+
+def test_a_folder_that_took_the_name_of_one_that_moved_is_not_mistaken_for_it(agent: Agent):
+    with agent.host() as host:
+        watcher = Watcher(host)
+        with stopped(agent):
+            (agent.workspace / "x").mkdir()
+            (agent.workspace / "x/old").touch()
+            (agent.workspace / "x").rename(agent.workspace / "y")
+            (agent.workspace / "x").mkdir()
+            (agent.workspace / "x/new").touch()
+        watcher.until((CREATED, b"y/old", b""), (CREATED, b"x/new", b""))
+        for name in ("x", "y"):
+            (agent.workspace / name / "later").touch()
+        watcher.until((CREATED, b"x/later", b""), (CREATED, b"y/later", b""))
+        assert not {path for _, path, _ in watcher.seen} & {b"x/old", b"y/new"}
+
+
+def test_folders_that_move_while_the_tree_is_looked_through_are_followed(agent: Agent):
+    count = 1000
+    for number in range(count):
+        (agent.workspace / f"a{number}/s").mkdir(parents=True)
+    with agent.host() as host:
+        request = ask(host)
+        with stopped(agent):
+            for number in reversed(range(count)):
+                (agent.workspace / f"a{number}").rename(agent.workspace / f"b{number}")
+        page = answer(host, request)
+        for number in range(count):
+            (agent.workspace / f"b{number}/s/f").touch()
+        missing = {f"b{number}/s/f".encode() for number in range(count)}
+        until = time.monotonic() + WAIT_MS / 1000
+        while missing:
+            assert time.monotonic() < until, f"{len(missing)} were never told, such as {min(missing)}"
+            page = answer(host, ask(host, watch=page.watch, after=page.cursor, wait_ms=1000))
+            missing -= {path for kind, path, _ in page.changes if kind == CREATED}
