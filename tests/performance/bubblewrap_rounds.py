@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import devbench_core
-from performance import burst, output
+from performance import burst, nothing, output
 from performance.beside import measure as measure_beside
 from performance.measure import Row, interleave
 from performance.ours import Python
@@ -52,23 +52,34 @@ async def run(setting: Setting) -> list[Row]:
         )
         await ours.kill()
         many = await _many(setting, bench)
-    return [spawn, row, command, beside, read, many]
+    return [spawn, row, command, beside, read, *many]
 
 
-async def _many(setting: Setting, bench: devbench_core.Bench) -> Row:
+async def _many(setting: Setting, bench: devbench_core.Bench) -> list[Row]:
     """Measure the time per command with many callers over several containers."""
     ours = [Python(bench, "host") for _ in range(burst.CONTAINERS)]
+    program = await asyncio.to_thread(nothing.build)
+    path = setting.folder / nothing.NAME
+    await asyncio.to_thread(path.write_bytes, program)
+    await asyncio.to_thread(path.chmod, 0o755)
     for contender in ours:
         await contender.spawn()
+        await contender.put_nothing(program)
     try:
-        return await burst.measure(
-            "trivial command (raw: a plain subprocess)",
-            {
-                "raw subprocess": ([plain], setting.burst),
-                "Python": ([our.true for our in ours], setting.burst),
-            },
-            bounds={},
-        )
+        return [
+            await burst.measure(
+                f"{name} (raw: a plain subprocess)",
+                {
+                    "raw subprocess": ([lambda raw=raw: plain(raw)], setting.burst),
+                    "Python": (steps, setting.burst),
+                },
+                bounds={},
+            )
+            for name, raw, steps in (
+                ("trivial command (`true`)", "true", [our.true for our in ours]),
+                ("empty program", str(path), [our.nothing for our in ours]),
+            )
+        ]
     finally:
         for contender in ours:
             await contender.kill()
@@ -81,7 +92,8 @@ async def bwrap() -> None:
         raise AssertionError("bwrap failed")
 
 
-async def plain() -> None:
+async def plain(program: str = "true") -> None:
     """Start a process that does nothing."""
-    process = await asyncio.create_subprocess_exec("true")
-    await process.wait()
+    process = await asyncio.create_subprocess_exec(program)
+    if await process.wait() != 0:
+        raise AssertionError(program)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiodocker
 from mcp import Client
 
 import devbench_core
-from performance import burst, output
+from performance import burst, nothing, output
 from performance.beside import measure as measure_beside
 from performance.measure import Figures, Row, Step, interleave, line, timed
 from performance.ours import Mcp, Python, serving
@@ -39,7 +41,7 @@ async def run(setting: Setting) -> list[Row]:
         finally:
             for contender in (raw, ours, mcp):
                 await contender.kill()
-        rows.append(await _many(setting, client, bench))
+        rows += await _many(setting, client, bench)
         return rows
 
 
@@ -96,6 +98,9 @@ async def _files(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> li
         async def our_write(data: bytes = data) -> None:
             await ours.write("our.bin", data)
 
+        async def durable_write(data: bytes = data) -> None:
+            await ours.write("durable.bin", data, durable=True)
+
         async def mcp_write(text: str = text) -> None:
             await mcp.write("mcp.bin", text)
 
@@ -109,7 +114,11 @@ async def _files(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> li
             await mcp.read("mcp.bin", size)
 
         small = size == KIB
-        writers: dict[str, Step] = {"raw engine": raw_write, "Python": our_write}
+        writers: dict[str, Step] = {
+            "raw engine": raw_write,
+            "Python": our_write,
+            "Python, durable": durable_write,
+        }
         readers: dict[str, Step] = {"raw engine": raw_read, "Python": our_read}
         if small:
             writers["MCP over HTTP"] = mcp_write
@@ -132,21 +141,33 @@ async def _output(setting: Setting, raw: RawDocker, bench: devbench_core.Bench, 
     )
 
 
-async def _many(setting: Setting, client: aiodocker.Docker, bench: devbench_core.Bench) -> Row:
+async def _many(setting: Setting, client: aiodocker.Docker, bench: devbench_core.Bench) -> list[Row]:
     """Measure the time per command with many callers over several containers."""
     raws = [RawDocker(client, setting.image) for _ in range(burst.CONTAINERS)]
     ours = [Python(bench, setting.image) for _ in range(burst.CONTAINERS)]
+    program = await asyncio.to_thread(nothing.build)
     for contender in (*raws, *ours):
         await contender.spawn()
+        await contender.put_nothing(program)
     try:
-        return await burst.measure(
-            "trivial command",
-            {
-                "raw engine": ([raw.true for raw in raws], setting.burst_raw),
-                "Python": ([our.true for our in ours], setting.burst),
-            },
-            bounds={"Python": 1 / 40},
-        )
+        return [
+            await burst.measure(
+                "trivial command (`true`)",
+                {
+                    "raw engine": ([raw.true for raw in raws], setting.burst_raw),
+                    "Python": ([our.true for our in ours], setting.burst),
+                },
+                bounds={},
+            ),
+            await burst.measure(
+                "empty program",
+                {
+                    "raw engine": ([raw.nothing for raw in raws], setting.burst_raw),
+                    "Python": ([our.nothing for our in ours], setting.burst),
+                },
+                bounds={"Python": 1 / 40},
+            ),
+        ]
     finally:
         for contender in (*raws, *ours):
             await contender.kill()

@@ -19,6 +19,7 @@ from mcp import Client
 from devbench_core.bench import Bench
 from devbench_core.containers import SpawnRequest
 from devbench_core.model.execution import ExecReason, ExecRequest
+from performance.nothing import NAME as NOTHING
 
 START_S = 30.0
 
@@ -44,9 +45,21 @@ class Python:
 
     async def true(self) -> None:
         """Run a trivial command to its ending."""
-        run = await self._bench.execs.start(self.container, ExecRequest(argv=("true",)))
+        await self.run("true")
+
+    async def nothing(self) -> None:
+        """Run the empty program to its ending."""
+        await self.run(f"/workspace/{NOTHING}")
+
+    async def put_nothing(self, program: bytes) -> None:
+        """Bring the empty program in."""
+        await self._bench.files.write(self.container, NOTHING, program, mode=0o755)
+
+    async def run(self, program: str) -> None:
+        """Run a program to its ending, which must be a good one."""
+        run = await self._bench.execs.start(self.container, ExecRequest(argv=(program,)))
         done = await self._bench.execs.wait(run.id, wait_s=30)
-        if done.ending is None or done.ending.reason is not ExecReason.EXITED:
+        if done.ending is None or done.ending.reason is not ExecReason.EXITED or done.ending.exit_code != 0:
             raise AssertionError(done)
 
     async def read(self, name: str, size: int) -> None:
@@ -55,9 +68,9 @@ class Python:
         if len(content.data) != size:
             raise AssertionError(name)
 
-    async def write(self, name: str, data: bytes) -> None:
-        """Write a file."""
-        await self._bench.files.write(self.container, name, data)
+    async def write(self, name: str, data: bytes, *, durable: bool = False) -> None:
+        """Write a file; a durable one is on disk when this returns."""
+        await self._bench.files.write(self.container, name, data, durable=durable)
 
 
 class Mcp:

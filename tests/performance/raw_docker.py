@@ -10,6 +10,8 @@ from typing import Any
 import aiodocker
 from aiodocker.containers import DockerContainer
 
+from performance.nothing import NAME as NOTHING
+
 HARDENED: dict[str, Any] = {
     "ReadonlyRootfs": True,
     "CapDrop": ["ALL"],
@@ -52,14 +54,27 @@ class RawDocker:
             self.container = None
 
     async def true(self) -> None:
-        """Run a trivial command to its exit code: create, start, read, inspect."""
-        container = self.spawned()
-        execution = await container.exec(["true"], stdin=False)
+        """Run a trivial command to its exit code."""
+        await self.run("true")
+
+    async def nothing(self) -> None:
+        """Run the empty program to its exit code."""
+        await self.run(f"/workspace/{NOTHING}")
+
+    async def put_nothing(self, program: bytes) -> None:
+        """Bring the empty program in."""
+        await self.write(NOTHING, program, mode=0o755)
+
+    async def run(self, program: str) -> None:
+        """Run a program to its exit code, which must be 0: create, start, read, inspect."""
+        execution = await self.spawned().exec([program], stdin=False)
         async with execution.start(detach=False) as stream:
             while await stream.read_out() is not None:
                 pass
-        while (await execution.inspect())["Running"]:
+        while (ended := await execution.inspect())["Running"]:
             pass
+        if ended["ExitCode"] != 0:
+            raise AssertionError(ended)
 
     async def output(self, argv: tuple[str, ...]) -> int:
         """Run a command to its exit code, reading its output; return how many bytes that was."""
@@ -79,12 +94,12 @@ class RawDocker:
         if member is None or len(member.read()) != size:
             raise AssertionError(name)
 
-    async def write(self, name: str, data: bytes) -> None:
+    async def write(self, name: str, data: bytes, *, mode: int = 0o644) -> None:
         """Put a file as an archive."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             info = tarfile.TarInfo(name)
-            info.size = len(data)
+            info.size, info.mode = len(data), mode
             archive.addfile(info, io.BytesIO(data))
         await self.spawned().put_archive("/workspace", buffer.getvalue())  # pyright: ignore[reportUnknownMemberType]
 

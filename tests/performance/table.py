@@ -18,6 +18,13 @@ so that the machine's noise hits all alike. Compare ratios, not milliseconds: th
 
 "In a row" means that a contender does it ten times in its turn, as an agent at work does; elsewhere it does it once, on
 a machine whose caches the others have just used.
+
+The "empty program" ends before any library starts, so that its row shows what the engines take. `true` takes more than
+devbench does where the processor is a virtual one: at its start glibc asks for the processor's features, and each of
+these questions is answered by the hypervisor, about half a millisecond in all.
+
+"Durable" writes are on disk (`fsync` of file and folder) when they return; the engine's archive call promises nothing
+of the kind.
 """
 
 
