@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -22,15 +22,17 @@ from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.contracts.scanner import Scanner
 from devbench_core.contracts.store import Store
-from devbench_core.execs import Execs
-from devbench_core.files import Files
 from devbench_core.ids import INSTANCE, new_id
-from devbench_core.images import Images
 from devbench_core.logs import get_logger
-from devbench_core.shells import Shells
 from devbench_core.tasks import background
 from devbench_core.tool import Tool
-from devbench_core.wiring import Parts, Services, wire
+from devbench_core.wiring import Parts, Services
+
+if TYPE_CHECKING:
+    from devbench_core.execs import Execs
+    from devbench_core.files import Files
+    from devbench_core.images import Images
+    from devbench_core.shells import Shells
 
 log = get_logger(__name__)
 STATE_MODE = 0o700
@@ -173,7 +175,7 @@ async def open(  # noqa: A001 - read as devbench_core.open
                 lock=lock,
                 runtime=runtime,
                 scanners=scanners,
-                services=wire(parts),
+                services=Services(parts),
             )
             async with _served(bench):
                 yield bench
@@ -185,8 +187,8 @@ async def _served(bench: Bench) -> AsyncGenerator[None, None]:
     async with AsyncExitStack() as stack:
         # each of these runs whatever the others raise: an open link would keep its tasks, and us, alive for ever
         stack.push_async_callback(bench.containers.close)
-        stack.push_async_callback(bench.execs.aclose)
-        stack.callback(bench.shells.aclose)
+        stack.push_async_callback(bench.services.close_execs)
+        stack.callback(bench.services.close_shells)
         stack.push_async_callback(bench.containers.leave)
         await bench.containers.beat()
         await bench.containers.reconcile()

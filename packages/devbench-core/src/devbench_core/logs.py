@@ -8,55 +8,54 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-import structlog
-from structlog.stdlib import BoundLogger
-from structlog.typing import EventDict, WrappedLogger
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
 
-SECRET_WORDS = ("token", "password", "secret", "authorization", "credential")
-HIDDEN = "***"
-
-
-def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace the value of every field whose name speaks of a secret."""
-    return {
-        key: HIDDEN if any(w in key.lower() for w in SECRET_WORDS) else value for key, value in event.items()
-    }
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "exception": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
 
 
-class _Line:
-    """The last processor: makes one line of text, or one JSON object, of an event."""
+class _Form:
+    """The form of lines that was chosen before the first event."""
 
-    def __init__(self) -> None:
-        self.as_json = False
-        self._json = structlog.processors.JSONRenderer(default=str)
-        self._text = structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True)
-
-    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
-        if self.as_json:
-            return str(self._json(logger, method, event))
-        name = event.pop("event", "")
-        trace = event.pop("exception", "")
-        fields = self._text(logger, method, event) if event else ""
-        return f"{name} {fields}".rstrip() + (f"\n{trace}" if trace else "")
+    as_json = False
 
 
-_LINE = _Line()
-_PROCESSORS: tuple[structlog.typing.Processor, ...] = (
-    structlog.stdlib.filter_by_level,
-    structlog.contextvars.merge_contextvars,
-    hide_secrets,
-    structlog.processors.format_exc_info,
-    _LINE,
-)
+class _Logger:
+    """A module's logger, which imports structlog with the first event that is not below the level."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._logger = logging.getLogger(name)
+        self._wrapped: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        level = LEVELS.get(name)
+        if level is not None and not self._logger.isEnabledFor(level):
+            return _nothing
+        if self._wrapped is None:
+            from devbench_core import log_lines
+
+            log_lines.LINE.as_json = _Form.as_json
+            self._wrapped = log_lines.wrapped(self._name)
+        return getattr(self._wrapped, name)
+
+
+def _nothing(*_args: object, **_fields: object) -> None:
+    return None
 
 
 def get_logger(name: str) -> BoundLogger:
     """Return the logger of a module; its events have a dotted name and fields."""
-    logger = logging.getLogger(name)
-    wrapped = structlog.wrap_logger(logger, processors=_PROCESSORS, wrapper_class=BoundLogger)
-    return cast("BoundLogger", wrapped)
+    return cast("BoundLogger", _Logger(name))
 
 
 def configure(level: str = "warning", *, stream: TextIO | None = None, as_json: bool = False) -> None:
@@ -67,7 +66,11 @@ def configure(level: str = "warning", *, stream: TextIO | None = None, as_json: 
         stream: Where to.
         as_json: One JSON object a line in the message, for machines.
     """
-    _LINE.as_json = as_json
+    _Form.as_json = as_json
+    if "devbench_core.log_lines" in sys.modules:
+        from devbench_core import log_lines
+
+        log_lines.LINE.as_json = as_json
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         logging.Formatter("%(message)s" if as_json else "%(asctime)s %(levelname)-7s %(message)s")

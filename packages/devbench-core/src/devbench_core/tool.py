@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class ToolInput(BaseModel):
     """Base of every tool's input: unknown arguments are refused by name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # built when the tool is used
 
 
 class ToolOutput(BaseModel):
     """Base of every tool's output."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     @property
     def resource_links(self) -> tuple[str, ...]:

@@ -1,8 +1,13 @@
-"""Puts the use cases together: the only place that knows all of them."""
+"""Puts the use cases together: the only place that knows all of them.
+
+Each is made when it is first asked for, and its modules are imported then: a short command line needs one or two.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -17,31 +22,20 @@ from devbench_core.containers.repository import Repository
 from devbench_core.containers.service import Containers
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.contracts.store import Store
-from devbench_core.execs import Execs
-from devbench_core.execs.context import ExecContext
-from devbench_core.files import Files
-from devbench_core.files.operations import FileContext
 from devbench_core.idempotency import Keys
-from devbench_core.images import Images
-from devbench_core.images.pulls import Progress
 from devbench_core.model.caller import Caller
-from devbench_core.model.container import Container
+from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Event
-from devbench_core.model.execution import ExecRequest
+from devbench_core.model.execution import Exec, ExecRequest
 from devbench_core.model.image import Image
-from devbench_core.shells import Shells
-from devbench_core.shells.context import ShellContext
+from devbench_core.shells.settings import SHELL_KIND
 
-
-@attrs.frozen(kw_only=True, eq=False)
-class Services:
-    """The use cases of one opened core."""
-
-    containers: Containers
-    execs: Execs
-    shells: Shells
-    files: Files
-    images: Images
+if TYPE_CHECKING:
+    from devbench_core.execs.service import Execs
+    from devbench_core.files.service import Files
+    from devbench_core.images.pulls import Progress
+    from devbench_core.images.service import Images
+    from devbench_core.shells.service import Shells
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -68,128 +62,178 @@ class Parts:
         self.emit(Event(name=name, at=self.clock.now(), caller=caller, fields=fields))
 
 
-class _Later:
-    """Breaks the circle of execs, which look containers up, and containers, which end execs."""
+class Services:
+    """The use cases of one opened core. Execs look containers up, and containers end execs."""
 
-    containers: Containers
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._instances = Instances(parts.store, parts.clock, parts.settings.startup.dead_after_s)
+        self._links = Links(
+            runtime=parts.runtime,
+            store=parts.store,
+            instance=parts.instance,
+            limits=parts.settings.channel,
+            tasks=parts.tasks,
+            alive=self._instances.alive,
+            look=self._look,
+        )
 
+    @cached_property
+    def containers(self) -> Containers:
+        """Spawn, attach, kill, inspect, list."""
+        return Containers(
+            self._context(),
+            resolve_image=self._resolve_image,
+            forget_image=self._forget_image,
+            run_entrypoint=self._run_entrypoint,
+            end_execs=self._end_execs,
+            recover_execs=self._recover_execs,
+            running_execs=self._running_execs,
+            forget_execs=self._forget,
+            sweep_shells=self._sweep_shells,
+        )
 
-def wire(parts: Parts) -> Services:
-    """Build the use cases."""
-    later = _Later()
-    settings = parts.settings
-    images = Images(
-        parts.runtime, settings.images, parts.clock, parts.image_event, review=parts.registry.review
-    )
-    instances = Instances(parts.store, parts.clock, settings.startup.dead_after_s)
+    @cached_property
+    def execs(self) -> Execs:
+        """Run commands and follow them."""
+        from devbench_core.execs.context import ExecContext
+        from devbench_core.execs.service import Execs
 
-    async def living(name: str, caller: Caller) -> Container:
-        return await later.containers.living(name, caller=caller)
+        return Execs(
+            ExecContext(
+                store=self._parts.store,
+                clock=self._parts.clock,
+                instance=self._parts.instance,
+                limits=self._parts.settings.execs,
+                tasks=self._parts.tasks,
+                resolve=self._living,
+                find=self._find,
+                link=self._links.of,
+                review=self._parts.registry.review,
+                emit=self._parts.emit,
+                alive=self._instances.alive,
+                file_limits=self._parts.settings.files,
+            )
+        )
 
-    async def find(name: str, caller: Caller) -> Container:
-        return await later.containers.get(name, caller=caller)
+    @cached_property
+    def shells(self) -> Shells:
+        """Open shells that keep their state, and run scripts in them."""
+        from devbench_core.shells.context import ShellContext
+        from devbench_core.shells.service import Shells
 
-    async def look(container_id: str) -> None:
+        return Shells(
+            ShellContext(
+                store=self._parts.store,
+                clock=self._parts.clock,
+                limits=self._parts.settings.shells,
+                tasks=self._parts.tasks,
+                execs=self.execs,
+                resolve=self._living,
+                find=self._find,
+                review=self._parts.registry.review,
+                emit=self._parts.emit,
+            )
+        )
+
+    @cached_property
+    def files(self) -> Files:
+        """Read and write files of workspaces."""
+        from devbench_core.files.operations import FileContext
+        from devbench_core.files.service import Files
+
+        return Files(
+            FileContext(
+                clock=self._parts.clock,
+                limits=self._parts.settings.files,
+                resolve=self._living,
+                link=self._links.of,
+                review=self._parts.registry.review,
+                emit=self._parts.emit,
+            )
+        )
+
+    @cached_property
+    def images(self) -> Images:
+        """Resolve and list images."""
+        from devbench_core.images.service import Images
+
+        parts = self._parts
+        return Images(
+            parts.runtime,
+            parts.settings.images,
+            parts.clock,
+            parts.image_event,
+            review=parts.registry.review,
+        )
+
+    async def close_execs(self) -> None:
+        """Follow no command any longer, if any was followed."""
+        if "execs" in self.__dict__:
+            await self.execs.aclose()
+
+    def close_shells(self) -> None:
+        """Follow no shell any longer, if any was followed."""
+        if "shells" in self.__dict__:
+            self.shells.aclose()
+
+    def _context(self) -> Context:
+        parts, settings = self._parts, self._parts.settings
+        return Context(
+            settings=settings,
+            clock=parts.clock,
+            installation=parts.installation,
+            instance=parts.instance,
+            serving=parts.serving,
+            runtime=parts.runtime,
+            repository=Repository(parts.store, parts.clock, settings.containers.binding_s),
+            keys=Keys(parts.store, parts.clock, settings.containers.idempotency_ttl_s, "container"),
+            instances=self._instances,
+            links=self._links,
+            tasks=parts.tasks,
+            review_hook=parts.registry.review,
+            emit_hook=parts.emit,
+        )
+
+    async def _living(self, name: str, caller: Caller) -> Container:
+        return await self.containers.living(name, caller=caller)
+
+    async def _find(self, name: str, caller: Caller) -> Container:
+        return await self.containers.get(name, caller=caller)
+
+    async def _look(self, container_id: str) -> None:
         """See whether a container still runs whose channel was cut."""
-        found = await later.containers.repository.by_id(container_id)
+        found = await self.containers.repository.by_id(container_id)
         if found is None:
             return
-        found = await later.containers.inspect(found.id, caller=Caller(tenant=found.tenant))
+        found = await self.containers.inspect(found.id, caller=Caller(tenant=found.tenant))
         if found.ending is not None:  # another host may have ended it: those who wait here must hear of it
-            await execs.end_all(found, found.ending)
+            await self.execs.end_all(found, found.ending)
 
-    links = Links(
-        runtime=parts.runtime,
-        store=parts.store,
-        instance=parts.instance,
-        limits=settings.channel,
-        tasks=parts.tasks,
-        alive=instances.alive,
-        look=look,
-    )
-    execs = Execs(
-        ExecContext(
-            store=parts.store,
-            clock=parts.clock,
-            instance=parts.instance,
-            limits=settings.execs,
-            tasks=parts.tasks,
-            resolve=living,
-            find=find,
-            link=links.of,
-            review=parts.registry.review,
-            emit=parts.emit,
-            alive=instances.alive,
-            file_limits=settings.files,
-        )
-    )
-    shells = Shells(
-        ShellContext(
-            store=parts.store,
-            clock=parts.clock,
-            limits=settings.shells,
-            tasks=parts.tasks,
-            execs=execs,
-            resolve=living,
-            find=find,
-            review=parts.registry.review,
-            emit=parts.emit,
-        )
-    )
-    files = Files(
-        FileContext(
-            clock=parts.clock,
-            limits=settings.files,
-            resolve=living,
-            link=links.of,
-            review=parts.registry.review,
-            emit=parts.emit,
-        )
-    )
-    later.containers = _containers(parts, images, instances, links, execs, shells)
-    return Services(containers=later.containers, execs=execs, shells=shells, files=files, images=images)
+    async def _resolve_image(self, name: str, caller: Caller, progress: Progress | None) -> Image:
+        return await self.images.resolve(name, caller=caller, progress=progress)
 
+    def _forget_image(self, name: str) -> None:
+        self.images.forget(name)
 
-def _containers(
-    parts: Parts, images: Images, instances: Instances, links: Links, execs: Execs, shells: Shells
-) -> Containers:
-    settings = parts.settings
+    async def _end_execs(self, container: Container, ending: ContainerEnding) -> None:
+        await self.execs.end_all(container, ending)
 
-    async def resolve_image(name: str, caller: Caller, progress: Progress | None) -> Image:
-        return await images.resolve(name, caller=caller, progress=progress)
+    async def _recover_execs(self, container: Container) -> None:
+        await self.execs.recover(container)
 
-    async def run_entrypoint(container: Container, image: Image) -> None:
+    async def _running_execs(self, container: Container) -> tuple[Exec, ...]:
+        return await self.execs.running(container)
+
+    async def _sweep_shells(self) -> None:
+        if (await self._parts.store.list(SHELL_KIND, limit=1)).records:
+            await self.shells.sweep()
+
+    async def _run_entrypoint(self, container: Container, image: Image) -> None:
         if image.command:
             caller = Caller(tenant=container.tenant, subject=container.created_by)
-            await execs.start(container.id, ExecRequest(argv=image.command), caller=caller)
+            await self.execs.start(container.id, ExecRequest(argv=image.command), caller=caller)
 
-    async def forget(container_id: str) -> None:
-        await shells.forget(container_id)
-        await execs.forget(container_id)
-
-    context = Context(
-        settings=settings,
-        clock=parts.clock,
-        installation=parts.installation,
-        instance=parts.instance,
-        serving=parts.serving,
-        runtime=parts.runtime,
-        repository=Repository(parts.store, parts.clock, settings.containers.binding_s),
-        keys=Keys(parts.store, parts.clock, settings.containers.idempotency_ttl_s, "container"),
-        instances=instances,
-        links=links,
-        tasks=parts.tasks,
-        review_hook=parts.registry.review,
-        emit_hook=parts.emit,
-    )
-    return Containers(
-        context,
-        resolve_image=resolve_image,
-        forget_image=images.forget,
-        run_entrypoint=run_entrypoint,
-        end_execs=execs.end_all,
-        recover_execs=execs.recover,
-        running_execs=execs.running,
-        forget_execs=forget,
-        sweep_shells=shells.sweep,
-    )
+    async def _forget(self, container_id: str) -> None:
+        await self.shells.forget(container_id)
+        await self.execs.forget(container_id)

@@ -8,7 +8,6 @@ import pytest
 
 from devbench_core.channel import changecalls
 from devbench_core.channel.change_messages import (
-    ByteOrder,
     Copied,
     Copy,
     LinesAt,
@@ -17,6 +16,7 @@ from devbench_core.channel.change_messages import (
     ReadLines,
 )
 from devbench_core.channel.channel import AgentChannel
+from devbench_core.channel.codes import ByteOrder
 from devbench_core.channel.file_messages import Data, NodeType, ReadEnd, ReadMeta, Stat
 from devbench_core.channel.linereply import LinesAsked
 from devbench_core.channel.messages import Message

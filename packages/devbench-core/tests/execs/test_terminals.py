@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from devbench_core.errors import InputUnavailable, TooLarge, ValidationFailed, Vetoed
+from devbench_core.execs.numbers import TERMINAL_SIDE_MAX
 from devbench_core.execs.settings import ExecLimits
-from devbench_core.execs.validate import TERMINAL_SIDE_MAX
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.event import Veto
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, InputTaken, StreamName, TerminalSize

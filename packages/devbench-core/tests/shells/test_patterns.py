@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from devbench_core.errors import ValidationFailed
 from devbench_core.model.shell import ShellMatch
-from devbench_core.shells.patterns import MATCH_MAX, PATTERN_MAX, PATTERNS_MAX, Finder, wanted
+from devbench_core.shells.patterns import MATCH_MAX, PATTERN_MAX, Finder, wanted
 from devbench_core.shells.regex import GROUPS_MAX, PROGRAM_MAX
-from devbench_core.shells.settings import ShellLimits
+from devbench_core.shells.settings import PATTERNS_MAX, ShellLimits
 
 MIB = 1024 * 1024
 LOOKBACK = ShellLimits().lookback_bytes

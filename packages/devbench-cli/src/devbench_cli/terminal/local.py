@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from devbench_cli.descriptors import READ_BYTES, STDERR, STDIN, STDOUT
 from devbench_core.errors import ValidationFailed
-from devbench_core.execs.validate import TERMINAL_SIDE_MAX
+from devbench_core.execs.numbers import TERMINAL_SIDE_MAX
 
 COLUMNS, ROWS = 80, 24
 """The size where there is no terminal, or one that does not know its own."""

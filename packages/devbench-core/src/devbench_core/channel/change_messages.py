@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import IntFlag
 from typing import ClassVar
 
 from attrs import field, frozen
 
-from devbench_core.channel.codes import Way
+from devbench_core.channel.codes import ByteOrder, Way
 from devbench_core.channel.file_messages import Stat
 from devbench_core.channel.messages import Message
 from devbench_core.channel.plan import nested
@@ -36,14 +36,6 @@ class ModeFlag(IntFlag):
 
     RECURSIVE = 1
     IF_MATCH = 2
-
-
-class ByteOrder(IntEnum):
-    """Of the units in which lines are looked for."""
-
-    LITTLE = 0
-    BIG = 1
-    BY_MARK = 2
 
 
 @frozen(kw_only=True)

@@ -9,6 +9,14 @@ LEAVE_CORE = 2**64 - 1
 NOT_TOLD = 2**64 - 1
 
 
+class ByteOrder(IntEnum):
+    """Of the units in which lines are looked for."""
+
+    LITTLE = 0
+    BIG = 1
+    BY_MARK = 2
+
+
 class Way(Enum):
     """Who may send a type."""
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import attrs
 
-from devbench_core.channel.change_messages import ALL_LINES, ByteOrder, LinesAt
+from devbench_core.channel.change_messages import ALL_LINES, LinesAt
+from devbench_core.channel.codes import ByteOrder
 from devbench_core.channel.faults import lie
 from devbench_core.channel.file_messages import Data, FileWindow, ReadEnd, ReadMeta, Stat
 from devbench_core.channel.messages import Message

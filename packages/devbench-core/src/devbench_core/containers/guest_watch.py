@@ -6,8 +6,10 @@ Such an agent enforces no time limit, and its commands would hold their slots fo
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from devbench_core.channel.link import AgentLink
+if TYPE_CHECKING:
+    from devbench_core.channel.link import AgentLink
 
 PING_EVERY_S = 5.0
 UNANSWERED_MAX = (

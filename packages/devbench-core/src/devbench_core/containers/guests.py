@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import attrs
 
-from devbench_core.channel.channel import AgentChannel
-from devbench_core.channel.link import AgentLink, Connect
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.containers import guest_records as records
 from devbench_core.containers.guest_records import Guest
@@ -33,10 +32,13 @@ from devbench_core.errors import (
 from devbench_core.logs import get_logger
 from devbench_core.model.container import Container
 
+if TYPE_CHECKING:
+    from devbench_core.channel.link import AgentLink, Connect
+
 log = get_logger(__name__)
 LOOK_EVERY_S = 0.05  # how often the store is asked whether another host has started what it is starting
 STARTS_MAX = 3  # for one caller; one that ends at once will go on doing so
-MakeLink = Callable[[str, Connect, bytes], AgentLink]
+MakeLink = Callable[[str, "Connect", bytes], "AgentLink"]
 Alive = Callable[[str], Awaitable[bool]]
 
 
@@ -300,6 +302,8 @@ class Guests:
 
     async def _claimed(self, runtime: SupportsUsers, container: Container, guest: Guest) -> Guest:
         """Start the agent and give it its token on its standard streams, where nobody else can be first."""
+        from devbench_core.channel.channel import AgentChannel
+
         started = await runtime.start_guest(container.ref, guest.user)
         async with AgentChannel.open(
             started.stream, token=guest.token, claim=True, instance=self._instance, limits=self._limits

@@ -40,7 +40,11 @@ async def reaper(bench: Bench) -> AsyncGenerator[None, None]:
 @asynccontextmanager
 async def purger(bench: Bench) -> AsyncGenerator[None, None]:
     """Purge ended commands beyond ``execs.retain_s`` and ``execs.retain_per_container``."""
-    async with _repeating(bench.settings.lifetimes.check_interval_s, bench.execs.sweep, "purger"):
+
+    async def sweep() -> None:
+        await bench.execs.sweep()  # not made before it is needed
+
+    async with _repeating(bench.settings.lifetimes.check_interval_s, sweep, "purger"):
         yield
 
 

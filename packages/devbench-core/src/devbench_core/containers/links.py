@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from devbench_core.channel.link import AgentLink, Connect
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.containers.guests import Alive, Guests
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.contracts.store import Put, Remove, Store
 from devbench_core.errors import AgentUnavailable, ContainerExited
 from devbench_core.model.container import Container
+
+if TYPE_CHECKING:
+    from devbench_core.channel.link import AgentLink, Connect
 
 TOKEN_KIND = "container_token"  # noqa: S105 - the name of a collection
 
@@ -65,6 +68,8 @@ class Links:
         return link
 
     def _make(self, container_id: str, connect: Connect, token: bytes, *, claim: bool = False) -> AgentLink:
+        from devbench_core.channel.link import AgentLink  # half of what a short command line would import
+
         look = self._look
         return AgentLink(
             connect=connect,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from devbench_core.channel.link import AgentLink
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import BY_DEVBENCH, Ender, EndExecs
 from devbench_core.containers.instances import this_process
@@ -23,6 +23,9 @@ from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import WORKSPACE, Container, ContainerEnding, EndReason, Status
 from devbench_core.model.execution import Exec
+
+if TYPE_CHECKING:
+    from devbench_core.channel.link import AgentLink
 
 log = get_logger(__name__)
 CLIENT_MAX = 100

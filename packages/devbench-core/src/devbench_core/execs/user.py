@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from devbench_core.channel.handshake import Agent
+from typing import TYPE_CHECKING
+
 from devbench_core.errors import ValidationFailed
 from devbench_core.model.container import Container
 from devbench_core.model.users import is_user, uid_of
+
+if TYPE_CHECKING:
+    from devbench_core.channel.handshake import Agent
 
 
 def check_form(user: str | None) -> None:

@@ -11,18 +11,13 @@ from devbench_core.channel.codes import LEAVE_CORE, StartFlag
 from devbench_core.channel.exec_messages import ARGUMENTS_MAX, Start
 from devbench_core.channel.execstream import SIGNAL_MAX
 from devbench_core.errors import ValidationFailed
+from devbench_core.execs.numbers import CORE_MAX_BYTES, NICE_MAX, NOFILE_MAX, TERMINAL_SIDE_MAX
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.execs.user import check_form
 from devbench_core.model.execution import ExecRequest, Leftovers, TerminalSize
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CWD_MAX_BYTES = 4095
-NOFILE_MAX = 1_048_576
-CORE_MAX_BYTES = 2**40
-NICE_MAX = 19
-TERMINAL_SIDE_MAX = (
-    4096  # columns or rows: more than any screen, and no bait for programs that draw all of it
-)
 TERM = "xterm-256color"
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import attrs
 
-from devbench_core.channel.change_messages import ByteOrder
+from devbench_core.channel.codes import ByteOrder
 from devbench_core.errors import TextInvalid, ValidationFailed
 
 Errors = Literal["strict", "replace", "backslashreplace"]

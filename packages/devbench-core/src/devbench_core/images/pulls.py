@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
-import structlog
-
 from devbench_core.contracts.powers import SupportsPull
+from devbench_core.logs import get_logger
 from devbench_core.model.image import PullProgress, RegistryAuth
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Progress = Callable[[PullProgress], Awaitable[None]]
 Credentials = Callable[[str], "RegistryAuth | None"]
 FOLLOWER_TIMEOUT_S = 5.0

@@ -11,8 +11,8 @@ import attrs
 from devbench_core.errors import ValidationFailed
 from devbench_core.model.shell import ShellMatch
 from devbench_core.shells.regex import Expression, Found, compiled
+from devbench_core.shells.settings import PATTERNS_MAX
 
-PATTERNS_MAX = 8
 """Texts, and expressions, that one call may look for."""
 PATTERN_MAX = 1000
 """Characters of one of them."""

@@ -12,8 +12,9 @@ from devbench_core.ids import EXEC, check_id
 from devbench_core.model.caller import Caller
 from devbench_core.model.shell import Shell
 from devbench_core.records import from_json, to_json
+from devbench_core.shells.settings import SHELL_KIND
 
-KIND = "shell"
+KIND = SHELL_KIND
 LIVE, ENDED = "live", "ended"
 PAGE = 200
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PATTERNS_MAX = 8
+"""How many texts or expressions one read of a shell may wait for."""
+SHELL_KIND = "shell"
+"""The collection of the store that holds shells."""
+
 
 class ShellLimits(BaseModel):
     """Bounds of persistent shells."""

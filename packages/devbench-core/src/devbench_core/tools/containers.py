@@ -20,7 +20,7 @@ from devbench_core.tools.views import ContainerView, ExecView, ObservedView, Vie
 class PolicyInput(BaseModel):
     """Differences from the operator's isolation; what is left out keeps the default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     read_only_root: bool | None = Field(
         default=None, description="Only the workspace and /tmp can be written; hardened default: true."

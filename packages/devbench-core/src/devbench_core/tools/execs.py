@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from devbench_core.errors import ValidationFailed
-from devbench_core.execs.validate import CORE_MAX_BYTES, NICE_MAX, NOFILE_MAX, TERMINAL_SIDE_MAX
+from devbench_core.execs.numbers import CORE_MAX_BYTES, NICE_MAX, NOFILE_MAX, TERMINAL_SIDE_MAX
 from devbench_core.model.execution import (
     Chunk,
     ExecEnding,

@@ -33,7 +33,7 @@ Format = Literal["tar", "tar.gz", "tar.zst", "zip"]
 class BatchOperationInput(BaseModel):
     """One operation of `fs_batch`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     op: Literal["write", "edit", "delete", "move", "mkdir"] = Field(description="What to do.")
     path: PathArgument
@@ -80,7 +80,7 @@ class FsBatchInput(Input):
 class BatchOutcomeView(BaseModel):
     """What became of one operation."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     file: FileView | None = Field(
         default=None, description="What is at the path, or the target, now; absent after a delete."

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
 
-from devbench_core.execs import Execs
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Chunk, StreamName
 from devbench_core.model.image import PullProgress
 from devbench_core.tool import ProgressSink
+
+if TYPE_CHECKING:
+    from devbench_core.execs import Execs
 
 REPORT_EVERY_S = 0.25
 """More often is noise on the wire."""

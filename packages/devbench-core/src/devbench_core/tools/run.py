@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import attrs
 from pydantic import Field
 
 from devbench_core.errors import DevbenchError
-from devbench_core.execs import Execs
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Chunk, Ends, Exec
 from devbench_core.tool import ToolContext, ToolOutput
@@ -20,6 +20,9 @@ from devbench_core.tools.execs import CommandInput, request_of
 from devbench_core.tools.pieces import OutputPiece, pieces_of
 from devbench_core.tools.progress import OutputReporter
 from devbench_core.tools.views import ExecView
+
+if TYPE_CHECKING:
+    from devbench_core.execs import Execs
 
 WAIT_DEFAULT_S = 45.0
 """Well before the minute after which clients give a call up."""

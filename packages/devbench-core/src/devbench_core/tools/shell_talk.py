@@ -9,7 +9,7 @@ from pydantic import Field
 
 from devbench_core.errors import ValidationFailed
 from devbench_core.model.shell import ShellPage
-from devbench_core.shells.patterns import PATTERNS_MAX
+from devbench_core.shells.settings import PATTERNS_MAX
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S, Input
 from devbench_core.tools.bytes_text import one_content

@@ -19,7 +19,7 @@ from devbench_core.tools.path_text import shown, shown_name
 class View(BaseModel):
     """Base of the parts of results."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class EndingView(View):
