@@ -5,6 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version as metadata_version
+
+import pytest
+
+from devbench_cli import version
+from devbench_cli.version import print_version
 
 HEAVY = ["asyncio", "pydantic", "rich", "sqlalchemy", "mcp", "structlog", "devbench_core.bench", "pluggy"]
 
@@ -19,7 +25,16 @@ def test_the_version_is_printed_without_importing_even_the_command_line_library(
     loaded = modules_after(
         "import sys; sys.argv = ['devbench', '--version']\nfrom devbench_cli.main import main; main()"
     )
-    assert not {"typer", *HEAVY} & set(loaded)
+    assert not {"typer", "importlib.metadata", *HEAVY} & set(loaded)
+
+
+def test_the_version_is_that_of_the_distribution(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    print_version()
+    monkeypatch.setattr(version, "PREFIX", "no-such-folder-")
+    print_version()
+    assert capsys.readouterr().out == 2 * f"devbench {metadata_version('devbench-cli')}\n"
 
 
 def test_the_root_imports_no_command_and_nothing_heavy():
