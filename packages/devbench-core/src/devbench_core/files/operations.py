@@ -22,6 +22,8 @@ from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container
 from devbench_core.model.event import Event, Request, Veto
 
+TURN_REVIEWS = 256  # paths reviewed before other tasks get a turn
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class FileContext:
@@ -74,7 +76,9 @@ class Operations:
     ) -> AsyncGenerator[tuple[AgentChannel, Container]]:
         """The same for several paths: each is reviewed under the name of what is done with it."""
         found = await self._context.resolve(container, caller)
-        for operation, where in reviews:
+        for number, (operation, where) in enumerate(reviews):
+            if number % TURN_REVIEWS == TURN_REVIEWS - 1:
+                await asyncio.sleep(0)
             self._review(operation, caller, found, where)
         async with self._agent(found, b"", doing) as channel:
             yield channel, found
