@@ -11,7 +11,7 @@ from engines.places import DOCKER_HOST_VARIABLE
 from harness import ordinary_user
 from harness.loop_stall import LoopWatch
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "devbench_core.testing.pytest_plugin"]
 _STALL_MARK = "loop_may_stall"
 
 

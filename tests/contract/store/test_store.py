@@ -1,0 +1,25 @@
+"""Every store of ours keeps the contract."""
+
+from pathlib import Path
+
+import pytest
+
+from devbench_core.contracts.provider import Provider
+from devbench_core.contracts.store import Store
+from devbench_core.memory import plugin as memory
+from devbench_core.testing.kit import StoreContract, open_provider
+from devbench_core.testing.kit.opening import OpenStore
+from devbench_store_sql import plugin as sql
+
+PROVIDERS: dict[str, Provider[Store]] = {
+    provider.name: provider for plugin in (memory, sql) for provider in plugin.devbench_stores()
+}
+
+
+class TestStores(StoreContract):
+    """In memory, and SQLite."""
+
+    @pytest.fixture(params=sorted(PROVIDERS))
+    def open_store(self, request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
+        """Give a function that opens one."""
+        return lambda: open_provider(PROVIDERS[request.param], tmp_path)
