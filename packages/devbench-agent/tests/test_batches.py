@@ -235,10 +235,12 @@ def test_no_foreign_change_is_lost_in_the_very_moment(agent: Agent):
     with agent.host() as host:
         for round_ in range(150):
             ops = [Op(WRITE, f"f{i}", b"base") for i in range(20)]
+            begun = time.monotonic()
             etag = batch(host, ops)[10][1].etag
+            took_s = time.monotonic() - begun
             token = f"foreign {round_}"
             (workspace / "token").write_text(token)
-            wait = rng.random() * 0.004
+            wait = rng.random() * 2 * took_s  # on a slow machine too before, in and after the batch
 
             def strike(wait: float = wait) -> None:
                 time.sleep(wait)  # some moment of the batch, not a wait for one
