@@ -2,7 +2,7 @@
 
 A callback counts as a stall when it keeps its thread busy, or blocked while the machine was otherwise responsive,
 for longer than the bound. Three things are not stalls: importing (clients are imported where they are opened),
-a machine so busy that nobody was served, and a test's own code that blocks its own loop.
+waiting for a processor that others use, and a test's own code that blocks its own loop.
 """
 
 import asyncio
@@ -44,7 +44,9 @@ class Stall:
 class _Running:
     started_s: float
     cpu_started_s: float
+    thread: int
     ticks: int = 0
+    queued_s: float | None = None
     frames: list[traceback.FrameSummary] = field(default_factory=list[traceback.FrameSummary])
 
 
@@ -71,7 +73,11 @@ class LoopWatch:
         def run(handle: asyncio.Handle) -> None:
             ident = threading.get_ident()
             outer = watch._running.get(ident)
-            now = _Running(started_s=time.monotonic(), cpu_started_s=time.thread_time())
+            now = _Running(
+                started_s=time.monotonic(),
+                cpu_started_s=time.thread_time(),
+                thread=threading.get_native_id(),
+            )
             watch._running[ident] = now
             try:
                 original(handle)
@@ -105,15 +111,26 @@ class LoopWatch:
         cpu_s = time.thread_time() - now.cpu_started_s
         if cpu_s >= duration_s / 2:
             return cpu_s >= self._bound_s * (_TRACING_SLOWDOWN if _TRACED else 1)
-        return now.ticks * TICK_S >= duration_s * _RESPONSIVE_SHARE
+        queued_s = 0.0 if now.queued_s is None else _queued_s(now.thread) - now.queued_s
+        return duration_s - queued_s >= self._bound_s and now.ticks * TICK_S >= duration_s * _RESPONSIVE_SHARE
 
     def _look(self) -> None:
         while not self._closing.wait(TICK_S):
             frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  # the documented way to see them
             for ident, running in list(self._running.items()):
                 running.ticks += 1
+                if running.queued_s is None:
+                    running.queued_s = _queued_s(running.thread)
                 if time.monotonic() - running.started_s >= self._bound_s / 2 and ident in frames:
                     running.frames = _above_loop(frames[ident])
+
+
+def _queued_s(thread: int) -> float:
+    """Return how long a thread of ours has waited for a processor (Documentation/scheduler/sched-stats.rst)."""
+    try:
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # it has ended, or this kernel does not count
 
 
 def _above_loop(frame: FrameType) -> list[traceback.FrameSummary]:
