@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import time
@@ -25,6 +24,7 @@ from devbench_core.errors import (
     ContainerNotFound,
     EngineFailed,
 )
+from devbench_core.logs import get_logger
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.container import Observed
 from devbench_core.model.image import Image
@@ -40,14 +40,14 @@ from devbench_runtime_bubblewrap.observe import observe, open_first_process
 from devbench_runtime_bubblewrap.processes import ProcessMark, gone, read_mark, send
 from devbench_runtime_bubblewrap.program import Program, probe_program
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
-from devbench_runtime_bubblewrap.spec import StoredSpec, load, names
+from devbench_runtime_bubblewrap.spec import StoredSpec, load, load_of, names
 from devbench_runtime_bubblewrap.status import bwrap_lives
 from devbench_runtime_bubblewrap.worker import Worker
 
 now_s = time.monotonic  # waits are for other processes, so they go by real time
 POLL_S = 0.001
 POLL_MAX_S = 0.02
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -197,13 +197,13 @@ class BubblewrapRuntime:
     def _listed(self, name: str, installation: str) -> Observed | None:
         try:
             folder = self.folders.container(name)
-            spec = load(folder)
+            spec = load_of(folder, installation)
         except ContainerNotFound:
             return None
         except EngineFailed as error:
-            log.warning("bubblewrap.damaged", extra={"container": name, "error": str(error)})
+            log.warning("bubblewrap.damaged", container=name, error=error.message)
             return None
-        return observe(spec, folder, self.groups) if spec.installation == installation else None
+        return None if spec is None else observe(spec, folder, self.groups)
 
     async def connect(self, ref: str) -> ByteStream:
         """Connect to the agent's socket."""

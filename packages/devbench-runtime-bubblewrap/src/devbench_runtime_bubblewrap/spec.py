@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -59,19 +59,39 @@ def load(folder: ContainerFolder) -> StoredSpec:
 
     Raises:
         ContainerNotFound: There is no such container.
-        EngineFailed: The file is damaged.
+        EngineFailed: The file is damaged, or of a newer version.
     """
+    return _restored(folder, _read(folder))
+
+
+def load_of(folder: ContainerFolder, installation: str) -> StoredSpec | None:
+    """Read the spec of a container of an installation; None when it is another's, which may be of a newer version.
+
+    Raises:
+        ContainerNotFound: There is no such container.
+        EngineFailed: The file is damaged, or it is ours and of a newer version.
+    """
+    data = _read(folder)
+    return _restored(folder, data) if data.get("installation") == installation else None
+
+
+def _read(folder: ContainerFolder) -> dict[str, Any]:
     try:
-        text = folder.spec.read_bytes()
+        data: object = json.loads(folder.spec.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ContainerNotFound(f"bubblewrap has no container {folder.path.name!r}") from error
-    try:
-        return _restored(json.loads(text))
-    except (ValueError, KeyError, TypeError) as error:
-        raise EngineFailed(
-            f"the record of container {folder.path.name!r} is damaged",
-            hint=f"remove it, or mend {folder.spec}",
-        ) from error
+    except ValueError as error:
+        raise _damaged(folder, error) from error
+    if not isinstance(data, dict):
+        raise _damaged(folder, "no object")
+    return cast("dict[str, Any]", data)
+
+
+def _damaged(folder: ContainerFolder, why: object) -> EngineFailed:
+    return EngineFailed(
+        f"the record of container {folder.path.name!r} is damaged, or of a newer version: {why}",
+        hint=f"update devbench, or remove the container's folder; its record is {folder.spec}",
+    )
 
 
 def _plain(_owner: Any, _field: Any, value: Any) -> Any:
@@ -80,16 +100,19 @@ def _plain(_owner: Any, _field: Any, value: Any) -> Any:
     return str(value) if isinstance(value, PurePosixPath) else value
 
 
-def _restored(data: dict[str, Any]) -> StoredSpec:
-    policy = data["policy"]
-    restored = policy | {"capabilities": tuple(policy["capabilities"]), "network": Network(policy["network"])}
-    fields: dict[str, Any] = data | {
-        "argv": tuple(data["argv"]),
-        "working_dir": PurePosixPath(data["working_dir"]),
-        "policy": Policy(**restored),
-        "created_at": datetime.fromisoformat(data["created_at"]),
-    }
-    return StoredSpec(**fields)
+def _restored(folder: ContainerFolder, data: dict[str, Any]) -> StoredSpec:
+    try:
+        policy = data["policy"]
+        more = {"capabilities": tuple(policy["capabilities"]), "network": Network(policy["network"])}
+        fields: dict[str, Any] = data | {
+            "argv": tuple(data["argv"]),
+            "working_dir": PurePosixPath(data["working_dir"]),
+            "policy": Policy(**(policy | more)),
+            "created_at": datetime.fromisoformat(data["created_at"]),
+        }
+        return StoredSpec(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
 
 
 def names(containers: Path) -> list[str]:
