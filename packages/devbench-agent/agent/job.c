@@ -78,8 +78,8 @@ void job_drop(struct job *j) {
     if (j->type == F_WRITE) append_drop(j);
     else if (j->type == F_CHMOD) chmod_drop(j);
     else if (j->type == F_COPY) discard = copy_drop(j);
-    if (j->type == F_DELETE) delete_put_back(j);
-    else if (j->type == F_FIND || j->type == F_GREP) search_drop(j);
+    else if (j->type == F_DELETE) discard = delete_drop(j);
+    if (j->type == F_FIND || j->type == F_GREP) search_drop(j);
     else if (discard) (void)0; /* taken apart below */
     else if (j->temp[0] != 0 && j->folder >= 0) (void)unlinkat(j->folder, j->temp, 0);
     j->fd = close_fd(j->fd);
@@ -87,20 +87,12 @@ void job_drop(struct job *j) {
     private_unmap(j->map, j->map_bytes);
     j->map = NULL;
     j->channel = NULL;
-    if (discard && discard_begin(j)) return;
-    j->folder = close_fd(j->folder);
-    j->type = 0;
-}
-
-void job_discard(int folder, const char *name) {
-    struct job *j = take(NULL, 0, JOB_DISCARD);
-    if (j == NULL) {
-        (void)close_fd(folder);
+    if (discard && discard_begin(j)) {
+        orphaned = true;
         return;
     }
-    j->folder = folder;
-    memcpy(j->temp, name, strlen(name) + 1);
-    if (!discard_begin(j)) job_drop(j);
+    j->folder = close_fd(j->folder);
+    j->type = 0;
 }
 
 const struct job *job_at(size_t slot) { return &jobs[slot]; }

@@ -43,7 +43,7 @@ struct job {
 };
 
 #define JOB_SWEEP 0xFFu
-#define JOB_DISCARD 0xFEu /* takes a folder apart that was in the making */
+#define JOB_DISCARD 0xFEu /* takes a folder apart for which nobody waits any more */
 
 void jobs_init(void);
 void job_request(struct channel *c, const struct frame *f);
@@ -105,7 +105,8 @@ bool dir_parse(struct job *j, struct rd *r);
 enum step dir_step(struct job *j);
 bool delete_parse(struct job *j, struct rd *r);
 enum step delete_step(struct job *j);
-void delete_put_back(struct job *j);
+int open_to_empty(int folder, const char *name); /* no link, nor a mode that is in the way */
+bool delete_drop(struct job *j); /* whether a folder that gave up its name is still to be taken apart */
 enum step delete_take_apart(struct job *j);
 bool find_parse(struct job *j, struct rd *r);
 enum step find_step(struct job *j);
@@ -115,9 +116,8 @@ void search_drop(struct job *j);
 enum step sweep_step(struct job *j);
 bool watch_parse(struct job *j, struct rd *r);
 enum step watch_step(struct job *j);
-/* A job without a channel that takes a hidden folder apart; takes `folder` over. */
-void job_discard(int folder, const char *name);
-bool discard_begin(struct job *j); /* makes one of a job whose folder and temp are such */
+/* Makes one without a channel of a job whose folder and temp are a hidden folder to be taken apart. */
+bool discard_begin(struct job *j);
 enum step discard_step(struct job *j);
 bool lines_parse(struct job *j, struct rd *r);
 enum step lines_step(struct job *j);
