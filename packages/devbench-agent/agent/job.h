@@ -26,6 +26,8 @@ struct job {
     uint64_t tell_at; /* when to say that it goes on; 0: never */
     int fd, folder, top;
     bool created, ended;
+    bool homeless; /* of a WRITE: the folders it belongs into are still to be made */
+    size_t made; /* folders for it, see parents.h; 0: none, or it is in them */
     uint32_t flags, mode;
     uint64_t offset, size, limit, done;
     struct stat st;
@@ -78,7 +80,6 @@ void job_temp_name(char name[TEMP_NAME]);
 /* The etag of st into j->etag; false: not settled, j->wake says when to look again. Not a file: empty. */
 bool job_settle(struct job *j, const struct stat *st);
 void put_stat(struct job *j, const struct stat *st, int folder, const char *name);
-int job_make_folders(const char *path);
 mode_t job_umask(void);
 /* Flush a descriptor to disk in a process of its own; its answer comes in helper_answer. */
 bool job_sync(struct job *j, int fd);

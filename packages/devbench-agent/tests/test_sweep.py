@@ -17,7 +17,7 @@ import pytest
 
 from agent_changes import APPEND, begin_copy
 from agent_process import Agent, StartAgent, wait_until
-from agent_wire import DATA, DELETE, FSYNC, WRITE_END, Channel, text
+from agent_wire import DATA, DELETE, FSYNC, PARENTS, WRITE_END, Channel, text
 
 HIDDEN = ".devbench-tmp-"
 LEFT = f"{HIDDEN}0123456789abcdef"
@@ -135,6 +135,19 @@ def test_an_agent_killed_at_any_moment_leaves_nothing_to_the_next(start_agent: S
         if new.is_dir():
             shutil.rmtree(new)
         new.unlink(missing_ok=True)
+
+
+def test_what_is_written_into_new_folders_makes_them_when_it_is_complete(start_agent: StartAgent):
+    agent = start_agent()
+    (agent.workspace / "d").mkdir()
+    with agent.host() as host:
+        host.send(DATA, host.write_begin("d/e/f/g", flags=PARENTS), b"half")
+        wait_until(lambda: hidden(agent.workspace), "it is being written")
+        kill(agent)
+    assert not (agent.workspace / "d/e").exists()
+    with start_agent(name="second").host() as host:
+        host.write("d/e/f/g", b"whole", PARENTS)
+    wait_until(lambda: names(agent.workspace) == {"d", "d/e", "d/e/f", "d/e/f/g"}, "nothing else is there")
 
 
 def test_a_delete_whose_host_goes_is_finished(agent: Agent):
