@@ -276,7 +276,7 @@ static enum step clean(struct job *j) {
     j->fd = close_fd(j->fd);
     j->top = close_fd(j->top);
     j->temp[0] = 0;
-    j->stage = b->recovering ? BATCH_FIND : BATCH_ANSWER;
+    j->stage = BATCH_ANSWER;
     return STEP_MORE;
 }
 

@@ -1,5 +1,5 @@
 /* At the agent's start: what batches an earlier agent left. First those that were committed are carried forward, or
- * undone where that cannot be; file requests wait for that. Then all their staging folders are removed. */
+ * undone where that cannot be; file requests wait for that. Their staging folders are then for the sweep. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,9 +11,6 @@
 #include "listing.h"
 #include "resolve.h"
 #include "util.h"
-
-/* In `blind` the finder notes that it is at its second pass: that of removal. */
-static bool removing(const struct batch *b) { return b->blind; }
 
 static bool open_staging(struct job *j, const char *name) {
     struct stat st;
@@ -47,29 +44,17 @@ static bool open_committed(struct job *j) {
 }
 
 static bool found(struct job *j, const char *name) {
-    struct batch *b = batch_of(j);
     if (strncmp(name, BATCH_PREFIX, sizeof BATCH_PREFIX - 1) != 0 || !open_staging(j, name)) return false;
-    if (!removing(b) && open_committed(j)) return true;
-    if (removing(b)) {
-        b->cleaning = false;
-        j->stage = BATCH_CLEAN;
-        return true;
-    }
+    if (open_committed(j)) return true;
     j->top = close_fd(j->top);
     j->temp[0] = 0;
     return false;
 }
 
-static enum step next_pass(struct job *j) {
-    struct batch *b = batch_of(j);
-    b->scanned = 0;
+static enum step over(struct job *j) {
     job_release(j);
-    if (removing(b)) {
-        j->stage = BATCH_OVER;
-        return STEP_DONE;
-    }
-    b->blind = true;
-    return STEP_MORE;
+    j->stage = BATCH_OVER;
+    return STEP_DONE;
 }
 
 static bool prepare(struct job *j) {
@@ -82,17 +67,13 @@ static bool prepare(struct job *j) {
 enum step batch_find(struct job *j) {
     struct listing l;
     const char *name;
-    if (!prepare(j)) {
-        job_release(j);
-        j->stage = BATCH_OVER;
-        return STEP_DONE;
-    }
+    if (!prepare(j)) return over(j);
     struct batch *b = batch_of(j);
     b->journal = close_fd(b->journal);
     j->top = close_fd(j->top);
     j->temp[0] = 0;
-    if (!removing(b)) job_hold(j);
-    if (lseek(j->folder, b->scanned, SEEK_SET) < 0 || !listing_read(&l, j->folder) || l.n == 0) return next_pass(j);
+    job_hold(j);
+    if (lseek(j->folder, b->scanned, SEEK_SET) < 0 || !listing_read(&l, j->folder) || l.n == 0) return over(j);
     while ((name = listing_next(&l)) != NULL) {
         b->scanned = l.after;
         if (found(j, name)) return STEP_MORE;

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "pair.h"
+#include "parents.h"
 #include "resolve.h"
 #include "util.h"
 
@@ -69,6 +71,13 @@ void job_release(struct job *j) {
 
 bool jobs_held(void) { return holder != NULL; }
 
+/* What was made for something that then did not come to be. */
+static void unmake_parents(struct job *j) {
+    bool two = j->type == F_MOVE || j->type == F_COPY;
+    if (j->made != 0) parents_unmake(two ? ((const struct pair *)j->map)->to : j->path, j->made);
+    j->made = 0;
+}
+
 void job_drop(struct job *j) {
     bool discard = false;
     if (j->type == F_BATCH && batch_drop(j)) {
@@ -78,29 +87,22 @@ void job_drop(struct job *j) {
     if (j->type == F_WRITE) append_drop(j);
     else if (j->type == F_CHMOD) chmod_drop(j);
     else if (j->type == F_COPY) discard = copy_drop(j);
-    if (j->type == F_DELETE) delete_put_back(j);
-    else if (j->type == F_FIND || j->type == F_GREP) search_drop(j);
+    else if (j->type == F_DELETE) discard = delete_drop(j);
+    if (j->type == F_FIND || j->type == F_GREP) search_drop(j);
     else if (discard) (void)0; /* taken apart below */
     else if (j->temp[0] != 0 && j->folder >= 0) (void)unlinkat(j->folder, j->temp, 0);
+    if (!discard) unmake_parents(j);
     j->fd = close_fd(j->fd);
     j->top = close_fd(j->top);
     private_unmap(j->map, j->map_bytes);
     j->map = NULL;
     j->channel = NULL;
-    if (discard && discard_begin(j)) return;
-    j->folder = close_fd(j->folder);
-    j->type = 0;
-}
-
-void job_discard(int folder, const char *name) {
-    struct job *j = take(NULL, 0, JOB_DISCARD);
-    if (j == NULL) {
-        (void)close_fd(folder);
+    if (discard && discard_begin(j)) {
+        orphaned = true;
         return;
     }
-    j->folder = folder;
-    memcpy(j->temp, name, strlen(name) + 1);
-    if (!discard_begin(j)) job_drop(j);
+    j->folder = close_fd(j->folder);
+    j->type = 0;
 }
 
 const struct job *job_at(size_t slot) { return &jobs[slot]; }
@@ -230,66 +232,6 @@ void job_temp_name(char name[TEMP_NAME]) {
     }
     hex(random, sizeof random, digits);
     (void)snprintf(name, TEMP_NAME, "%s%s", TEMP_PREFIX, digits);
-}
-
-static int make_folder(const char *path) {
-    char leaf[NAME_BYTES + 1];
-    int folder = resolve_target(path, leaf);
-    if (folder < 0) return -1;
-    int made = mkdirat(folder, leaf, 0755);
-    int error = errno;
-    (void)close_fd(folder);
-    errno = error;
-    return made != 0 && error != EEXIST ? -1 : 0;
-}
-
-static int enter(int at, const char *name) { return openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }
-
-static int enter_or_make(int at, const char *name) {
-    int fd = enter(at, name);
-    if (fd >= 0 || errno != ENOENT) return fd;
-    return mkdirat(at, name, 0755) != 0 && errno != EEXIST ? -1 : enter(at, name);
-}
-
-/* A link or "..": what stands before the end of `prefix` is resolved anew from the workspace. */
-static int enter_resolved(const char *prefix) {
-    char folder[PATH_BYTES + 3];
-    char leaf[NAME_BYTES + 1];
-    if (make_folder(prefix) != 0) return -1;
-    (void)snprintf(folder, sizeof folder, "%s/.", prefix);
-    return resolve_parent(folder, leaf);
-}
-
-static int step_into(int at, const char *path, size_t begin, size_t end) {
-    char prefix[PATH_BYTES + 1];
-    memcpy(prefix, path, end);
-    prefix[end] = 0;
-    const char *name = prefix + begin;
-    if (strcmp(name, "..") == 0) return enter_resolved(prefix);
-    int fd = enter_or_make(at, name);
-    return fd >= 0 || (errno != ENOTDIR && errno != ELOOP) ? fd : enter_resolved(prefix);
-}
-
-/* From folder to folder, so that a deep path costs no more than its length. */
-int job_make_folders(const char *path) {
-    int at = -1;
-    size_t begin = 0;
-    errno = resolve_root() < 0 ? ENODEV : EXDEV;
-    if (resolve_root() >= 0 && path[0] != '/') at = fcntl(resolve_root(), F_DUPFD_CLOEXEC, 3);
-    while (at >= 0) {
-        begin += strspn(path + begin, "/");
-        size_t end = begin + strcspn(path + begin, "/");
-        if (path[end + strspn(path + end, "/")] == 0) break; /* the last is not a parent */
-        int next = step_into(at, path, begin, end);
-        int error = errno;
-        (void)close_fd(at);
-        errno = error;
-        at = next;
-        begin = end;
-    }
-    if (at < 0) return -1;
-    (void)close_fd(at);
-    return 0;
 }
 
 static bool sync_in_helper(struct job *j, int fd, int (*flush)(int)) {

@@ -26,6 +26,8 @@ struct job {
     uint64_t tell_at; /* when to say that it goes on; 0: never */
     int fd, folder, top;
     bool created, ended;
+    bool homeless; /* of a WRITE: the folders it belongs into are still to be made */
+    size_t made; /* folders for it, see parents.h; 0: none, or it is in them */
     uint32_t flags, mode;
     uint64_t offset, size, limit, done;
     struct stat st;
@@ -43,7 +45,7 @@ struct job {
 };
 
 #define JOB_SWEEP 0xFFu
-#define JOB_DISCARD 0xFEu /* takes a folder apart that was in the making */
+#define JOB_DISCARD 0xFEu /* takes a folder apart for which nobody waits any more */
 
 void jobs_init(void);
 void job_request(struct channel *c, const struct frame *f);
@@ -78,7 +80,6 @@ void job_temp_name(char name[TEMP_NAME]);
 /* The etag of st into j->etag; false: not settled, j->wake says when to look again. Not a file: empty. */
 bool job_settle(struct job *j, const struct stat *st);
 void put_stat(struct job *j, const struct stat *st, int folder, const char *name);
-int job_make_folders(const char *path);
 mode_t job_umask(void);
 /* Flush a descriptor to disk in a process of its own; its answer comes in helper_answer. */
 bool job_sync(struct job *j, int fd);
@@ -105,7 +106,8 @@ bool dir_parse(struct job *j, struct rd *r);
 enum step dir_step(struct job *j);
 bool delete_parse(struct job *j, struct rd *r);
 enum step delete_step(struct job *j);
-void delete_put_back(struct job *j);
+int open_to_empty(int folder, const char *name); /* no link, nor a mode that is in the way */
+bool delete_drop(struct job *j); /* whether a folder that gave up its name is still to be taken apart */
 enum step delete_take_apart(struct job *j);
 bool find_parse(struct job *j, struct rd *r);
 enum step find_step(struct job *j);
@@ -115,9 +117,8 @@ void search_drop(struct job *j);
 enum step sweep_step(struct job *j);
 bool watch_parse(struct job *j, struct rd *r);
 enum step watch_step(struct job *j);
-/* A job without a channel that takes a hidden folder apart; takes `folder` over. */
-void job_discard(int folder, const char *name);
-bool discard_begin(struct job *j); /* makes one of a job whose folder and temp are such */
+/* Makes one without a channel of a job whose folder and temp are a hidden folder to be taken apart. */
+bool discard_begin(struct job *j);
 enum step discard_step(struct job *j);
 bool lines_parse(struct job *j, struct rd *r);
 enum step lines_step(struct job *j);

@@ -6,6 +6,7 @@
 
 #include "copying.h"
 #include "job_copy.h"
+#include "parents.h"
 #include "reading.h"
 #include "resolve.h"
 
@@ -34,7 +35,7 @@ static enum step source_conflict(struct job *j, struct copy *c) {
 static int find_target(struct job *j, struct copy *c) {
     j->flags = (c->asked & P_CREATE ? W_CREATE : 0u) | (c->asked & P_IF_MATCH_TO ? W_IF_MATCH : 0u);
     memcpy(j->inner, c->pair.if_match_to, sizeof c->pair.if_match_to);
-    if ((c->asked & P_PARENTS) && job_make_folders(c->pair.to) != 0) return errno;
+    if ((c->asked & P_PARENTS) && parents_make(c->pair.to, &j->made) != 0) return errno;
     j->folder = resolve_target(c->pair.to, j->leaf);
     return j->folder < 0 ? errno : 0;
 }
@@ -139,6 +140,7 @@ bool copy_drop(struct job *j) {
     if (c == NULL) return false;
     c->source = close_fd(c->source);
     bool folder = c->is_folder && j->temp[0] != 0 && j->folder >= 0;
+    if (folder) memcpy(j->path, c->pair.to, sizeof j->path); /* what was made above it goes after it */
     copy_close_folders(c);
     return folder;
 }

@@ -205,6 +205,7 @@ static enum step leave(struct job *j, struct copy *c) {
 static enum step place(struct job *j, struct copy *c) {
     if (exchange_move(j->folder, j->temp, j->folder, j->leaf) != 0) return job_fail_second(j, errno);
     j->temp[0] = 0;
+    j->made = 0;
     copy_close_folders(c);
     j->stage = COPY_REPLY;
     return STEP_MORE;

@@ -35,7 +35,7 @@ static enum step deleted(struct job *j) {
     return STEP_DONE;
 }
 
-void delete_put_back(struct job *j) {
+static void put_back(struct job *j) {
     if (j->temp[0] == 0 || j->folder < 0) return;
     /* Where a newer thing has the name, what is left keeps its hidden one until the next sweep. */
     (void)exchange_create(j->folder, j->temp, j->leaf);
@@ -67,7 +67,7 @@ static enum step delete_if_match(struct job *j, const struct stat *before) {
                 out.st_size == before->st_size && out.st_mtim.tv_sec == before->st_mtim.tv_sec &&
                 out.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
     if (!same) {
-        delete_put_back(j);
+        put_back(j);
         return conflict(j);
     }
     return unlinkat(j->folder, j->temp, 0) == 0 ? deleted(j) : job_fail(j, errno);
@@ -75,7 +75,7 @@ static enum step delete_if_match(struct job *j, const struct stat *before) {
 
 /* Open a folder to empty it, with the modes for it if it is ours. Never by a name that could have become a link: a
  * mode that is changed through one is that of something outside. */
-static int open_to_empty(int folder, const char *name) {
+int open_to_empty(int folder, const char *name) {
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(folder, name, flags);
     if (fd < 0 && errno == EACCES) {
@@ -162,6 +162,7 @@ enum step delete_take_apart(struct job *j) {
         int error = errno;
         if (!is_folder(j->top, name)) return job_fail(j, error);
         if (unlinkat(j->top, name, AT_REMOVEDIR) == 0) continue;
+        if (errno != ENOTEMPTY && errno != EEXIST) return job_fail(j, errno); /* a mount point is busy, and not entered */
         return descend(j, name) == 0 ? STEP_MORE : job_fail(j, errno);
     }
     if (any) return STEP_MORE;
@@ -169,22 +170,39 @@ enum step delete_take_apart(struct job *j) {
     return errno == ENOTEMPTY ? STEP_MORE : job_fail(j, errno);
 }
 
+/* What cannot be taken apart wholly gets its name back. */
+static enum step take_apart_or_put_back(struct job *j) {
+    enum step answer = delete_take_apart(j);
+    if (answer == STEP_DONE) put_back(j);
+    return answer;
+}
+
 enum step delete_step(struct job *j) {
     switch (j->stage) {
     case DELETE_BEGIN: return begin(j);
-    case DELETE_TAKE_APART: return delete_take_apart(j);
+    case DELETE_TAKE_APART: return take_apart_or_put_back(j);
     default: return conflict(j);
     }
+}
+
+/* The caller has gone: nobody sees a part of what was a whole, so it is ended as it was begun. */
+bool delete_drop(struct job *j) {
+    if (j->stage == DELETE_TAKE_APART && j->temp[0] != 0) return true;
+    put_back(j);
+    return false;
 }
 
 bool discard_begin(struct job *j) {
     j->top = openat(j->folder, j->temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (j->top < 0) return false;
     (void)flock(j->top, LOCK_EX | LOCK_NB);
+    j->stage = j->type == F_DELETE ? DELETE_TAKE_APART : DELETE_BEGIN;
     j->type = JOB_DISCARD;
     j->request = 0;
     j->wake = 0;
     return true;
 }
 
-enum step discard_step(struct job *j) { return delete_take_apart(j); }
+enum step discard_step(struct job *j) {
+    return j->stage == DELETE_TAKE_APART ? take_apart_or_put_back(j) : delete_take_apart(j);
+}

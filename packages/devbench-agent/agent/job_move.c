@@ -7,6 +7,7 @@
 
 #include "exchange.h"
 #include "pair.h"
+#include "parents.h"
 #include "resolve.h"
 #include "util.h"
 
@@ -119,7 +120,7 @@ static enum step begin(struct job *j) {
     int error = j->flags & P_IF_MATCH ? pair_matches(&from, p->if_match) : 0;
     if (error == ESTALE) return conflict(j, false);
     if (error != 0) return job_fail_with(j, FE_INVALID, error, "", ONLY_FILES);
-    if ((j->flags & P_PARENTS) && job_make_folders(p->to) != 0) return job_fail_second(j, errno);
+    if ((j->flags & P_PARENTS) && parents_make(p->to, &j->made) != 0) return job_fail_second(j, errno);
     j->top = resolve_parent(p->to, p->leaf);
     if (j->top < 0) return job_fail_second(j, errno);
     if (strcmp(p->leaf, ".") == 0) return job_fail_second(j, EISDIR);
@@ -129,6 +130,7 @@ static enum step begin(struct job *j) {
     if (error != 0) return job_fail_second(j, error);
     if (rename_now(j, p, &from, &to) != 0) return errno == ESTALE ? conflict(j, true) : blame(j, errno);
     if (took_another(j, p, &from)) return conflict(j, false);
+    j->made = 0;
     j->stage = MOVE_REPLY;
     return STEP_MORE;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "job.h"
+#include "parents.h"
 #include "resolve.h"
 #include "util.h"
 
@@ -57,7 +58,7 @@ static int set_exact_mode(struct job *j) {
 }
 
 enum step mkdir_step(struct job *j) {
-    if ((j->flags & MKDIR_PARENTS) && job_make_folders(j->path) != 0) return job_fail(j, errno);
+    if ((j->flags & MKDIR_PARENTS) && parents_make(j->path, &j->made) != 0) return job_fail(j, errno);
     j->folder = resolve_parent(j->path, j->leaf);
     if (j->folder < 0) return job_fail(j, errno);
     if (mkdirat(j->folder, j->leaf, j->mode == UINT32_MAX ? MODE_DEFAULT : (j->flags & MKDIR_EXACT) ? 0700 : (mode_t)j->mode) == 0) j->created = true;
@@ -68,5 +69,6 @@ enum step mkdir_step(struct job *j) {
         (void)unlinkat(j->folder, j->leaf, AT_REMOVEDIR);
         return job_fail(j, error);
     }
+    j->made = 0;
     return answer(j, F_MADE);
 }

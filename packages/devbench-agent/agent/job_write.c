@@ -10,6 +10,7 @@
 #include "exchange.h"
 #include "job.h"
 #include "observer.h"
+#include "parents.h"
 #include "resolve.h"
 #include "util.h"
 #include "writing.h"
@@ -83,21 +84,44 @@ static enum step park(struct job *j) {
     return j->folder >= 0 && write_open_temp(j) == 0 ? STEP_MORE : job_fail(j, errno);
 }
 
+static int resolve_own(struct job *j) {
+    j->folder = j->flags & W_REPLACE_LINK ? resolve_parent(j->path, j->leaf) : resolve_target(j->path, j->leaf);
+    return j->folder < 0 ? errno : 0;
+}
+
+/* Where the temporary file goes. Folders that are missing are made when all has come, so that until then nothing is: the
+ * file waits in the deepest that is there, which is on the same file system. */
+static int find_folder(struct job *j) {
+    /* What must be there already needs no folders, and a condition that fails changes nothing. */
+    bool parents = (j->flags & W_PARENTS) && !(j->flags & W_IF_MATCH);
+    int error = resolve_own(j);
+    if (error != ENOENT || !parents) return error;
+    if (!(j->flags & W_APPEND)) j->folder = parents_nearest(j->path);
+    j->homeless = j->folder >= 0;
+    if (j->homeless) return 0;
+    return parents_make(j->path, &j->made) == 0 ? resolve_own(j) : errno;
+}
+
+static int make_home(struct job *j) {
+    int waits_in = j->folder;
+    j->homeless = false;
+    int error = parents_make(j->path, &j->made) == 0 ? resolve_own(j) : errno;
+    if (error == 0) return bring_temp(j, waits_in);
+    j->folder = waits_in; /* to be put away with it */
+    return error;
+}
+
 static enum step open_target(struct job *j) {
     int parked = j->folder; /* with the temporary file in it */
     struct stat st;
     bool odd_mode = j->mode != UINT32_MAX && j->mode > 07777;
     bool both = (j->flags & W_APPEND) && (j->flags & W_REPLACE_LINK);
     if (odd_mode || both || ((j->flags & W_CREATE) && (j->flags & W_IF_MATCH))) return job_fail(j, EINVAL);
-    /* What must be there already needs no folders, and a condition that fails changes nothing. */
-    bool parents = (j->flags & W_PARENTS) && !(j->flags & W_IF_MATCH);
-    if (parents && job_make_folders(j->path) != 0) return job_fail(j, errno);
-    j->folder = j->flags & W_REPLACE_LINK ? resolve_parent(j->path, j->leaf) : resolve_target(j->path, j->leaf);
-    int error = j->folder < 0 ? errno : 0;
+    int error = find_folder(j);
     if (parked >= 0 && error != 0) j->folder = parked; /* to be put away with it */
     else if (parked >= 0) error = bring_temp(j, parked);
     if (error != 0) return job_fail(j, error);
-    error = write_look(j, &st);
+    error = j->homeless ? 0 : write_look(j, &st);
     if (error == ESTALE) return write_conflict(j);
     if (error == 0 && parked < 0 && write_open_temp(j) != 0) error = errno;
     if (error == 0 && (j->flags & W_APPEND) && !append_begin(j)) error = ENOMEM;
@@ -137,7 +161,8 @@ int write_dress(struct job *j, const struct stat *before) {
 enum step write_commit(struct job *j) {
     struct stat before;
     int done;
-    int error = write_look(j, &before);
+    int error = j->homeless ? make_home(j) : 0;
+    if (error == 0) error = write_look(j, &before);
     if (error == ESTALE) return write_conflict(j);
     if (error != 0 && j->type == F_COPY) return job_fail_second(j, error);
     if (error != 0) return job_fail(j, error);
@@ -152,6 +177,7 @@ enum step write_commit(struct job *j) {
     if (done != 0 && j->type == F_COPY && errno != ESTALE) return job_fail_second(j, errno);
     if (done != 0) return errno == ESTALE ? write_conflict(j) : job_fail(j, errno);
     j->temp[0] = 0;
+    j->made = 0;
     observers_note(&j->st, j->created);
     if (append) append_over(j);
     j->stage = j->flags & W_FSYNC ? WRITE_SYNC_FOLDER : WRITE_REPLY;

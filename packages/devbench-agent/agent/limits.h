@@ -60,7 +60,17 @@
 #define SETTLE_TRIES 4
 #define PUT_BACK_TRIES 8
 #define TEMP_PREFIX ".devbench-tmp-"
-#define SWEEP_DEPTH 32
+/* The sweep at the start (job_sweep.c). */
+#define SWEEP_DEPTH (PATH_BYTES / 2 + 2) /* levels of folders; what lies deeper has no path that a request could name */
+#define SWEEP_HELD 16u                   /* of these the folders stay open; from deeper ones the way back is ".." */
+#define SWEEP_STEP_US 500u               /* work at a time, and … */
+#define SWEEP_REST_MS 1u                 /* … the rest that follows, in which requests go on */
+#define SWEEP_YOUNG_MS 20                /* what changed just now may be another agent's that has not locked it yet */
+#define SWEEP_PASSES 3u                  /* while something was removed, or is held by another agent that may be dying */
+#define SWEEP_AGAIN_MS 50u               /* before the second pass; 40 times that before the third */
+#define SWEEP_AGAIN_FACTOR 40u
+#define SWEEP_FOLDER_SECONDS 120u        /* to take one folder apart: some process may fill it again and again */
+#define SWEEP_SECONDS 3600u              /* in all; the rest is for the next start */
 
 #define OBSERVERS_MAX 8
 #define OBSERVED_FOLDERS_MAX 8192u

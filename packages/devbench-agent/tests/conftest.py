@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,13 @@ def instrumented() -> bool:
 def start_agent(binary: Path, tmp_path: Path) -> Iterator[StartAgent]:
     started: list[Agent] = []
 
-    def start(*options: str, pid1: bool = False, pts: bool = True, name: str = "agent") -> Agent:
+    def start(
+        *options: str,
+        pid1: bool = False,
+        pts: bool = True,
+        name: str = "agent",
+        within: Sequence[str] = (),
+    ) -> Agent:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         workspace = tmp_path / "workspace"
@@ -49,7 +55,7 @@ def start_agent(binary: Path, tmp_path: Path) -> Iterator[StartAgent]:
             hide = 'mount -t tmpfs none /dev/pts && exec "$@"'
             prefix = ["unshare", *as_user, "--mount", "sh", "-c", hide, "sh"]
         process = subprocess.Popen(
-            [*prefix, str(binary), "--socket", str(socket), "--workspace", str(workspace), *options],
+            [*within, *prefix, str(binary), "--socket", str(socket), "--workspace", str(workspace), *options],
             stdin=subprocess.DEVNULL,
             cwd=workspace,
         )

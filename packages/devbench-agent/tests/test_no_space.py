@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_changes import APPEND, RECURSIVE, copy, move
+from agent_changes import APPEND, MAKE_PARENTS, RECURSIVE, copy, move
 from agent_process import Agent, StartAgent, wait_until
-from agent_wire import FSYNC, Channel, FileError
+from agent_wire import FSYNC, PARENTS, Channel, FileError
 
 NO_SPACE = 9
 SIZE = 1024 * 1024
@@ -92,6 +92,22 @@ def test_a_copy_of_a_folder_without_space_leaves_nothing(small: Small):
     assert contents(workspace) == before
     move(host, "d", "e")  # needs none
     assert set(contents(workspace)) == {f"e/sub/{i}" for i in range(12)}
+
+
+def test_what_does_not_fit_leaves_no_folders_that_were_made_for_it(small: Small):
+    host, workspace = small
+    (workspace / "there").mkdir()
+    (workspace / "large").write_bytes(b"x" * (SIZE * 6 // 10))
+    before, room = sorted(workspace.rglob("*")), free(workspace)
+    for flags in (PARENTS, PARENTS | FSYNC, PARENTS | APPEND):
+        with pytest.raises(FileError) as error:
+            host.write("there/a/b/f", b"x" * SIZE, flags)
+        assert error.value.code == NO_SPACE
+    for path in ("large", "there/../large"):
+        with pytest.raises(FileError) as error:
+            copy(host, path, "there/c/d/f", MAKE_PARENTS)
+        assert error.value.code == NO_SPACE
+    assert (sorted(workspace.rglob("*")), free(workspace)) == (before, room)
 
 
 # Of the kernel's own quotas few machines have any; what one says is played by a filter of system calls.
