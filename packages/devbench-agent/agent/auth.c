@@ -93,6 +93,7 @@ static void welcome(struct channel *c, const uint8_t *nonce) {
     features[n++] = "changes";
     features[n++] = "batch";
     features[n++] = "search";
+    features[n++] = "snapshot";
     hmac_sha256(token, AGENT_LABEL, nonce, c->nonce, proof);
     frame_begin(c, F_WELCOME, 0);
     put_raw(c, proof, sizeof proof);

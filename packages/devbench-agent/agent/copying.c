@@ -40,6 +40,28 @@ ssize_t copy_some(int from, uint64_t at, int to, uint64_t n) {
     return write_all(to, bytes, (size_t)got) == 0 ? got : -1;
 }
 
+ssize_t copy_again(int from, uint64_t at, int to, uint64_t n, bool *differs) {
+    uint8_t now[PIECE], was[PIECE];
+    uint64_t done = 0;
+    while (done < n) {
+        size_t most = n - done < PIECE ? (size_t)(n - done) : PIECE;
+        off_t offset = (off_t)(at + done);
+        ssize_t got = pread(from, now, most, offset);
+        if (got < 0) return -1;
+        if (got == 0) break;
+        ssize_t had = pread(to, was, (size_t)got, offset);
+        if (had < 0) return -1;
+        if (had != got || memcmp(now, was, (size_t)got) != 0) {
+            *differs = true;
+            ssize_t put = pwrite(to, now, (size_t)got, offset);
+            if (put < 0) return -1;
+            got = put;
+        }
+        done += (uint64_t)got;
+    }
+    return (ssize_t)done;
+}
+
 bool copy_owner(int to, const struct stat *of) {
     struct stat now;
     if (fstat(to, &now) != 0) return false;

@@ -7,6 +7,8 @@
 
 /* Copies at most n bytes from an offset to the end of `to`: how many, 0 at the end of the source, -1 with errno. */
 ssize_t copy_some(int from, uint64_t at, int to, uint64_t n);
+/* Makes what `to` holds there the same as what `from` holds now, and says whether it was not: how much of it, or -1. */
+ssize_t copy_again(int from, uint64_t at, int to, uint64_t n, bool *differs);
 /* Owner and group as far as the agent may set them; whether both are now as in `of`. */
 bool copy_owner(int to, const struct stat *of);
 /* Extended attributes of users and the access list of a file, which need not be open for reading; those that may not be read, or that the

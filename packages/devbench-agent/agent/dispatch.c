@@ -57,6 +57,7 @@ static handler *const handlers[256] = {
     [F_MOVE] = job_request,
     [F_COPY] = job_request,
     [F_CHMOD] = job_request,
+    [F_SNAPSHOT] = job_request,
     [F_BATCH] = job_request,
     [F_BATCH_OP] = batch_op,
     [F_BATCH_END] = batch_end,

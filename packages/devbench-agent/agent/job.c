@@ -31,6 +31,7 @@ static const struct {
     [F_READ_LINES] = {lines_parse, lines_step}, [F_MOVE] = {move_parse, move_step},
     [F_COPY] = {copy_parse, copy_step},       [F_CHMOD] = {chmod_parse, chmod_step},
     [F_WATCH] = {watch_parse, watch_step},    [F_BATCH] = {batch_parse, batch_step},
+    [F_SNAPSHOT] = {snapshot_parse, snapshot_step},
     [F_FIND] = {find_parse, find_step},       [F_GREP] = {grep_parse, grep_step},
 };
 
@@ -86,6 +87,7 @@ void job_drop(struct job *j) {
     }
     if (j->type == F_WRITE) append_drop(j);
     else if (j->type == F_CHMOD) chmod_drop(j);
+    else if (j->type == F_SNAPSHOT) snapshot_drop(j);
     else if (j->type == F_COPY) discard = copy_drop(j);
     else if (j->type == F_DELETE) discard = delete_drop(j);
     if (j->type == F_FIND || j->type == F_GREP) search_drop(j);
@@ -288,7 +290,8 @@ void job_request(struct channel *c, const struct frame *f) {
         return;
     }
     bool append = f->type == F_WRITE && (j->flags & W_APPEND);
-    if (append || f->type == F_READ_LINES || f->type == F_COPY || f->type == F_CHMOD) j->tell_at = now_ns() + PROGRESS_MS * NS_PER_MS;
+    bool copies = append || f->type == F_COPY || f->type == F_SNAPSHOT;
+    if (copies || f->type == F_READ_LINES || f->type == F_CHMOD) j->tell_at = now_ns() + PROGRESS_MS * NS_PER_MS;
 }
 
 struct job *job_find_as(struct channel *c, const struct frame *f, uint8_t type) {
@@ -319,7 +322,7 @@ void job_window(struct channel *c, const struct frame *f) {
         return;
     }
     struct job *j = find(c, f->id);
-    if (j != NULL && j->type != F_READ_LINES) j = job_find_as(c, f, F_READ);
+    if (j != NULL && j->type != F_READ_LINES && j->type != F_SNAPSHOT) j = job_find_as(c, f, F_READ);
     if (j == NULL) return;
     if (limit > j->limit) j->limit = limit;
     j->wake = 0;

@@ -49,15 +49,18 @@ enum step read_finish(struct job *j, bool at_end) {
     return STEP_DONE;
 }
 
-enum step read_step(struct job *j) {
-    if (j->stage == READ_SETTLE) return begin(j);
+enum step read_step(struct job *j) { return j->stage == READ_SETTLE ? begin(j) : read_send(j); }
+
+enum step read_send(struct job *j) {
     uint64_t left = j->size - j->done;
     if (left == 0) return read_finish(j, false);
     uint64_t at = j->offset + j->done;
     if (at > INT64_MAX) return read_finish(j, true);
     if (j->done >= j->limit) {
-        /* The end needs no window: a file that ends here is over. */
-        return at >= (uint64_t)j->st.st_size ? read_finish(j, false) : STEP_WAIT;
+        /* The end needs no window: a file that ends here is over. One that has grown meanwhile goes on. */
+        struct stat now;
+        if (fstat(j->fd, &now) != 0) return job_fail(j, errno);
+        return at >= (uint64_t)now.st_size ? read_finish(j, true) : STEP_WAIT;
     }
     uint64_t n = left < j->limit - j->done ? left : j->limit - j->done;
     if (n > DATA_MAX) n = DATA_MAX;

@@ -88,6 +88,7 @@
 #define PROGRESS_MS 1000 /* a long request says that it goes on */
 #define COPY_TRIES 4
 #define APPEND_TRIES 32
+#define SNAPSHOT_PASSES 16 /* over a file that changes, until one finds what the one before left */
 #define XATTR_LIST 4096u
 #define XATTR_VALUE 65536u
 #define SCAN_STEP (256u * 1024u)

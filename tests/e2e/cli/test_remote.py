@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.cli_host import TOKEN, serving
 from harness.terminal import DEADLINE_S, terminal
 
-TOKEN = "0123456789abcdef-remote"
-STOP_S = 30.0
-
 
 @pytest.fixture(scope="module")
-def url(cli: Any) -> Generator[str]:
+def remote(cli: Any) -> Generator[dict[str, str]]:
     """A host on the state folder of the command, so that both ways see the same containers."""
-    config = Path(cli.folder) / "devbench.toml"
-    config.write_text('[[mcp.tokens]]\ntoken_env = "CLI_TEST_TOKEN"\n')
-    with subprocess.Popen(
-        cli.argv("--config", str(config), "serve", "--transport", "http", "--port", "0"),
-        env={**cli.environment, "CLI_TEST_TOKEN": TOKEN},
-        cwd=cli.folder,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        found = None
-        while found is None:
-            line = process.stderr.readline()
-            assert line, "the host ended"
-            found = re.search(r"listening on (http://\S+)", line)
-        address = found[1]
-        yield address if address.endswith("/mcp") else f"{address.rstrip('/')}/mcp"
-        process.terminate()
-        assert process.wait(STOP_S) == 0
-
-
-@pytest.fixture(scope="module")
-def remote(url: str) -> dict[str, str]:
-    return {"DEVBENCH_URL": url, "DEVBENCH_TOKEN": TOKEN, "CLI_TEST_TOKEN": TOKEN}
+    with serving(cli) as host:
+        yield host.environment
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +82,6 @@ def test_what_only_the_host_can_do_is_refused_by_name(cli: Any, remote: dict[str
     done = cli.run("images", "pull", "anything", env=remote)
     assert done.returncode == 2
     assert b"without --url" in done.stderr
-
-
-def test_a_file_that_fits_no_request_is_refused_before_it_is_sent(cli: Any, remote: dict[str, str]):
-    done = cli.run("cp", "-", "far:huge", stdin=os.urandom(3_000_000), env=remote)
-    assert done.returncode == 4
-    assert b"error[too_large]" in done.stderr
 
 
 def test_a_host_that_does_not_answer_exits_with_69(cli: Any):

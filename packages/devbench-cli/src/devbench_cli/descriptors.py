@@ -7,11 +7,16 @@ import os
 import select
 import sys
 import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 
 from devbench_core.errors import TooLarge
+from devbench_core.tool import ProgressSink
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 READ_BYTES = 64 * 1024
+PIECE_BYTES = 256 * 1024
+"""Of content that is passed on while it is read."""
 
 
 async def write(descriptor: int, data: bytes) -> None:
@@ -47,11 +52,30 @@ async def piped_input(max_bytes: int) -> bytes | None:
 async def all_input(max_bytes: int) -> bytes:
     """Return all of stdin.
 
-    A thread reads it that does not keep the process alive: Ctrl-C must end a wait for a pipe that never ends.
-
     Raises:
         TooLarge: There is more than the bound.
     """
+    data = await _apart(lambda: _read_all(max_bytes + 1))
+    if len(data) > max_bytes:
+        raise TooLarge(
+            f"stdin holds more than {max_bytes} bytes",
+            hint="copy it with `devbench cp` and let the command read the file",
+            details={"limit": max_bytes},
+        )
+    return data
+
+
+async def input_pieces(progress: ProgressSink) -> AsyncGenerator[bytes]:
+    """Give stdin while it comes."""
+    done = 0
+    while piece := await _apart(lambda: os.read(STDIN, PIECE_BYTES)):
+        done += len(piece)
+        yield piece
+        await progress(done, None, "")
+
+
+async def _apart(read: Callable[[], bytes]) -> bytes:
+    """Read in a thread that does not keep the process alive: Ctrl-C must end a wait for a pipe that never ends."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[bytes] = loop.create_future()
 
@@ -66,20 +90,14 @@ async def all_input(max_bytes: int) -> bytes:
     def work() -> None:
         data, error = b"", None
         try:
-            data = _read_all(max_bytes + 1)
+            data = read()
         except OSError as raised:
             error = raised
-        loop.call_soon_threadsafe(settle, data, error)
+        with suppress(RuntimeError):  # the loop has gone meanwhile
+            loop.call_soon_threadsafe(settle, data, error)
 
     threading.Thread(target=work, name="stdin", daemon=True).start()
-    data = await done
-    if len(data) > max_bytes:
-        raise TooLarge(
-            f"stdin holds more than {max_bytes} bytes",
-            hint="copy it with `devbench cp` and let the command read the file",
-            details={"limit": max_bytes},
-        )
-    return data
+    return await done
 
 
 def _read_all(max_bytes: int) -> bytes:

@@ -11,9 +11,9 @@ from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from devbench_cli.backends.contents import pages
 from devbench_cli.backends.protocol import Backend, ask
 from devbench_cli.places import InContainer
-from devbench_cli.transfer import pages
 from devbench_core.errors import DevbenchError, FileMissing, TooLarge, ValidationFailed
 from devbench_core.tools.files import FsWriteOutput
 from devbench_core.tools.views import FileView

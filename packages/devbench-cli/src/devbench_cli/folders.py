@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import os
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from devbench_cli.backends.archives import export_archive, import_archive
 from devbench_cli.backends.protocol import Backend, ask
-from devbench_cli.descriptors import READ_BYTES, STDIN, STDOUT, write
+from devbench_cli.descriptors import PIECE_BYTES, STDOUT, input_pieces, write
 from devbench_cli.packing import Packed, packed, unpack
 from devbench_cli.places import STANDARD, InContainer
 from devbench_core.errors import DevbenchError, ValidationFailed
@@ -20,6 +21,7 @@ from devbench_core.tool import ProgressSink
 from devbench_core.tools.files import FsStatOutput
 from devbench_core.tools.fs_batch import FsImportOutput
 
+NEW_MODE = 0o666
 ENDINGS = {
     ".tar": ArchiveFormat.TAR,
     ".tar.gz": ArchiveFormat.TAR_GZ,
@@ -89,25 +91,25 @@ async def _within(backend: Backend, target: InContainer, name: str) -> str:
     return within if found.file.type == "directory" else target.path
 
 
-async def read_pieces(source: str, progress: ProgressSink) -> AsyncIterator[bytes]:
+async def read_pieces(source: str, progress: ProgressSink) -> AsyncGenerator[bytes]:
     """Give a file of this machine, or stdin, in pieces."""
-    file: BinaryIO
+    if source == STANDARD:
+        async with aclosing(input_pieces(progress)) as pieces:
+            async for piece in pieces:
+                yield piece
+        return
     try:
-        file = await asyncio.to_thread(_opened, source)
+        file = await asyncio.to_thread(Path(source).open, "rb", 0)
     except OSError as error:
         raise ValidationFailed("SOURCE", f"{source!r} cannot be read: {error.strerror}") from error
-    done = 0
+    done, total = 0, (await asyncio.to_thread(os.fstat, file.fileno())).st_size
     try:
-        while piece := await asyncio.to_thread(file.read, 4 * READ_BYTES):
+        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
             done += len(piece)
-            await progress(done, None, "")
             yield piece
+            await progress(done, total, "")
     finally:
         await asyncio.to_thread(file.close)
-
-
-def _opened(source: str) -> BinaryIO:
-    return open(STDIN, "rb", closefd=False) if source == STANDARD else Path(source).open("rb")
 
 
 async def write_pieces(stream: AsyncIterator[bytes], target: str, progress: ProgressSink) -> int:
@@ -120,19 +122,30 @@ async def write_pieces(stream: AsyncIterator[bytes], target: str, progress: Prog
             await progress(done, None, "")
         return done
     path = Path(target)
-    part = path.with_name(f".{path.name[:100]}.part")
-    file = await asyncio.to_thread(part.open, "wb")
+    descriptor, part = await asyncio.to_thread(_part_of, path)
     try:
-        async for piece in stream:
-            await asyncio.to_thread(file.write, piece)
-            done += len(piece)
-            await progress(done, None, "")
-        await asyncio.to_thread(file.close)
-        await asyncio.to_thread(part.replace, path)
+        try:
+            async for piece in stream:
+                await write(descriptor, piece)
+                done += len(piece)
+                await progress(done, None, "")
+        finally:
+            os.close(descriptor)
+        await asyncio.to_thread(os.replace, part, path)
     except BaseException:  # a cancellation too: nothing half-written is left
         with suppress(OSError):
-            part.unlink()  # blocks: one unlink while leaving
+            Path(part).unlink()  # noqa: ASYNC240 - one unlink while leaving; a thread could be cancelled
         raise
-    finally:
-        file.close()
     return done
+
+
+def _part_of(path: Path) -> tuple[int, str]:
+    """Make a file beside another, under a name of its own: two exports to one name do not write into each other."""
+    try:
+        descriptor, part = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise ValidationFailed("ARCHIVE", f"{str(path)!r} cannot be written: {error.strerror}") from error
+    mask = os.umask(0)
+    os.umask(mask)
+    os.fchmod(descriptor, NEW_MODE & ~mask)
+    return descriptor, part

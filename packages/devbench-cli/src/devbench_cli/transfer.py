@@ -6,47 +6,22 @@ import asyncio
 import os
 import stat
 import tempfile
-from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
+from devbench_cli.backends.contents import pages, write_file
 from devbench_cli.backends.protocol import Backend, ask
-from devbench_cli.descriptors import STDOUT, all_input, write
+from devbench_cli.descriptors import PIECE_BYTES, STDOUT, input_pieces, write
 from devbench_cli.places import STANDARD, InContainer
-from devbench_core.errors import Conflict, DevbenchError, FileMissing, NotFound, TooLarge, ValidationFailed
+from devbench_core.errors import Conflict, DevbenchError, FileMissing, NotFound, ValidationFailed
 from devbench_core.tool import ProgressSink
-from devbench_core.tools.base import BASE64_MAX_BYTES
-from devbench_core.tools.files import FsReadOutput, FsStatOutput, FsWriteOutput
+from devbench_core.tools.files import FsStatOutput
 from devbench_core.tools.path_text import shown
 from devbench_core.tools.views import FileView
 
 PERMISSION_BITS = 0o777
-
-
-async def pages(backend: Backend, place: InContainer) -> AsyncIterator[tuple[FileView, bytes]]:
-    """Read a file of a container piece by piece; an empty one gives one empty piece.
-
-    Raises:
-        Conflict: It changed while it was read.
-    """
-    offset: int | None = 0
-    etag = ""
-    while offset is not None:
-        page = await ask(
-            backend,
-            FsReadOutput,
-            "fs_read",
-            container=place.container,
-            path=place.argument,
-            offset=offset,
-            max_bytes=BASE64_MAX_BYTES,
-            encoding="base64",
-        )
-        if etag and page.file.etag != etag:
-            raise Conflict(f"{str(place)!r} changed while it was read", hint="copy it again")
-        etag, offset = page.file.etag, page.next_offset
-        yield page.file, b64decode(page.base64 or "")
 
 
 async def download(backend: Backend, source: InContainer, target: str, progress: ProgressSink) -> int:
@@ -81,10 +56,11 @@ async def _to_descriptor(
     backend: Backend, source: InContainer, descriptor: int, progress: ProgressSink
 ) -> int:
     done = 0
-    async for info, data in pages(backend, source):
-        await write(descriptor, data)
-        done += len(data)
-        await progress(done, info.size_bytes, "")
+    async with aclosing(pages(backend, source)) as found:
+        async for info, data in found:
+            await write(descriptor, data)
+            done += len(data)
+            await progress(done, info.size_bytes, "")
     return done
 
 
@@ -96,11 +72,12 @@ async def _to_file(backend: Backend, source: InContainer, path: Path, progress: 
     try:
         try:
             done = 0
-            async for info, data in pages(backend, source):
-                await write(descriptor, data)
-                done += len(data)
-                await progress(done, info.size_bytes, "")
-                os.fchmod(descriptor, int(info.mode, 8) & PERMISSION_BITS)
+            async with aclosing(pages(backend, source)) as found:
+                async for info, data in found:
+                    await write(descriptor, data)
+                    done += len(data)
+                    await progress(done, info.size_bytes, "")
+                    os.fchmod(descriptor, int(info.mode, 8) & PERMISSION_BITS)
         finally:
             os.close(descriptor)
         await asyncio.to_thread(os.replace, name, path)
@@ -115,52 +92,55 @@ async def upload(backend: Backend, source: str, target: InContainer, progress: P
     """Copy a file of this machine, or stdin, into a container; the write is atomic there.
 
     Raises:
-        ValidationFailed: The source is no regular file.
+        ValidationFailed: The source cannot be read.
+        Conflict: It changed while it was read; then nothing was changed in the container.
         TooLarge: It is larger than one write may be.
     """
-    data, mode = await _content(source, backend.upload_max_bytes)
-    path = target.argument if source == STANDARD else await target_path(backend, source, target)
-    await progress(0, len(data), "")
-    written = await ask(
-        backend,
-        FsWriteOutput,
-        "fs_write",
-        container=target.container,
-        path=path,
-        base64=b64encode(data).decode("ascii"),
-        mode=mode,
-        parents=True,
-    )
-    await progress(len(data), len(data), "")
-    return written.file
-
-
-async def _content(source: str, max_bytes: int) -> tuple[bytes, str | None]:
     if source == STANDARD:
-        return await all_input(max_bytes), None
-    return await asyncio.to_thread(_file_content, Path(source), max_bytes)
-
-
-def _file_content(path: Path, max_bytes: int) -> tuple[bytes, str]:
+        pieces = input_pieces(progress)
+        async with aclosing(pieces):
+            return await write_file(backend, target.container, target.argument, pieces, None)
+    path = await target_path(backend, source, target)
+    file, found = await asyncio.to_thread(_opened, Path(source))
+    mode = f"{stat.S_IMODE(found.st_mode) & PERMISSION_BITS:03o}"
     try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            data = file.read(max_bytes + 1)
+        async with aclosing(_content(file, source, found, progress)) as pieces:
+            return await write_file(backend, target.container, path, pieces, mode)
+    finally:
+        await asyncio.to_thread(file.close)
+
+
+def _opened(path: Path) -> tuple[BinaryIO, os.stat_result]:
+    try:
+        file = path.open("rb", buffering=0)
+        return file, os.fstat(file.fileno())
     except IsADirectoryError as error:
-        raise ValidationFailed(
-            "SOURCE",
-            f"{str(path)!r} is a folder; single files only",
-            hint="pack it with tar, copy, unpack it",
-        ) from error
+        raise ValidationFailed("SOURCE", f"{str(path)!r} is a folder", hint="copy it with -r") from error
     except OSError as error:
-        raise ValidationFailed("SOURCE", f"{str(path)!r} cannot be read: {error.strerror}") from error
-    if len(data) > max_bytes:
-        raise TooLarge(
-            f"{str(path)!r} is larger than {max_bytes} bytes",
-            hint="files.write_max_bytes is the limit of this machine's core; a remote host takes less",
-            details={"limit": max_bytes},
+        raise _unreadable(str(path), error) from error
+
+
+async def _content(
+    file: BinaryIO, source: str, found: os.stat_result, progress: ProgressSink
+) -> AsyncGenerator[bytes]:
+    total = found.st_size if stat.S_ISREG(found.st_mode) else None
+    done = 0
+    try:
+        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+            done += len(piece)
+            yield piece
+            await progress(done, total, "")
+        now = os.fstat(file.fileno())
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    if total is not None and (done != total or now.st_mtime_ns != found.st_mtime_ns):
+        raise Conflict(
+            f"{source!r} changed while it was read", hint="copy it again; nothing was changed there"
         )
-    return data, f"{stat.S_IMODE(found.st_mode) & PERMISSION_BITS:03o}"
+
+
+def _unreadable(source: str, error: OSError) -> ValidationFailed:
+    return ValidationFailed("SOURCE", f"{source!r} cannot be read: {error.strerror}")
 
 
 async def target_path(backend: Backend, source: str, target: InContainer) -> str:

@@ -208,17 +208,98 @@ async def test_a_file_that_changes_meanwhile_is_whole_as_of_one_moment(host: Hos
         thread.join()
 
 
-async def test_a_large_file_that_changes_gives_the_archive_up(host: Host, local_agent: LocalAgent):
+async def test_a_large_file_that_changes_while_it_goes_out_is_as_it_was(host: Host, local_agent: LocalAgent):
     path = local_agent.workspace / "f"
-    path.write_bytes(bytes(30 * MIB))
+    before = os.urandom(30 * MIB)
+    path.write_bytes(before)
     got = bytearray()
-    with pytest.raises(FileConflict) as caught:  # noqa: PT012 - it comes after some pieces
+    async for piece in host.files.export_archive(C, format="tar"):
+        got += piece
+        with path.open("r+b") as file:
+            file.write(b"changed")
+            file.truncate(20 * MIB)
+    assert in_tar(bytes(got))["f"] == before
+    assert [found.name for found in local_agent.workspace.iterdir()] == ["f"]
+
+
+async def test_a_large_file_that_is_not_copied_may_grow_and_nothing_else(local_agent: LocalAgent):
+    path = local_agent.workspace / "f"
+    before = os.urandom(30 * MIB)
+    path.write_bytes(before)
+    limits = FileLimits(export_copy_max_bytes=0)
+    async with open_host(local_agent.connect, local_agent.token, file_limits=limits) as host:
+        got = bytearray()
         async for piece in host.files.export_archive(C, format="tar"):
             got += piece
-            os.utime(path)
-    assert caught.value.details["path"] == "/workspace/f"
-    with pytest.raises(tarfile.ReadError):
-        in_tar(bytes(got[:-5000]))
+            with path.open("ab") as file:
+                file.write(b"more")
+        assert in_tar(bytes(got))["f"] == before
+        got.clear()
+        with pytest.raises(FileConflict) as caught:  # noqa: PT012 - it comes after some pieces
+            async for piece in host.files.export_archive(C, format="tar"):
+                got += piece
+                with path.open("r+b") as file:
+                    file.write(os.urandom(8))
+        assert caught.value.details["path"] == "/workspace/f"
+        with pytest.raises(tarfile.ReadError):
+            in_tar(bytes(got[:-5000]))
+
+
+async def test_a_file_without_room_for_a_copy_is_read_as_it_is(local_agent: LocalAgent):
+    (local_agent.workspace / "f").write_bytes(BIG)
+    limits = FileLimits(export_copy_max_bytes=len(BIG) - 1)
+    async with open_host(local_agent.connect, local_agent.token, file_limits=limits) as host:
+        assert in_tar(await collected(host.files.export_archive(C, format="tar")))["f"] == BIG
+
+
+async def test_a_file_that_never_holds_still_ends_the_export_after_so_many_attempts(local_agent: LocalAgent):
+    path = local_agent.workspace / "f"
+    path.touch()
+    os.truncate(path, 256 * MIB)  # it is gone over for longer than a writer ever rests
+    program = (
+        "import os,sys\nf=os.open(sys.argv[1],1)\nn=0\nwhile 1: n+=1; os.pwrite(f,n.to_bytes(8,'big'),0)"
+    )
+    limits = FileLimits(export_attempts=1)
+    writer = await asyncio.create_subprocess_exec(sys.executable, "-c", program, path)
+    try:
+        async with open_host(local_agent.connect, local_agent.token, file_limits=limits) as host:
+            with pytest.raises(FileConflict) as caught:
+                await collected(host.files.export_archive(C, format="tar"))
+    finally:
+        writer.kill()
+        await writer.wait()
+    assert caught.value.details == {
+        "path": "/workspace/f",
+        "etag": "",
+        "limit": 1,
+        "setting": "files.export_attempts",
+    }
+
+
+async def test_archives_in_files_wait_for_places_and_not_for_each_other(local_agent: LocalAgent):
+    plant(local_agent.workspace / "from")
+    limits = FileLimits(concurrent_max=2)
+    async with (
+        open_host(local_agent.connect, local_agent.token, file_limits=limits) as host,
+        asyncio.timeout(60),
+    ):
+        files = host.files
+        made = await asyncio.gather(
+            *(files.export_file(C, "from", f"out/{i}", format="tar") for i in range(6))
+        )
+        assert len({written.info.size_bytes for written in made}) == 1
+        await asyncio.gather(*(files.import_file(C, f"in/{i}", f"out/{i}", format="tar") for i in range(6)))
+        assert (local_agent.workspace / "in/5/a/big").read_bytes() == BIG
+
+
+async def test_an_archive_in_a_file_is_not_in_itself_and_replaces_nothing(
+    host: Host, local_agent: LocalAgent
+):
+    (local_agent.workspace / "f").write_bytes(BIG)
+    await host.files.export_file(C, ".", "all.tar", format="tar")
+    assert in_tar((local_agent.workspace / "all.tar").read_bytes()) == {"f": BIG}
+    with pytest.raises(FileConflict):
+        await host.files.export_file(C, ".", "all.tar", format="tar")
 
 
 async def test_an_export_may_be_left_in_the_middle(host: Host, local_agent: LocalAgent):

@@ -236,7 +236,7 @@ async def test_more_operations_than_a_container_takes_at_once_wait_for_their_tur
 
 
 async def test_whoever_waits_for_changes_holds_nobody_up(local_agent: LocalAgent):
-    limits = FileLimits(concurrent_max=1)
+    limits = FileLimits(concurrent_max=2)
     async with open_host(local_agent.connect, local_agent.token, file_limits=limits) as host:
         cursor = (await host.files.changes(C)).cursor
         waiting = [asyncio.create_task(host.files.changes(C, cursor=cursor, wait_s=30)) for _ in range(3)]

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from devbench_core.errors import DevbenchError, Unauthorised, ValidationFailed
 from devbench_core.logs import get_logger
+from devbench_core.model.link import LINK_HEADER
 from devbench_core.tools.payload import error_payload
 from devbench_mcp.callers import Callers
 from devbench_mcp.links.grants import Signer
@@ -87,7 +88,7 @@ class Guard:
             scope[GRANT] = grant_of(self._signer, scope["path"], PREFIX)
         except Unauthorised as error:
             log.warning("http.bad_link", client=scope.get("client"))
-            return refused(403, error)
+            return refused(403, error, {LINK_HEADER: "1"})
         return None
 
     def _check(self, scope: Scope) -> Response | None:
@@ -109,7 +110,7 @@ class Guard:
         return None
 
     async def _until_closing(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _Answer(send)
+        answer = _Answer(send, whole=GRANT in scope)
         async with anyio.create_task_group() as group:
 
             async def close() -> None:
@@ -124,10 +125,11 @@ class Guard:
 
 
 class _Answer:
-    """Knows how far an answer got, so that one that was cut short can be ended cleanly."""
+    """Knows how far an answer got, so that one that was cut short can be ended cleanly, if a part is of use."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, whole: bool) -> None:
         self._send = send
+        self._whole = whole
         self._begun = False
         self._done = False
 
@@ -139,6 +141,8 @@ class _Answer:
     async def finish(self, scope: Scope, receive: Receive) -> None:
         if self._done:
             return
+        if self._begun and self._whole:
+            return  # without its end: nobody shall take a part of a file or an archive for all of it
         if self._begun:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             return

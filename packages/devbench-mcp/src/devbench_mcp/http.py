@@ -22,6 +22,8 @@ log = get_logger(__name__)
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 CONNECTIONS_MAX = 10_000
+HEAD_MAX_BYTES = 65_536
+"""Of a request's line and headers: the address of a link has a path, and patterns."""
 
 
 def bind(settings: McpSettings) -> socket.socket:
@@ -83,6 +85,7 @@ async def serve_http(
             backlog=BACKLOG,
             server_header=False,
             limit_concurrency=CONNECTIONS_MAX,
+            h11_max_incomplete_event_size=HEAD_MAX_BYTES,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=max(1, round(settings.grace_s / 2)),
         ),

@@ -1,14 +1,15 @@
-"""Archives of a backend: streamed through the core of this process, or in one message to a remote host."""
+"""Archives of a backend: streamed through the core of this process, or through links of a remote host."""
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 
+from devbench_cli.backends.linking import link_to, no_links
 from devbench_cli.backends.local import CALLER, LocalBackend
 from devbench_cli.backends.protocol import Backend, ask
+from devbench_cli.backends.remote import RemoteBackend
 from devbench_cli.places import InContainer
-from devbench_core.errors import TooLarge
 from devbench_core.model.archive import ArchiveFormat
 from devbench_core.tools.base import BASE64_MAX_BYTES
 from devbench_core.tools.fs_batch import FsExportOutput, FsImportOutput
@@ -25,38 +26,30 @@ async def import_archive(
     """Unpack an archive in a container.
 
     Raises:
-        TooLarge: A remote host takes no more than one message.
+        TooLarge: It fits no message, and the host gives no links.
     """
     if isinstance(backend, LocalBackend):
         report = await backend.bench.files.import_archive(
             place.container, place.path, stream, format=format_, overwrite=overwrite, caller=CALLER
         )
-        return FsImportOutput(
-            entries=report.entries,
-            files=report.files,
-            folders=report.folders,
-            links=report.links,
-            size_bytes=report.size_bytes,
+        return FsImportOutput.of(report)
+    pieces = aiter(stream)
+    head, is_all = await first_of(pieces, BASE64_MAX_BYTES)
+    if is_all:
+        return await ask(
+            backend,
+            FsImportOutput,
+            "fs_import",
+            container=place.container,
+            path=place.argument,
+            base64=b64encode(head).decode("ascii"),
+            format=format_.value,
+            overwrite=overwrite,
         )
-    data = bytearray()
-    async for piece in stream:
-        data += piece
-        if len(data) > BASE64_MAX_BYTES:
-            raise TooLarge(
-                f"the archive is over {BASE64_MAX_BYTES} bytes, which one message to a remote host holds",
-                hint="copy it in parts, or run this on the host, without --url",
-                details={"limit": BASE64_MAX_BYTES},
-            )
-    return await ask(
-        backend,
-        FsImportOutput,
-        "fs_import",
-        container=place.container,
-        path=place.path,
-        base64=b64encode(data).decode("ascii"),
-        format=format_.value,
-        overwrite=overwrite,
-    )
+    link = await link_to(backend, place, "import", format=format_.value, overwrite=overwrite)
+    if link is None or not isinstance(backend, RemoteBackend):
+        raise no_links("the archive")
+    return FsImportOutput.model_validate(await backend.links.send(link, joined(head, pieces)))
 
 
 async def export_archive(
@@ -65,7 +58,8 @@ async def export_archive(
     """Give a folder or file of a container as an archive.
 
     Raises:
-        TooLarge: A remote host gives no more than one message.
+        TooLarge: It fits no message, and the host gives no links.
+        HostUnreachable: The connection was lost; what came is only a part.
     """
     if isinstance(backend, LocalBackend):
         stream = backend.bench.files.export_archive(
@@ -74,13 +68,37 @@ async def export_archive(
         async for piece in stream:
             yield piece
         return
+    patterns = [pattern for pattern in ignore if pattern.strip() and not pattern.startswith("#")]
+    link = await link_to(backend, place, "export", format=format_.value, ignore=patterns)
+    if link is not None and isinstance(backend, RemoteBackend):
+        async with backend.links.reading(link) as arriving:
+            async for piece in arriving.pieces:
+                yield piece
+        return
     given = await ask(
         backend,
         FsExportOutput,
         "fs_export",
         container=place.container,
-        path=place.path,
+        path=place.argument,
         format=format_.value,
-        ignore=list(ignore),
+        ignore=patterns,
     )
-    yield b64decode(given.base64)
+    yield b64decode(given.base64 or "")
+
+
+async def first_of(pieces: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
+    """Return the beginning of a stream, and whether that is all of it: if not, it is a little more than ``most``."""
+    head = bytearray()
+    async for piece in pieces:
+        head += piece
+        if len(head) > most:
+            return bytes(head), False
+    return bytes(head), True
+
+
+async def joined(head: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """Give the beginning of a stream, then the rest of it."""
+    yield head
+    async for piece in rest:
+        yield piece

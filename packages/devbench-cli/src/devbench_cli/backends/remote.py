@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from devbench_cli.backends.links import HostLinks
 from devbench_cli.backends.protocol import Backend
 from devbench_cli.backends.remote_failures import Watch, failure_of, translate
 from devbench_core.errors import ConfigurationInvalid, ValidationFailed
@@ -24,11 +25,16 @@ LOCAL_ONLY = "run it on the host, without --url"
 
 
 class RemoteBackend:
-    """Calls tools of a host."""
+    """Calls tools of a host.
 
-    def __init__(self, client: Client, watch: Watch) -> None:
+    Attributes:
+        links: Carries what is too large for a tool's arguments or result.
+    """
+
+    def __init__(self, client: Client, watch: Watch, links: HostLinks) -> None:
         self._client = client
         self._watch = watch
+        self.links = links
 
     @property
     def default_ttl_s(self) -> float | None:
@@ -105,7 +111,7 @@ async def open_remote(url: str, token: str | None) -> AsyncGenerator[RemoteBacke
             ) as http,
             Client(streamable_http_client(url, http_client=http), cache=None) as client,
         ):
-            yield RemoteBackend(client, watch)
+            yield RemoteBackend(client, watch, HostLinks(url, token))
 
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ def cat(
 
 
 async def _cat(backend: Backend, options: Options, files: list[str]) -> None:
+    from devbench_cli.backends.contents import pages
     from devbench_cli.descriptors import STDOUT, write
     from devbench_cli.places import required
-    from devbench_cli.transfer import pages
 
     for place in [required(text) for text in files]:
         if options.as_json:
@@ -47,9 +47,9 @@ async def _cat(backend: Backend, options: Options, files: list[str]) -> None:
 async def _as_json(backend: Backend, text: str) -> None:
     from base64 import b64encode
 
+    from devbench_cli.backends.contents import pages
     from devbench_cli.places import required
     from devbench_cli.show.results import json_line
-    from devbench_cli.transfer import pages
 
     pieces: list[bytes] = []
     file = None

@@ -148,6 +148,17 @@ class Progress(Message):
     done: int = field(metadata=U64)
 
 
+@frozen(kw_only=True)
+class Snapshot(Message):
+    """Read a file as it is at one moment."""
+
+    TYPE: ClassVar[int] = 0x4B
+    WAY: ClassVar[Way] = Way.HOST
+    path: bytes = field(metadata=STRING)
+    max: int = field(metadata=U64)
+    limit: int = field(metadata=U64)
+
+
 CHANGE_MESSAGES: tuple[type[Message], ...] = (
     ReadLines,
     LinesAt,
@@ -158,4 +169,5 @@ CHANGE_MESSAGES: tuple[type[Message], ...] = (
     ChangeMode,
     ModeChanged,
     Progress,
+    Snapshot,
 )

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import asynccontextmanager
 
+from devbench_core.channel.change_messages import Snapshot
 from devbench_core.channel.channel import AgentChannel
 from devbench_core.channel.faults import lie
 from devbench_core.channel.file_messages import (
@@ -77,6 +78,15 @@ class StreamReply(Reply[ReadEnd]):
         super().fail(error)
         self._news.set()
 
+    def tell(self) -> None:
+        """Wake who waits: the agent goes on, though there is nothing to take yet."""
+        self._news.set()
+
+    def forget(self) -> None:
+        """Wait for other news than what came."""
+        if not self.future.done():
+            self._news.clear()
+
     async def wait(self) -> None:
         """Wait until there is something to take, or the description, or the end."""
         await self._news.wait()
@@ -129,6 +139,33 @@ async def open_read(
     channel: AgentChannel, path: bytes, *, offset: int = 0, max_bytes: int = TO_THE_END
 ) -> AsyncGenerator[ReadStream]:
     """Read a file as a stream while the block lasts."""
+
+    def request(number: int, window: int) -> Message:
+        return Read(id=number, path=path, offset=offset, max=max_bytes, limit=min(window, max_bytes))
+
+    async with _opened(channel, request, max_bytes) as stream:
+        yield stream
+
+
+@asynccontextmanager
+async def open_snapshot(channel: AgentChannel, path: bytes, *, max_bytes: int) -> AsyncGenerator[ReadStream]:
+    """Read a file as it is at one moment while the block lasts; the agent makes a copy of it first.
+
+    Raises as `AgentChannel.ask`: a conflict when it does not stop changing, and what keeps the agent from a copy:
+    one of more than ``max_bytes`` is too large, and there may be no space.
+    """
+
+    def request(number: int, window: int) -> Message:
+        return Snapshot(id=number, path=path, max=max_bytes, limit=window)
+
+    async with _opened(channel, request, TO_THE_END) as stream:
+        yield stream
+
+
+@asynccontextmanager
+async def _opened(
+    channel: AgentChannel, request: Callable[[int, int], Message], max_bytes: int
+) -> AsyncGenerator[ReadStream]:
     window = max(channel.limits.window_bytes, AHEAD_BYTES)
 
     def reply(number: int) -> StreamReply:
@@ -136,9 +173,11 @@ async def open_read(
 
     async with channel.opened(reply) as (number, waiting):
         assert isinstance(waiting, StreamReply)  # noqa: S101 - for the type checker
-        channel.post(Read(id=number, path=path, offset=offset, max=max_bytes, limit=min(window, max_bytes)))
-        async with channel.step():
-            while waiting.stat is None and not waiting.future.done():
+        waiting.progress = waiting.tell
+        channel.post(request(number, window))
+        while waiting.stat is None and not waiting.future.done():
+            waiting.forget()
+            async with channel.step():
                 await waiting.wait()
         if waiting.stat is None:
             await waiting.future

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import attrs
 
@@ -14,15 +14,16 @@ from devbench_core.archives.tar_writer import TarWriter
 from devbench_core.archives.writer import Head, Writer
 from devbench_core.archives.zip_writer import ZipWriter
 from devbench_core.channel import filecalls, streamcalls
-from devbench_core.channel.channel import AgentChannel
-from devbench_core.channel.file_messages import FileFault, NodeType, Stat
+from devbench_core.channel.file_messages import NodeType, Stat
 from devbench_core.channel.replies import FileRefused
+from devbench_core.channel.streamcalls import ReadStream
 from devbench_core.errors import TooLarge
 from devbench_core.files.archiving import chosen
 from devbench_core.files.ignoring import Ignore
 from devbench_core.files.operations import Operations
 from devbench_core.files.paths import Path, name_text, relative_path
 from devbench_core.files.settings import FileLimits
+from devbench_core.files.steady import GONE, Asked, Beginning, all_of, never_steady, steady
 from devbench_core.files.streaming import changed
 from devbench_core.files.translate import error_of, info_of
 from devbench_core.model.archive import ArchiveFormat
@@ -33,9 +34,9 @@ AHEAD = 8
 """Small files that are read while one is written out."""
 WHOLE_BYTES = 1_048_576
 """Up to this a file is read whole before it is written out, so that it can be read again when it changed."""
-TRIES = 5
+TRIES = 2
+"""So often a small file is simply read; then the agent makes a copy of it at one moment, as of a large one."""
 TYPES = {NodeType.FILE: EntryType.FILE, NodeType.DIRECTORY: EntryType.FOLDER, NodeType.LINK: EntryType.LINK}
-GONE = {FileFault.NOT_FOUND, FileFault.NOT_DIRECTORY, FileFault.IS_DIRECTORY, FileFault.NOT_A_FILE}
 
 
 @attrs.frozen(kw_only=True)
@@ -51,14 +52,6 @@ class Found:
     where: bytes
     name: bytes
     stat: Stat
-
-
-@attrs.frozen
-class Asked:
-    """An agent, and how to take a place among the operations on it for one request."""
-
-    channel: AgentChannel
-    turn: Callable[[], AbstractAsyncContextManager[None]]
 
 
 @attrs.define(kw_only=True)
@@ -103,8 +96,9 @@ class Exporting(Operations):
     ) -> AsyncGenerator[bytes]:
         """Give a folder, or a single file, as an archive, in pieces and in constant memory.
 
-        Each file is whole as of one moment: one that changes while it is read is read again. Of one above 1 MiB
-        that changes meanwhile the archive is given up, with an error, and not ended; as a tar or zip without its
+        Each file is whole as of one moment, or, of one that only grows, what it held at one moment: one that changes
+        while it is read is copied by the agent until a copy was the same as the file, ``files.export_attempts`` times.
+        When that cannot be had the archive is given up, with an error, and not ended; as a tar or zip without its
         end it is then refused by whatever reads it. Links are links; devices, pipes and sockets are left out; what
         vanishes meanwhile, too. Entries come folder by folder, by rising names (in the order of their bytes).
 
@@ -117,7 +111,7 @@ class Exporting(Operations):
 
         Raises:
             FileMissing: Nothing is there.
-            FileConflict: A large file changed while it was read, or a small one does not stop changing.
+            FileConflict: A file does not stop changing, in more ways than that it grows.
             FileFailed: A file may not be read; ``details["path"]`` says which.
             TooLarge: ``files.archive_max_entries`` or ``archive_max_bytes``.
         """
@@ -131,7 +125,7 @@ class Exporting(Operations):
             aclosing(
                 _found(asked := Asked(channel, lambda: self._turn(at.id, waits=False)), where, rules)
             ) as found,
-            aclosing(_read_ahead(asked, found)) as ready,
+            aclosing(_read_ahead(asked, found, self._limits)) as ready,
         ):
             async for entry, whole in ready:
                 pieces = (
@@ -203,7 +197,7 @@ Whole = tuple[Found, bytes]
 
 
 async def _read_ahead(
-    asked: Asked, found: AsyncGenerator[Found]
+    asked: Asked, found: AsyncGenerator[Found], limits: FileLimits
 ) -> AsyncGenerator[tuple[Found, Whole | None]]:
     """Give each entry with its content, None for a large file; several small ones are read at once."""
     waiting: deque[tuple[Found, asyncio.Task[Whole | None] | None]] = deque()
@@ -217,7 +211,7 @@ async def _read_ahead(
                     ended = True
                     break
                 large = entry.stat.type is NodeType.FILE and entry.stat.size > WHOLE_BYTES
-                waiting.append((entry, None if large else asyncio.create_task(_whole(asked, entry))))
+                waiting.append((entry, None if large else asyncio.create_task(_whole(asked, entry, limits))))
             if not waiting:
                 break
             entry, task = waiting.popleft()
@@ -237,23 +231,37 @@ async def _read_ahead(
         await asyncio.gather(*(task for _, task in waiting if task is not None), return_exceptions=True)
 
 
-async def _whole(asked: Asked, entry: Found) -> Whole | None:
+async def _whole(asked: Asked, entry: Found, limits: FileLimits) -> Whole | None:
     """Read a small file until it holds still; None when it has vanished."""
     if entry.stat.type is not NodeType.FILE:
         return entry, b""
-    for _ in range(TRIES):
-        try:
-            async with asked.turn():
-                stat, data, eof, moved = await filecalls.read(
-                    asked.channel, entry.where, offset=0, max_bytes=2 * WHOLE_BYTES
-                )
-        except FileRefused as error:
-            if error.reply.code in GONE:
-                return None
-            raise error_of(error, entry.where) from error
+    try:
+        return await _read(asked, entry, TRIES) or await _copied(asked, entry, limits)
+    except FileRefused as error:
+        if error.reply.code in GONE:
+            return None
+        raise error_of(error, entry.where) from error
+
+
+async def _read(asked: Asked, entry: Found, tries: int) -> Whole | None:
+    for _ in range(tries):
+        async with asked.turn():
+            stat, data, eof, moved = await filecalls.read(
+                asked.channel, entry.where, offset=0, max_bytes=2 * WHOLE_BYTES
+            )
         if eof and not moved and len(data) == stat.size:
             return attrs.evolve(entry, stat=stat), data
-    raise changed(info_of(entry.where, entry.stat))
+    return None
+
+
+async def _copied(asked: Asked, entry: Found, limits: FileLimits) -> Whole:
+    async with steady(asked, entry.where, limits) as copy:
+        if copy is not None:
+            return attrs.evolve(entry, stat=copy.stat), await all_of(copy)
+    whole = await _read(asked, entry, limits.export_attempts)
+    if whole is None:
+        raise never_steady(entry.where, limits)
+    return whole
 
 
 async def _small(writer: Writer, entry: Found, data: bytes, tally: Tally) -> AsyncGenerator[bytes]:
@@ -265,21 +273,38 @@ async def _small(writer: Writer, entry: Found, data: bytes, tally: Tally) -> Asy
 
 
 async def _large(asked: Asked, writer: Writer, entry: Found, tally: Tally) -> AsyncGenerator[bytes]:
+    """Write out a file of any size: from a copy of one moment, else as it is, when it does no more than grow."""
     try:
+        async with steady(asked, entry.where, tally.limits) as copy:
+            if copy is not None:
+                async with aclosing(
+                    _content(writer, entry, copy, Beginning(copy, copy.stat.size), tally)
+                ) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                yield await writer.end()
+                return
         async with asked.turn(), streamcalls.open_read(asked.channel, entry.where) as stream:
-            size = stream.stat.size
-            tally.count(size)
-            yield await writer.begin(_head(entry, stream.stat, size))
-            while (piece := await stream.next()) is not None:
-                size -= len(piece)
-                if size < 0:
-                    raise changed(info_of(entry.where, stream.stat))
-                yield await writer.content(piece)
-            if size or (await stream.end()).changed:
+            beginning = Beginning(stream, stream.stat.size)
+            async with aclosing(_content(writer, entry, stream, beginning, tally)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        async with asked.turn():
+            if not await beginning.is_whole(asked.channel, entry.where):
                 raise changed(info_of(entry.where, stream.stat))
-            yield await writer.end()
+        yield await writer.end()
     except FileRefused as error:
         raise error_of(error, entry.where) from error
+
+
+async def _content(
+    writer: Writer, entry: Found, stream: ReadStream, beginning: Beginning, tally: Tally
+) -> AsyncGenerator[bytes]:
+    tally.count(stream.stat.size)
+    yield await writer.begin(_head(entry, stream.stat, stream.stat.size))
+    async with aclosing(beginning.pieces()) as pieces:
+        async for piece in pieces:
+            yield await writer.content(piece)
 
 
 def _head(entry: Found, stat: Stat, size: int) -> Head:

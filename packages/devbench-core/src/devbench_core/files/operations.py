@@ -44,6 +44,7 @@ class Operations:
         self._context = context
         self._limits = context.limits
         self._turns: WeakValueDictionary[tuple[str, bool], asyncio.Semaphore] = WeakValueDictionary()
+        self._pairs: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def _request(
@@ -123,6 +124,19 @@ class Operations:
             most = limits.watch_concurrent_max if waits else limits.concurrent_max
             turns = self._turns[(container_id, waits)] = asyncio.Semaphore(most)
         async with turns:
+            yield
+
+    @asynccontextmanager
+    async def _pair(self, container: str, caller: Caller) -> AsyncGenerator[None]:
+        """Wait until two operations that feed each other may take their places; only half of the places are for such.
+
+        Otherwise as many as there are places could each hold one and wait for its second, for ever.
+        """
+        found = await self._context.resolve(container, caller)
+        pairs = self._pairs.get(found.id)
+        if pairs is None:
+            pairs = self._pairs[found.id] = asyncio.Semaphore(self._limits.concurrent_max // 2)
+        async with pairs:
             yield
 
     def _review(self, operation: str, caller: Caller, found: Container, where: bytes) -> None:

@@ -9,6 +9,7 @@ from devbench_core.files.folders import Folders
 from devbench_core.files.grepping import Grepping
 from devbench_core.files.modes import Modes
 from devbench_core.files.moving import Moving
+from devbench_core.files.packing import Packing
 from devbench_core.files.reading import Reading
 from devbench_core.files.searching import Searching
 from devbench_core.files.streaming import Streaming
@@ -23,6 +24,7 @@ class Files(
     Moving,
     Modes,
     Batching,
+    Packing,
     Importing,
     Exporting,
     Streaming,

@@ -80,7 +80,7 @@ class FileLimits(BaseModel):
     name_max_bytes: int = Field(default=255, ge=1, le=255, description="Length of one name in a path.")
     concurrent_max: int = Field(
         default=48,
-        ge=1,
+        ge=2,
         le=64,
         description=(
             "How many operations of this host a container works on at once; more wait for their turn. Agents take 64 "
@@ -98,6 +98,24 @@ class FileLimits(BaseModel):
     )
     watch_max_changes: int = Field(
         default=500, ge=1, le=1000, description="The most changes that one call returns."
+    )
+    export_attempts: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description=(
+            "How often a file that does not stop changing is tried while a tree is exported, with growing pauses; then "
+            "the export ends with `file_conflict`."
+        ),
+    )
+    export_copy_max_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=0,
+        le=2**50,
+        description=(
+            "Files above 1 MiB and up to this are copied beside themselves before they are exported, where the file "
+            "system cannot share their blocks, so that they may change meanwhile. Larger ones may only grow."
+        ),
     )
     watch_concurrent_max: int = Field(
         default=16,

@@ -10,6 +10,9 @@ import attrs
 
 from devbench_core.model.caller import Caller
 
+LINK_HEADER = "X-Devbench-Link"
+"""A header of every answer to a link: who gets it has reached a host, and not something on the way."""
+
 
 class LinkAction(StrEnum):
     """What a link does."""
@@ -36,6 +39,9 @@ class LinkRequest:
         format: Of an archive, "" otherwise.
         if_match: Of an upload: only if the file has this etag.
         create_only: Of an upload: only if nothing is there.
+        mode: Of an upload: permission bits; None keeps them.
+        ignore: Of an export: patterns of what is left out.
+        overwrite: Of an import: whether files of the same names are replaced.
     """
 
     action: LinkAction
@@ -44,6 +50,9 @@ class LinkRequest:
     format: str = ""
     if_match: str | None = None
     create_only: bool = False
+    mode: int | None = None
+    ignore: tuple[str, ...] = ()
+    overwrite: bool = True
 
 
 @attrs.frozen(kw_only=True)

@@ -521,12 +521,13 @@ BATCH_TOOLS = (
         title="Pack a folder or file",
         description=(
             "Return a folder or file of the workspace as a tar, tar.gz, tar.zst or zip in base64, small enough for "
-            "one message (512 KiB; else `too_large`: narrow `path`, or leave things out with `ignore`). Each file "
-            "in it is whole as of one moment; links are links. To read single files use `fs_read`."
+            "one message (512 KiB; else `too_large`). A larger one goes to a new file of the workspace, `target`, "
+            "which is then read in parts with `fs_read` and deleted; or over `fs_link`. Each file "
+            "in it is as it was at one moment; links are links. To read single files use `fs_read`."
         ),
         input=fs_batch.FsExportInput,
         output=fs_batch.FsExportOutput,
-        hints=LOOKS,
+        hints=ADDS,
         scope=READ,
         handler=fs_batch.fs_export,
     ),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from devbench_core.errors import TooLarge, ValidationFailed
-from devbench_core.model.archive import SetId
+from devbench_core.errors import TooLarge, Unauthorised, ValidationFailed
+from devbench_core.model.archive import Imported, SetId
 from devbench_core.model.batch import (
     BatchDelete,
     BatchEdit,
@@ -20,13 +20,23 @@ from devbench_core.model.batch import (
 )
 from devbench_core.model.filechange import Replacement
 from devbench_core.tool import ToolContext, ToolOutput
-from devbench_core.tools.base import BASE64_MAX_BYTES, ContainerArgument, EtagArgument, Input, PathArgument
+from devbench_core.tools.base import (
+    BASE64_MAX_BYTES,
+    WRITE,
+    ContainerArgument,
+    EtagArgument,
+    Input,
+    PathArgument,
+)
 from devbench_core.tools.bytes_text import from_base64, one_content, to_base64
 from devbench_core.tools.fs_changes import EDITS_MAX, FsReplacement
 from devbench_core.tools.views import FileView
 
 OPERATIONS_MAX = 500
 PATTERNS_MAX = 100
+OTHER_WAYS_OUT = (
+    "give `target`, a file for it, and read that in parts; or use fs_link, `ignore`, or a folder of it"
+)
 Format = Literal["tar", "tar.gz", "tar.zst", "zip"]
 
 
@@ -131,6 +141,17 @@ class FsImportOutput(ToolOutput):
     links: int = Field(description="Symbolic links among them.")
     size_bytes: int = Field(description="Content in all.")
 
+    @classmethod
+    def of(cls, done: Imported) -> Self:
+        """Return what an import brought."""
+        return cls(
+            entries=done.entries,
+            files=done.files,
+            folders=done.folders,
+            links=done.links,
+            size_bytes=done.size_bytes,
+        )
+
 
 class FsExportInput(Input):
     """Arguments of `fs_export`."""
@@ -143,12 +164,22 @@ class FsExportInput(Input):
         max_length=PATTERNS_MAX,
         description="Patterns of what is left out, as in a .gitignore, for example node_modules/ or *.log.",
     )
+    target: PathArgument | None = Field(
+        default=None,
+        description=(
+            "A file of the workspace, not there yet, to write the archive to instead, of any size: read it in parts "
+            "(fs_read with `offset` and `encoding` base64; all with the etag of `file`), and delete it afterwards."
+        ),
+    )
 
 
 class FsExportOutput(ToolOutput):
     """Result of `fs_export`."""
 
-    base64: str = Field(description="The archive as base64.")
+    base64: str | None = Field(default=None, description="The archive as base64; absent with `target`.")
+    file: FileView | None = Field(
+        default=None, description="The file at `target`, with the etag that each part must have."
+    )
     format: Format = Field(description="Format of the archive.")
     size_bytes: int = Field(description="Size of the archive before encoding.")
 
@@ -241,9 +272,16 @@ async def fs_import(context: ToolContext, given: FsImportInput) -> FsImportOutpu
         raise ValidationFailed("base64", "or source must be given, and not both")
     if given.source is None:
         return await _imported(context, given, _once(_archive(given.base64 or "")))
-    reading = context.bench.files.read_stream(given.container, given.source, caller=context.caller)
-    async with reading as stream:
-        return await _imported(context, given, stream)
+    done = await context.bench.files.import_file(
+        given.container,
+        given.path,
+        given.source,
+        format=given.format,
+        overwrite=given.overwrite,
+        set_id=SetId(given.set_id),
+        caller=context.caller,
+    )
+    return FsImportOutput.of(done)
 
 
 def _archive(text: str) -> bytes:
@@ -267,13 +305,7 @@ async def _imported(
         set_id=SetId(given.set_id),
         caller=context.caller,
     )
-    return FsImportOutput(
-        entries=report.entries,
-        files=report.files,
-        folders=report.folders,
-        links=report.links,
-        size_bytes=report.size_bytes,
-    )
+    return FsImportOutput.of(report)
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
@@ -282,6 +314,8 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 
 async def fs_export(context: ToolContext, given: FsExportInput) -> FsExportOutput:
     """Pack a folder or a file."""
+    if given.target is not None:
+        return await _to_file(context, given, given.target)
     archive = bytearray()
     stream = context.bench.files.export_archive(
         given.container, given.path, format=given.format, ignore=given.ignore, caller=context.caller
@@ -290,9 +324,27 @@ async def fs_export(context: ToolContext, given: FsExportInput) -> FsExportOutpu
         async for piece in stream:
             archive += piece
             if len(archive) > BASE64_MAX_BYTES:
-                hint = "leave something out with `ignore`, export a folder of it, or use `devbench export`"
-                raise _too_large("the archive", hint)
+                raise _too_large("the archive", OTHER_WAYS_OUT)
     return FsExportOutput(base64=to_base64(bytes(archive)), format=given.format, size_bytes=len(archive))
+
+
+async def _to_file(context: ToolContext, given: FsExportInput, target: str) -> FsExportOutput:
+    if WRITE not in context.caller.scopes:
+        raise Unauthorised(
+            f"`target` needs the scope {WRITE!r}, which {context.caller.subject!r} does not have",
+            hint=f"your scopes: {', '.join(sorted(context.caller.scopes)) or 'none'}",
+            details={"scope": WRITE},
+        )
+    written = await context.bench.files.export_file(
+        given.container,
+        given.path,
+        target,
+        format=given.format,
+        ignore=given.ignore,
+        caller=context.caller,
+    )
+    file = FileView.of(written.info)
+    return FsExportOutput(file=file, format=given.format, size_bytes=file.size_bytes)
 
 
 def _too_large(what: str, hint: str) -> TooLarge:

@@ -15,6 +15,10 @@ from devbench_core.files.settings import FileLimits
 from devbench_core.model.link import Link, LinkAction, LinkRequest
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import READ, WRITE, ContainerArgument, EtagArgument, Input, PathArgument
+from devbench_core.tools.fs_batch import PATTERNS_MAX
+
+IGNORE_MAX_BYTES = 4096
+"""Of an export's patterns: they are part of the address, and servers and proxies take none of any length."""
 
 
 class FsLinkInput(Input):
@@ -33,6 +37,22 @@ class FsLinkInput(Input):
     )
     if_match: EtagArgument = None
     create_only: bool = Field(default=False, description="Refuse an upload when something is there already.")
+    mode: str | None = Field(
+        default=None,
+        pattern=r"^[0-7]{3,4}$",
+        description="Of an upload: permission bits in octal; absent keeps them, 644 for a new file.",
+    )
+    ignore: list[str] = Field(
+        default_factory=list[str],
+        max_length=PATTERNS_MAX,
+        description=(
+            "Of an export: patterns of what is left out, as in a .gitignore; together at most "
+            f"{IGNORE_MAX_BYTES} bytes, since the address carries them."
+        ),
+    )
+    overwrite: bool = Field(
+        default=True, description="Of an import: replace files of the same names; else they refuse it."
+    )
 
 
 class FsLinkOutput(ToolOutput):
@@ -70,6 +90,9 @@ async def fs_link(context: ToolContext, given: FsLinkInput) -> FsLinkOutput:
         format=given.format if action in {LinkAction.EXPORT, LinkAction.IMPORT} else "",
         if_match=given.if_match,
         create_only=given.create_only,
+        mode=None if given.mode is None else int(given.mode, 8),
+        ignore=tuple(given.ignore),
+        overwrite=given.overwrite,
     )
     link = context.links.make(request, context.caller)
     return FsLinkOutput(
@@ -87,6 +110,19 @@ def _check(context: ToolContext, given: FsLinkInput, action: LinkAction) -> None
         )
     if action is not LinkAction.UPLOAD and (given.if_match is not None or given.create_only):
         raise ValidationFailed("if_match", "and create_only are for uploads")
+    if action is not LinkAction.UPLOAD and given.mode is not None:
+        raise ValidationFailed("mode", "is for uploads")
+    if action is not LinkAction.EXPORT and given.ignore:
+        raise ValidationFailed("ignore", "is for exports")
+    if action is not LinkAction.IMPORT and not given.overwrite:
+        raise ValidationFailed("overwrite", "is for imports", hint="create_only is the same of an upload")
+    if sum(len(pattern.encode("utf-8", "surrogateescape")) for pattern in given.ignore) > IGNORE_MAX_BYTES:
+        raise ValidationFailed(
+            "ignore",
+            f"has more than {IGNORE_MAX_BYTES} bytes, which an address does not carry",
+            hint="give fewer patterns, or shorter ones",
+            limit=IGNORE_MAX_BYTES,
+        )
     if given.if_match is not None and given.create_only:
         raise ValidationFailed("create_only", "and if_match exclude each other", hint="give one of them")
 

@@ -17,8 +17,8 @@ from devbench_core.model.caller import Caller
 from devbench_core.model.link import LinkAction, LinkRequest
 
 KEY_BYTES = 32
-TOKEN_MAX_CHARS = 16_384
-"""A path of 4,095 bytes, escaped and encoded, and the rest."""
+TOKEN_MAX_CHARS = 49_152
+"""A path of 4,095 bytes and patterns of as many, escaped (up to three characters a byte) and encoded, and the rest."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +56,9 @@ class Signer:
             "f": request.format,
             "m": request.if_match,
             "n": request.create_only,
+            "d": request.mode,
+            "i": request.ignore,
+            "w": request.overwrite,
             "t": caller.tenant,
             "s": caller.subject,
             "o": sorted(caller.scopes),
@@ -80,7 +83,7 @@ class Signer:
 
     def _mac(self, body: str) -> bytes:
         return hmac.new(
-            self._key, b"devbench link v1\0" + body.encode("utf-8", "replace"), hashlib.sha256
+            self._key, b"devbench link v2\0" + body.encode("utf-8", "replace"), hashlib.sha256
         ).digest()
 
 
@@ -94,6 +97,9 @@ def _grant(fields: dict[str, object]) -> Grant:
             format=str(fields["f"]),
             if_match=None if fields["m"] is None else str(fields["m"]),
             create_only=bool(fields["n"]),
+            mode=None if fields["d"] is None else int(cast("int", fields["d"])),
+            ignore=tuple(cast("list[str]", fields["i"])),
+            overwrite=bool(fields["w"]),
         ),
         caller=Caller(
             tenant=str(fields["t"]),

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from devbench_core.errors import DevbenchError, FileConflict, ValidationFailed
-from devbench_core.model.link import LinkAction
+from devbench_core.model.link import LINK_HEADER, LinkAction
+from devbench_core.tools.fs_batch import FsImportOutput
 from devbench_core.tools.views import FileView
 from devbench_mcp.links.failures import answer
 from devbench_mcp.links.grants import Grant, Signer
@@ -67,7 +68,11 @@ class LinkRoutes:
 
     async def serve(self, request: Request) -> Response:
         """Answer one request."""
-        grant: Grant = request.scope[GRANT]
+        given = await self._answer(request, request.scope[GRANT])
+        given.headers[LINK_HEADER] = "1"
+        return given
+
+    async def _answer(self, request: Request, grant: Grant) -> Response:
         wanted = {"PUT"} if grant.request.action.changes else {"GET", "HEAD"}
         if request.method not in wanted:
             return Response(status_code=405, headers={"Allow": ", ".join(sorted(wanted))})
@@ -119,6 +124,7 @@ class LinkRoutes:
             arriving(request.stream(), self._idle_s),
             if_match=asked.if_match or _etag(request),
             if_none_match=asked.create_only or request.headers.get("if-none-match") == "*",
+            mode=asked.mode,
             parents=True,
             caller=grant.caller,
         )
@@ -132,7 +138,7 @@ class LinkRoutes:
         if request.method == "HEAD":
             return Response(headers=headers, media_type=kind)
         pieces = self._bench.files.export_archive(
-            asked.container_id, asked.path, format=asked.format, caller=grant.caller
+            asked.container_id, asked.path, format=asked.format, ignore=asked.ignore, caller=grant.caller
         )
         first = await anext(pieces)  # what cannot be exported at all is an answer, not a torn stream
         body = _with(first, pieces)
@@ -145,9 +151,10 @@ class LinkRoutes:
             asked.path,
             arriving(request.stream(), self._idle_s),
             format=asked.format,
+            overwrite=asked.overwrite,
             caller=grant.caller,
         )
-        return JSONResponse({"entries": done.entries, "files": done.files, "size_bytes": done.size_bytes})
+        return JSONResponse(FsImportOutput.of(done).model_dump())
 
 
 def _headers(path: str) -> dict[str, str]:

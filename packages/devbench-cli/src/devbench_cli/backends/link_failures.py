@@ -1,0 +1,94 @@
+"""What goes wrong with a link, and what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+
+from devbench_cli.backends.remote_failures import failure_of
+from devbench_cli.failures import HostUnreachable
+from devbench_core.errors import Unauthorised
+
+if TYPE_CHECKING:
+    import httpx2
+
+FIRST_ERROR = 300
+ANSWER_MAX_BYTES = 65_536
+PUBLIC_URL = "mcp.public_url"
+
+
+@attrs.define
+class Sent:
+    """How far a transfer is."""
+
+    size: int = 0
+    is_whole: bool = False
+
+
+def not_served(reached: str, link: str, status: int) -> HostUnreachable:
+    """Return the error for links that cannot be reached; their signed word is not shown."""
+    base = link.partition("/files/")[0]
+    what = f"answered {status}" if status else "does not answer"
+    return HostUnreachable(
+        f"the host's links are served neither beside {reached!r}, which {what}, nor at {base!r}",
+        hint=f"let the proxy pass /files/ on as it does /mcp, or set {PUBLIC_URL} to an address of the host",
+        details={"setting": PUBLIC_URL},
+    )
+
+
+def cut_off(reached: str, sent: Sent, error: Exception, *, uploading: bool) -> HostUnreachable:
+    """Return the error for a connection that was lost."""
+    what = f"the connection to {reached!r} was lost after {sent.size} bytes: {type(error).__name__}"
+    if not uploading:
+        hint = "what came is not all of it and was not kept; copy it again, the host's log may say why"
+    elif sent.is_whole:
+        hint = "all was sent, but the answer is missing: look whether it is there before you send it again"
+    else:
+        hint = "nothing was changed there; copy it again"
+    return HostUnreachable(what, hint=hint, details={"size_bytes": sent.size})
+
+
+async def refusal_of(answer: httpx2.Response) -> None:
+    """Raise what a host answers, when that is an error.
+
+    Raises:
+        DevbenchError: With the code that the host gave.
+    """
+    if answer.status_code < FIRST_ERROR:
+        return
+    error = failure_of(*_payload(await _beginning(answer), answer.status_code))
+    if error.code != Unauthorised.code:
+        raise error
+    raise Unauthorised(
+        error.message,
+        hint="run the command again; hosts that share an address need the same mcp.link_key and the same time",
+        details=error.details,
+    )
+
+
+async def _beginning(answer: httpx2.Response) -> bytes:
+    body = bytearray()
+    async for piece in answer.aiter_bytes():
+        body += piece
+        if len(body) >= ANSWER_MAX_BYTES:
+            break
+    return bytes(body)
+
+
+def _payload(body: bytes, status: int) -> tuple[Mapping[str, Any], str]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and isinstance(cast("dict[str, Any]", found).get("error"), dict):
+        return cast("dict[str, Any]", found), ""
+    error: dict[str, Any] = {
+        "code": HostUnreachable.code,
+        "message": f"the host answered {status}",
+        "hint": "copy it again, or look at what is between here and there",
+        "retry": True,
+    }
+    return {"error": error}, ""

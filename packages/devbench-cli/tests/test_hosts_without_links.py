@@ -1,0 +1,84 @@
+"""What is large, to and from a host that gives no links: in parts, or refused by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devbench_cli.backends.archives import import_archive
+from devbench_cli.backends.contents import pages, write_file
+from devbench_cli.backends.links import rebased
+from devbench_cli.backends.local import LocalBackend, open_local
+from devbench_cli.backends.protocol import Backend
+from devbench_cli.places import InContainer
+from devbench_core.errors import PluginNotFound, TooLarge
+from devbench_core.model.archive import ArchiveFormat
+from devbench_core.model.image import Image
+from devbench_core.tool import ProgressSink
+
+BIG = os.urandom(1_500_000)
+
+
+class Linkless:
+    """A host whose tools are those of a core, but for `fs_link`, which it does not have or refuses."""
+
+    def __init__(self, backend: LocalBackend, *, is_older: bool) -> None:
+        self._backend = backend
+        self._is_older = is_older
+
+    default_ttl_s = None
+    stdin_max_bytes = upload_max_bytes = 1_000_000
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, object], *, progress: ProgressSink | None = None
+    ) -> Mapping[str, Any]:
+        if tool == "fs_link" and self._is_older:
+            raise PluginNotFound("there is no tool 'fs_link'")
+        return await self._backend.call(tool, arguments, progress=progress)
+
+    async def pull(self, name: str, *, progress: ProgressSink | None = None) -> Image:
+        return await self._backend.pull(name, progress=progress)
+
+    async def import_image(self, name: str, source: Path) -> Image:
+        return await self._backend.import_image(name, source)
+
+
+async def once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+@pytest.mark.parametrize("is_older", [True, False], ids=["older", "not over HTTP"])
+async def test_a_large_file_comes_in_parts_and_goes_nowhere(tmp_path: Path, is_older: bool):
+    folders = {"state_dir": str(tmp_path / "state"), "cache_dir": str(tmp_path / "cache")}
+    config = {**folders, "runtime": "bubblewrap", "images": {"default": "host"}}
+    async with open_local(config, {}, serving=True) as core:
+        box = (await core.call("spawn", {}))["container"]["id"]
+        assert (await write_file(core, box, "f", once(BIG), "640")).mode == "0640"
+        backend: Backend = Linkless(core, is_older=is_older)
+        got = [piece async for _, piece in pages(backend, InContainer(box, "f"))]
+        assert (b"".join(got), len(got)) == (BIG, 3)
+        for doing in (
+            write_file(backend, box, "g", once(BIG), None),
+            import_archive(backend, InContainer(box, "g"), once(BIG), ArchiveFormat.TAR),
+        ):
+            with pytest.raises(TooLarge, match="gives no links") as refused:
+                await doing
+            assert "--url" in refused.value.hint
+        assert (await write_file(backend, box, "h", once(b"small"), None)).size_bytes == 5
+
+
+@pytest.mark.parametrize(
+    ("reached", "link", "wanted"),
+    [
+        ("http://a:1/mcp", "http://b:2/files/w.x/n", "http://a:1/files/w.x/n"),
+        ("https://a/box/mcp/", "http://b:2/files/w.x/n%2Fm", "https://a/box/files/w.x/n%2Fm"),
+        ("https://a/mcp?key=1", "http://b/deep/files/w.x/n", "https://a/files/w.x/n?key=1"),
+        ("http://[::1]:8/mcp", "https://b/files/w.x/%FF", "http://[::1]:8/files/w.x/%FF"),
+    ],
+)
+def test_a_link_is_looked_for_beside_the_address_that_was_reached(reached: str, link: str, wanted: str):
+    assert rebased(link, reached) == wanted
