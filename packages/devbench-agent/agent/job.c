@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "resolve.h"
+#include "roots.h"
 #include "util.h"
 
 #define SETTLE_MS 60
@@ -108,7 +109,7 @@ const struct job *job_at(size_t slot) { return &jobs[slot]; }
 void jobs_init(void) {
     mask = umask(0);
     (void)umask(mask);
-    if (resolve_root() < 0) return;
+    if (roots_workspace() < 0 && roots_count() == 1) return;
     batch_recover(take(NULL, 0, F_BATCH));
     (void)take(NULL, 0, JOB_SWEEP);
 }
@@ -132,16 +133,25 @@ uint8_t job_code(int error) {
     case ENOTEMPTY: return FE_NOT_EMPTY;
     case ENOTSUP: return FE_NOT_A_FILE;
     case ENODEV: return FE_NO_WORKSPACE;
+    case ENOMEDIUM: case ENOTBLK: case EMULTIHOP: return FE_NO_ROOT;
     case EMFILE: case ENFILE: case EMLINK: return FE_LIMIT;
     case EAGAIN: return FE_BUSY; /* names changed hands at each of many looks */
     default: return FE_IO;
     }
 }
 
+/* What is wrong with a root has numbers of its own in here, so that it is not taken for what is beneath it. */
+uint32_t job_number(int error) {
+    uint32_t about = (uint32_t)error & (SECOND_PATH | ENTRY_NAMED);
+    uint32_t plain = (uint32_t)error & ~(SECOND_PATH | ENTRY_NAMED);
+    plain = plain == ENOMEDIUM ? ENOENT : plain == ENOTBLK ? ENOTDIR : plain == EMULTIHOP ? ELOOP : plain;
+    return plain | about;
+}
+
 static void put_error(struct channel *c, uint32_t request, uint8_t code, int error, const char *etag, const char *text) {
     frame_begin(c, F_FILE_ERROR, request);
     put_u8(c, code);
-    put_u32(c, (uint32_t)error);
+    put_u32(c, job_number(error));
     put_str(c, etag);
     put_str(c, text);
     frame_end(c);
@@ -153,6 +163,11 @@ enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag
 }
 
 enum step job_fail(struct job *j, int error) { return job_fail_with(j, job_code(error), error, "", strerror(error)); }
+
+enum step job_fail_rename(struct job *j, int error) {
+    if (error != EXDEV) return job_fail(j, error);
+    return job_fail_with(j, FE_OTHER_DEVICE, EXDEV, "", "another file system, or another layer of the image");
+}
 
 enum step job_fail_second(struct job *j, int error) {
     return job_fail_with(j, job_code(error), (int)((unsigned)error | SECOND_PATH), "", strerror(error));
@@ -251,7 +266,7 @@ static int enter_or_make(int at, const char *name) {
     return mkdirat(at, name, 0755) != 0 && errno != EEXIST ? -1 : enter(at, name);
 }
 
-/* A link or "..": what stands before the end of `prefix` is resolved anew from the workspace. */
+/* A link or "..": what stands before the end of `prefix` is resolved anew from its root. */
 static int enter_resolved(const char *prefix) {
     char folder[PATH_BYTES + 3];
     char leaf[NAME_BYTES + 1];
@@ -272,10 +287,9 @@ static int step_into(int at, const char *path, size_t begin, size_t end) {
 
 /* From folder to folder, so that a deep path costs no more than its length. */
 int job_make_folders(const char *path) {
-    int at = -1;
-    size_t begin = 0;
-    errno = resolve_root() < 0 ? ENODEV : EXDEV;
-    if (resolve_root() >= 0 && path[0] != '/') at = fcntl(resolve_root(), F_DUPFD_CLOEXEC, 3);
+    const char *rest;
+    int at = roots_open(path, &rest);
+    size_t begin = (size_t)(rest - path);
     while (at >= 0) {
         begin += strspn(path + begin, "/");
         size_t end = begin + strcspn(path + begin, "/");

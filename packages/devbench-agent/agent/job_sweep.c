@@ -9,6 +9,7 @@
 #include "job.h"
 #include "listing.h"
 #include "resolve.h"
+#include "roots.h"
 #include "util.h"
 
 struct level {
@@ -19,6 +20,7 @@ struct level {
 struct sweep {
     struct level levels[SWEEP_DEPTH];
     unsigned depth;
+    size_t root; /* the next one */
 };
 
 static bool open_level(struct sweep *s, int at, const char *name) {
@@ -42,10 +44,18 @@ static void remove_left_over(int at, const char *name) {
 
 static bool may_be_folder(const struct listing *l) { return l->type == DT_DIR || l->type == DT_UNKNOWN; }
 
+static bool next_root(struct sweep *s) {
+    while (s->depth == 0 && s->root < roots_count()) {
+        int fd = resolve_directory(roots_name(s->root++));
+        if (fd >= 0) s->levels[s->depth++] = (struct level){fd, 0};
+    }
+    return s->depth > 0;
+}
+
 static bool begin(struct job *j) {
     j->map_bytes = sizeof(struct sweep);
     j->map = private_map(j->map_bytes);
-    return j->map != NULL && open_level(j->map, resolve_root(), ".");
+    return j->map != NULL;
 }
 
 enum step sweep_step(struct job *j) {
@@ -53,7 +63,7 @@ enum step sweep_step(struct job *j) {
     const char *name;
     if (j->map == NULL) return begin(j) ? STEP_MORE : STEP_DONE;
     struct sweep *s = j->map;
-    if (s->depth == 0) return STEP_DONE;
+    if (s->depth == 0) return next_root(s) ? STEP_MORE : STEP_DONE;
     struct level *here = &s->levels[s->depth - 1];
     bool fine = lseek(here->fd, here->position, SEEK_SET) >= 0 && listing_read(&l, here->fd) && l.n > 0;
     if (!fine) {
