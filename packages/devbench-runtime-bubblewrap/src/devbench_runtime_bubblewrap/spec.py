@@ -82,7 +82,8 @@ def _plain(_owner: Any, _field: Any, value: Any) -> Any:
 
 def _restored(data: dict[str, Any]) -> StoredSpec:
     policy = data["policy"]
-    restored = policy | {"capabilities": tuple(policy["capabilities"]), "network": Network(policy["network"])}
+    tuples = {name: tuple(policy.get(name, ())) for name in ("capabilities", "exec_users", "file_roots")}
+    restored = policy | tuples | {"network": Network(policy["network"])}
     fields: dict[str, Any] = data | {
         "argv": tuple(data["argv"]),
         "working_dir": PurePosixPath(data["working_dir"]),
