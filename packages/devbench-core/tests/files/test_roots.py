@@ -14,10 +14,14 @@ from typing import Any
 import attrs
 import pytest
 
+import devbench_core
+from devbench_core.containers import SpawnRequest
 from devbench_core.errors import AgentOutdated, FileFailed, PathOutside, ValidationFailed
 from devbench_core.files import Files
 from devbench_core.model.batch import BatchDelete, BatchEdit, BatchMkdir, BatchMove, BatchWrite
 from devbench_core.model.filechange import Replacement
+from devbench_core.testing.local import LocalPlugin
+from devbench_core.testing.moody import LOOSE
 from harness.agent_host import CONTAINER_ID as C
 from harness.agent_host import Host, a_container, open_host, running_agent
 
@@ -275,3 +279,22 @@ async def test_a_root_of_which_only_a_part_may_be_written(
                     await call
                 assert error.value.details["reason"] == "permission_denied"
     second.chmod(0o755)
+
+
+async def test_the_configured_roots_reach_the_agent_of_a_new_container(tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    config: dict[str, object] = {
+        "plugins": [],
+        "runtime": "local",
+        "store": "memory",
+        "state_dir": str(tmp_path / "state"),
+        "cache_dir": str(tmp_path / "cache"),
+        "policy": {**LOOSE, "file_roots": [str(tmp_path / "data")]},
+    }
+    async with devbench_core.open(config, plugins=[LocalPlugin()]) as bench:
+        container = (await bench.containers.spawn(SpawnRequest())).container
+        assert container.spec.policy.file_roots == (str(tmp_path / "data"),)
+        await bench.files.write(container.id, f"{tmp_path}/data/f", b"x")
+        with pytest.raises(PathOutside):
+            await bench.files.write(container.id, f"{tmp_path}/f", b"x")
+    assert (tmp_path / "data/f").read_bytes() == b"x"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from errno import ELOOP, ENOTDIR
+from pathlib import PurePosixPath
 
 from devbench_core.channel.channel import AgentChannel
 from devbench_core.errors import DevbenchError, FileFailed, PathOutside
@@ -77,7 +78,7 @@ def telling(roots: Sequence[str]) -> Generator[None]:
 
 def _tell_root(error: FileFailed, roots: Sequence[str]) -> None:
     path = str(error.details["path"])
-    root = name_of(root_of(name_bytes(path), roots))
+    root = next((root for root in roots if PurePosixPath(path).is_relative_to(root)), "")
     why = {ELOOP: "is a link, or lies beneath one", ENOTDIR: "is no folder"}.get(
         int(str(error.details.get("errno", 0))), "does not exist"
     )
