@@ -32,6 +32,7 @@ from devbench_core.memory.store import MemoryStore
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerSpec, Status
 from devbench_core.model.event import Event, Request, Veto
+from devbench_core.model.policy import Policy
 from devbench_core.shells import Shells
 from devbench_core.shells.context import ShellContext
 from devbench_core.shells.settings import ShellLimits
@@ -156,13 +157,13 @@ class Host:
         return [event for event in self.events if event.name == name]
 
 
-def a_container() -> Container:
+def a_container(*file_roots: Path) -> Container:
     """Return a record of a running container."""
     return Container(
         id=CONTAINER_ID,
         tenant="default",
         created_by="local",
-        spec=ContainerSpec(image=""),
+        spec=ContainerSpec(image="", policy=Policy(file_roots=tuple(map(str, file_roots)))),
         runtime="local",
         status=Status.RUNNING,
         created_at=SystemClock().now(),

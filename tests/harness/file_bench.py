@@ -12,6 +12,7 @@ import attrs
 from devbench_core.errors import DevbenchError, FileFailed
 from devbench_core.files import Files
 from harness.agent_host import CONTAINER_ID
+from harness.farm import Refused, plain
 
 WAYS: dict[str, tuple[str, ...]] = {"kernel": (), "by hand": ("--no-openat2", "--no-renameat2")}
 
@@ -23,10 +24,21 @@ class Bench:
     Attributes:
         files: The use case.
         workspace: The real folder.
+        root: What paths in it begin with when it is no workspace but another root.
     """
 
     files: Files
     workspace: Path
+    root: str = ""
+
+    def path(self, path: str) -> str:
+        """Return the path in the root of what a path in the workspace is; what leads out stays as it is."""
+        if not self.root:
+            return path
+        try:
+            return "/".join([self.root, *plain(path)])
+        except Refused:
+            return path if path.startswith("/") else f"{self.root}/{path}"
 
     async def outcome(self, operation: str, path: str) -> str:
         """Do it, and return "ok", the error's code, or the reason when the file system refused."""

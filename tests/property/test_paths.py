@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devbench_core.errors import PathOutside, ValidationFailed
-from devbench_core.files.paths import absolute_path, relative_path
+from devbench_core.files.paths import absolute_path, agent_path, relative_path
+from devbench_core.files.roots import folders_beneath, root_of
 from devbench_core.files.settings import FileLimits
 
 LIMITS = FileLimits()
@@ -73,3 +74,24 @@ def test_what_is_no_path_is_refused(path: str) -> None:
 def test_what_leads_out_is_refused(path: str) -> None:
     with pytest.raises(PathOutside):
         relative_path(path, LIMITS)
+
+
+ROOTS = ("/tmp", "/srv/data")
+
+
+@given(PATHS, st.sampled_from(["", "/", "/tmp/", "/srv/data/", "/srv/"]))
+def test_a_path_is_in_one_root_or_outside(path: str, start: str) -> None:
+    try:
+        where = agent_path(start + path, LIMITS)
+        root = root_of(where, ROOTS)
+    except (PathOutside, ValidationFailed):
+        return
+    meant, top = absolute_path(where), absolute_path(root)
+    text = start + path
+    assert root.decode() in {"", *ROOTS}
+    assert meant == PurePosixPath(
+        os.path.normpath(text if text.startswith("/") else f"/workspace/{text}").replace("//", "/")
+    )
+    assert agent_path(meant, LIMITS) == where
+    above = [folder for folder in (meant, *meant.parents) if top in folder.parents]
+    assert [absolute_path(folder) for folder in folders_beneath(root, where)] == above[::-1]

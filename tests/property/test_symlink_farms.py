@@ -1,4 +1,7 @@
-"""Random trees of folders, files and links: each operation does what the rules say, in both ways of resolving."""
+"""Random trees of folders, files and links: each operation does what the rules say, in both ways of resolving.
+
+They lie in a workspace, and in another root of the same container.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from hypothesis import strategies as st
 from devbench_core.errors import DevbenchError, FileFailed
 from devbench_core.model.file import FileType
 from harness.agent_host import CONTAINER_ID as C
-from harness.agent_host import LocalAgent, open_host, running_agent
+from harness.agent_host import LocalAgent, a_container, open_host, running_agent
 from harness.farm import Farm, File, Folder, Link, Node, Refused, Where, harvest, plant
 from harness.file_bench import WAYS, Bench, everything
 
@@ -76,7 +79,7 @@ def flat(tree: dict[str, Any], where: Where = ()) -> dict[Where, Node]:
 
 @attrs.frozen(kw_only=True)
 class Pair:
-    """One host for each way of resolving, in a loop of a thread."""
+    """Two roots of one host for each way of resolving, in a loop of a thread."""
 
     benches: list[Bench]
     loop: asyncio.AbstractEventLoop
@@ -86,14 +89,21 @@ class Pair:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
 
+def other_root(folder: Path) -> Path:
+    """Return another root than the workspace, of the same name: links say that."""
+    return folder / "other" / "workspace"
+
+
 async def serve(agents: Sequence[LocalAgent], opened: Callable[[Pair], None], over: asyncio.Event) -> None:
     """Keep hosts open until it is over."""
     first, second = agents
     async with open_host(first.connect, first.token) as one, open_host(second.connect, second.token) as two:
-        benches = [
-            Bench(files=one.files, workspace=first.workspace),
-            Bench(files=two.files, workspace=second.workspace),
-        ]
+        benches: list[Bench] = []
+        for host, agent in ((one, first), (two, second)):
+            root = other_root(agent.workspace.parent)
+            host.container = a_container(root)
+            benches.append(Bench(files=host.files, workspace=agent.workspace))
+            benches.append(Bench(files=host.files, workspace=root, root=str(root)))
         opened(Pair(benches=benches, loop=asyncio.get_running_loop()))
         await over.wait()
 
@@ -104,13 +114,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
     found: list[Pair] = []
     ready, over = threading.Event(), asyncio.Event()
     with ExitStack() as stack:
+        folders = [tmp_path_factory.mktemp("farm") for _ in WAYS]
+        for folder in folders:
+            other_root(folder).mkdir(parents=True)
+            for name in ("outside/a", "outside/b", "other/outside/a", "other/outside/b"):
+                (folder / name).mkdir(parents=True)
+                (folder / name / "c").write_bytes(SECRET)
         agents = [
-            stack.enter_context(running_agent(tmp_path_factory.mktemp("farm"), *o)) for o in WAYS.values()
+            stack.enter_context(running_agent(folder, "--root", str(other_root(folder)), *options))
+            for folder, options in zip(folders, WAYS.values(), strict=True)
         ]
-        for agent in agents:
-            for name in ("a", "b"):
-                (agent.workspace.parent / "outside" / name).mkdir(parents=True)
-                (agent.workspace.parent / "outside" / name / "c").write_bytes(SECRET)
 
         def opened(pair: Pair) -> None:
             found.append(pair)
@@ -146,7 +159,7 @@ def model(farm: Farm, operation: str, path: str, data: bytes) -> object:
 async def real(bench: Bench, operation: str, path: str, data: bytes) -> object:
     """Return what it really gives, in the same words."""
     try:
-        return await _done(bench, operation, path, data)
+        return await _done(bench, operation, bench.path(path), data)
     except FileFailed as error:
         return error.details["reason"]
     except DevbenchError as error:
@@ -175,11 +188,13 @@ async def _done(bench: Bench, operation: str, path: str, data: bytes) -> object:
 
 
 @settings(max_examples=150)
-@given(tree=TREES, plan=PLANS)
+@given(tree=TREES, plan=PLANS, further=st.booleans())
 def test_each_operation_does_what_the_rules_say_and_nothing_outside(
-    pair: Pair, tree: dict[str, Any], plan: list[tuple[str, str, bytes]]
+    pair: Pair, tree: dict[str, Any], plan: list[tuple[str, str, bytes]], further: bool
 ) -> None:
     for bench in pair.benches:
+        if bool(bench.root) is not further:
+            continue
         outside = bench.workspace.parent / "outside"
         beside = everything(outside)
         farm = Farm(flat(tree))

@@ -1,7 +1,8 @@
 /* Batches: changes that happen all or not at all. See the decision record on batches for why it is done so.
  *
- * A batch's new contents wait in a staging folder in the workspace's root, each under its operation's number; beside
- * them is the journal, which holds the operations in their order. The journal's name is the batch's state. */
+ * A batch is within one root. Its new contents wait in a staging folder right in that, each under its operation's
+ * number; beside them is the journal, which holds the operations in their order. The journal's name is the batch's
+ * state. */
 #pragma once
 #include "job.h"
 
@@ -54,6 +55,7 @@ struct batch {
     char message[64];
     dev_t dev;
     int64_t scanned; /* recovering: position in the root's listing */
+    size_t root;     /* in which it is; recovering: the one that is looked at */
     uint32_t *touched;
     uint32_t slots, used;
 };

@@ -98,6 +98,7 @@ static int apply_content(struct job *j, int folder, const char *leaf) {
 
 static int hide(struct job *j, int folder, const char *leaf, const char *staged, const struct stat *st) {
     if (renameat(folder, leaf, j->top, staged) == 0) return 0;
+    if (errno == EXDEV) return EMEDIUMTYPE; /* a folder of another layer of the image */
     if (errno != EACCES || !S_ISDIR(st->st_mode)) return errno;
     /* A folder that its owner may not write to cannot be moved by him. */
     struct before before = {.ino = st->st_ino, .mode = st->st_mode & 07777};
@@ -188,6 +189,7 @@ static int move_now(struct job *j, int folder, const char *leaf, int other, cons
     batch_point("half");
     if (replaces) error = replace_by_move(j, folder, leaf, other, to, staged);
     else if (exchange_move(folder, leaf, other, to) != 0) error = errno;
+    if (error == EXDEV) return EMEDIUMTYPE;
     if (error != 0 || !(b->r.flags & B_IF_MATCH)) return error;
     return fstatat(other, to, &there, AT_SYMLINK_NOFOLLOW) == 0 && exchange_same(&st, &there) ? 0 : ESTALE;
 }

@@ -26,7 +26,8 @@ void batch_point(const char *name) {
 #endif
 
 static const char *sentence(int error) {
-    if (error == EMEDIUMTYPE) return "it lies on another file system than the workspace";
+    if (error == EMEDIUMTYPE) return "it lies in another root or on another file system than the batch";
+    if (error == ENOANO) return BATCH_NO_STAGING;
     if (error == E2BIG) return "the batch has too many operations";
     return error == ESTALE ? "the file changed" : strerror(error);
 }
@@ -34,8 +35,8 @@ static const char *sentence(int error) {
 static void note_failure(struct job *j, int error) {
     struct batch *b = batch_of(j);
     b->failed = true;
-    b->error = error;
-    b->code = error == EMEDIUMTYPE ? FE_OTHER_DEVICE : job_code(error == E2BIG ? EINVAL : error);
+    b->error = error == ENOANO ? EACCES : error;
+    b->code = error == EMEDIUMTYPE ? FE_OTHER_DEVICE : job_code(error == E2BIG ? EINVAL : b->error);
     b->failed_index = b->r.index;
     (void)snprintf(b->message, sizeof b->message, "%s", sentence(error));
     b->failed_at = b->at;
@@ -47,7 +48,7 @@ static void say_refused(struct job *j) {
     frame_begin(j->channel, F_BATCH_REFUSED, j->request);
     put_u32(j->channel, b->failed_index);
     put_u8(j->channel, b->code);
-    put_u32(j->channel, (uint32_t)b->error);
+    put_u32(j->channel, job_number(b->error));
     put_str(j->channel, j->etag);
     put_str(j->channel, b->message);
     frame_end(j->channel);

@@ -1,5 +1,6 @@
 /* From a batch's end on: check, commit, carry out or undo, tell, put away. */
 #pragma once
+#define BATCH_NO_STAGING "the root itself may not be written"
 #include "batch.h"
 
 bool batch_allocate(struct job *j);

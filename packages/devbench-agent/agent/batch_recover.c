@@ -1,5 +1,5 @@
-/* At the agent's start: what batches an earlier agent left. First those that were committed are carried forward, or
- * undone where that cannot be; file requests wait for that. Their staging folders are then for the sweep. */
+/* At the agent's start: what batches an earlier agent left in any root. First those that were committed are carried
+ * forward, or undone where that cannot be; file requests wait for that. Their staging folders are then for the sweep. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "batch_commit.h"
 #include "listing.h"
 #include "resolve.h"
+#include "roots.h"
 #include "util.h"
 
 static bool open_staging(struct job *j, const char *name) {
@@ -17,7 +18,9 @@ static bool open_staging(struct job *j, const char *name) {
     j->top = openat(j->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (j->top < 0) return false;
     bool held = flock(j->top, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; /* another agent's, alive */
-    if (!held && fstat(j->top, &st) == 0 && strlen(name) < sizeof j->temp) {
+    /* In a root that others may write to, what they made there is not to be carried out with this user's rights. */
+    bool ours = fstat(j->top, &st) == 0 && st.st_uid == geteuid();
+    if (!held && ours && strlen(name) < sizeof j->temp) {
         batch_of(j)->dev = st.st_dev;
         memcpy(j->temp, name, strlen(name) + 1);
         return true;
@@ -57,23 +60,26 @@ static enum step over(struct job *j) {
     return STEP_DONE;
 }
 
-static bool prepare(struct job *j) {
-    if (j->map == NULL && !batch_allocate(j)) return false;
-    batch_of(j)->recovering = true;
-    if (j->folder < 0) j->folder = openat(resolve_root(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return j->folder >= 0;
+static enum step next_root(struct job *j) {
+    struct batch *b = batch_of(j);
+    b->scanned = 0;
+    j->folder = close_fd(j->folder);
+    return ++b->root < roots_count() ? STEP_MORE : over(j);
 }
 
 enum step batch_find(struct job *j) {
     struct listing l;
     const char *name;
-    if (!prepare(j)) return over(j);
+    if (j->map == NULL && !batch_allocate(j)) return over(j);
     struct batch *b = batch_of(j);
+    b->recovering = true;
     b->journal = close_fd(b->journal);
     j->top = close_fd(j->top);
     j->temp[0] = 0;
     job_hold(j);
-    if (lseek(j->folder, b->scanned, SEEK_SET) < 0 || !listing_read(&l, j->folder) || l.n == 0) return over(j);
+    if (j->folder < 0) j->folder = resolve_directory(roots_name(b->root));
+    bool read = j->folder >= 0 && lseek(j->folder, b->scanned, SEEK_SET) >= 0 && listing_read(&l, j->folder);
+    if (!read || l.n == 0) return next_root(j);
     while ((name = listing_next(&l)) != NULL) {
         b->scanned = l.after;
         if (found(j, name)) return STEP_MORE;

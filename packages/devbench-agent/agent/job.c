@@ -10,6 +10,7 @@
 #include "pair.h"
 #include "parents.h"
 #include "resolve.h"
+#include "roots.h"
 #include "util.h"
 
 #define SETTLE_MS 60
@@ -112,7 +113,7 @@ const struct job *job_at(size_t slot) { return &jobs[slot]; }
 void jobs_init(void) {
     mask = umask(0);
     (void)umask(mask);
-    if (resolve_root() < 0) return;
+    if (roots_workspace() < 0 && roots_count() == 1) return;
     batch_recover(take(NULL, 0, F_BATCH));
     (void)take(NULL, 0, JOB_SWEEP);
 }
@@ -136,16 +137,25 @@ uint8_t job_code(int error) {
     case ENOTEMPTY: return FE_NOT_EMPTY;
     case ENOTSUP: return FE_NOT_A_FILE;
     case ENODEV: return FE_NO_WORKSPACE;
+    case ENOMEDIUM: case ENOTBLK: case EMULTIHOP: return FE_NO_ROOT;
     case EMFILE: case ENFILE: case EMLINK: return FE_LIMIT;
     case EAGAIN: return FE_BUSY; /* names changed hands at each of many looks */
     default: return FE_IO;
     }
 }
 
+/* What is wrong with a root has numbers of its own in here, so that it is not taken for what is beneath it. */
+uint32_t job_number(int error) {
+    uint32_t about = (uint32_t)error & (SECOND_PATH | ENTRY_NAMED);
+    uint32_t plain = (uint32_t)error & ~(SECOND_PATH | ENTRY_NAMED);
+    plain = plain == ENOMEDIUM ? ENOENT : plain == ENOTBLK ? ENOTDIR : plain == EMULTIHOP ? ELOOP : plain;
+    return plain | about;
+}
+
 static void put_error(struct channel *c, uint32_t request, uint8_t code, int error, const char *etag, const char *text) {
     frame_begin(c, F_FILE_ERROR, request);
     put_u8(c, code);
-    put_u32(c, (uint32_t)error);
+    put_u32(c, job_number(error));
     put_str(c, etag);
     put_str(c, text);
     frame_end(c);
@@ -157,6 +167,11 @@ enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag
 }
 
 enum step job_fail(struct job *j, int error) { return job_fail_with(j, job_code(error), error, "", strerror(error)); }
+
+enum step job_fail_rename(struct job *j, int error) {
+    if (error != EXDEV) return job_fail(j, error);
+    return job_fail_with(j, FE_OTHER_DEVICE, EXDEV, "", "another file system, or another layer of the image");
+}
 
 enum step job_fail_second(struct job *j, int error) {
     return job_fail_with(j, job_code(error), (int)((unsigned)error | SECOND_PATH), "", strerror(error));

@@ -66,6 +66,8 @@ pid_t job_helper(size_t slot);
 typedef bool job_parser(struct job *j, struct rd *r);
 typedef enum step job_stepper(struct job *j);
 enum step job_fail(struct job *j, int error);       /* sends FILE_ERROR, gives STEP_DONE */
+/* The same where a rename failed, of which EXDEV does not say that a path leads outside. */
+enum step job_fail_rename(struct job *j, int error);
 enum step job_fail_with(struct job *j, uint8_t code, int error, const char *etag, const char *message);
 /* The same about the second path of a request that has two. */
 enum step job_fail_second(struct job *j, int error);
@@ -90,6 +92,7 @@ void job_hold(struct job *j);
 void job_release(struct job *j);
 bool jobs_held(void);
 uint8_t job_code(int error);
+uint32_t job_number(int error); /* as frames have it */
 struct job *job_find_as(struct channel *c, const struct frame *f, uint8_t type);
 void job_drop(struct job *j);
 

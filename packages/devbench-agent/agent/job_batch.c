@@ -8,7 +8,7 @@
 
 #include "batch.h"
 #include "batch_commit.h"
-#include "resolve.h"
+#include "roots.h"
 #include "util.h"
 
 bool batch_parse(struct job *j, struct rd *r) {
@@ -16,17 +16,18 @@ bool batch_parse(struct job *j, struct rd *r) {
     return !r->bad && (j->flags & ~(uint32_t)B_OPTIONS) == 0;
 }
 
-static int make_staging(struct job *j) {
+static int make_staging(struct job *j, const char *path) {
     char name[TEMP_NAME];
     char random[TEMP_NAME];
     struct stat st;
+    const char *rest;
     job_temp_name(random);
     size_t digits = strlen(random) - (sizeof TEMP_PREFIX - 1);
     memcpy(name, BATCH_PREFIX, sizeof BATCH_PREFIX - 1);
     memcpy(name + sizeof BATCH_PREFIX - 1, random + sizeof TEMP_PREFIX - 1, digits + 1);
-    j->folder = fcntl(resolve_root(), F_DUPFD_CLOEXEC, 3);
-    if (j->folder < 0) return resolve_root() < 0 ? ENODEV : errno;
-    if (mkdirat(j->folder, name, 0700) != 0) return errno;
+    j->folder = roots_open(path, &rest);
+    if (j->folder < 0) return errno;
+    if (mkdirat(j->folder, name, 0700) != 0) return errno == EACCES || errno == EPERM ? ENOANO : errno;
     memcpy(j->temp, name, sizeof name);
     j->top = openat(j->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (j->top < 0 || fstat(j->top, &st) != 0) return errno;
@@ -47,10 +48,21 @@ bool batch_allocate(struct job *j) {
 
 static enum step begin(struct job *j) {
     if (!batch_allocate(j)) return job_fail(j, ENOMEM);
-    int error = make_staging(j);
-    if (error != 0) return batch_refuse_now(j, error);
     j->stage = BATCH_GATHER;
     return STEP_WAIT;
+}
+
+/* The first operation says which root the batch is in; the others must be in the same. */
+static int stage_within(struct job *j, const struct record *r) {
+    struct batch *b = batch_of(j);
+    const char *rest;
+    int root = roots_of(record_path(r), &rest);
+    if (root < 0) return EXDEV;
+    if (r->kind == B_MOVE && !roots_same(record_path(r), record_other(r)))
+        return roots_of(record_other(r), &rest) < 0 ? EXDEV : EMEDIUMTYPE;
+    if (j->top >= 0) return b->root == (size_t)root ? 0 : EMEDIUMTYPE;
+    b->root = (size_t)root;
+    return make_staging(j, record_path(r));
 }
 
 /* The operation that was just received is complete: it is written down. */
@@ -96,7 +108,8 @@ static int begin_operation(struct job *j) {
     if (b->count == BATCH_OPERATIONS_MAX) return E2BIG;
     if (r->path_n == 0 || ((r->flags & B_CREATE) && (r->flags & B_IF_MATCH))) return EINVAL;
     r->index = b->count++;
-    int error = stage_operation(j);
+    int error = stage_within(j, r);
+    if (error == 0) error = stage_operation(j);
     if (error != 0) return error;
     b->left = r->kind == B_WRITE ? r->size : 0;
     b->receiving = true;
@@ -148,6 +161,11 @@ void batch_end(struct channel *c, const struct frame *f) {
     if (j->stage != BATCH_GATHER) return;
     if (!rd_done(&r) || j->ended || batch_of(j)->receiving || count != batch_of(j)->count) {
         channel_error(c, E_MALFORMED, "BATCH_END does not count what came");
+        return;
+    }
+    int error = j->top < 0 ? make_staging(j, "") : 0; /* an empty one is the workspace's */
+    if (error != 0) {
+        (void)batch_refuse_now(j, error);
         return;
     }
     j->ended = true;

@@ -62,7 +62,7 @@ static enum step delete_if_match(struct job *j, const struct stat *before) {
     struct stat out;
     etag_of(before, j->etag);
     if (strcmp(j->etag, j->inner) != 0) return conflict(j);
-    if (hide(j) != 0) return job_fail(j, errno);
+    if (hide(j) != 0) return job_fail_rename(j, errno);
     bool same = fstatat(j->folder, j->temp, &out, AT_SYMLINK_NOFOLLOW) == 0 && out.st_ino == before->st_ino &&
                 out.st_size == before->st_size && out.st_mtim.tv_sec == before->st_mtim.tv_sec &&
                 out.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
@@ -90,7 +90,7 @@ static enum step delete_folder(struct job *j) {
     if (j->inner[0] != 0) return job_fail(j, EINVAL);
     if (!(j->flags & DELETE_RECURSIVE))
         return unlinkat(j->folder, j->leaf, AT_REMOVEDIR) == 0 ? deleted(j) : job_fail(j, errno);
-    if (hide(j) != 0) return job_fail(j, errno);
+    if (hide(j) != 0) return job_fail_rename(j, errno);
     j->top = open_to_empty(j->folder, j->temp);
     if (j->top < 0) return job_fail(j, errno);
     (void)flock(j->top, LOCK_EX | LOCK_NB); /* not to be swept by another agent meanwhile */

@@ -12,6 +12,7 @@
 #include "copying.h"
 #include "reading.h"
 #include "resolve.h"
+#include "roots.h"
 #include "util.h"
 #include "writing.h"
 
@@ -63,7 +64,7 @@ static int unnamed_in(int folder) {
 static int open_copy(struct job *j) {
     j->folder = resolve_target(j->path, j->leaf);
     if (j->folder >= 0) j->fd = unnamed_in(j->folder);
-    if (j->fd < 0) j->fd = unnamed_in(resolve_root());
+    if (j->fd < 0) j->fd = unnamed_in(roots_workspace());
     note_fd(j->fd);
     return j->fd < 0 ? -1 : 0;
 }

@@ -17,6 +17,7 @@
 #include "job.h"
 #include "listing.h"
 #include "resolve.h"
+#include "roots.h"
 #include "util.h"
 
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
@@ -37,6 +38,7 @@ struct sweep {
     bool again;
     uint64_t until;
     struct level levels[SWEEP_DEPTH];
+    size_t root; /* the next one */
 };
 
 /* ---- the way through the folders ---- */
@@ -162,8 +164,17 @@ static struct sweep *begin(struct job *j) {
     if (s == NULL) return NULL;
     s->apart.top = s->apart.lower = -1;
     s->until = now_ns() + SWEEP_SECONDS * NS_PER_S;
-    open_level(s, resolve_root(), ".");
     return s;
+}
+
+static bool next_root(struct sweep *s) {
+    while (s->depth == 0 && s->root < roots_count()) {
+        int fd = resolve_directory(roots_name(s->root++));
+        if (fd < 0) continue; /* nothing is there (yet) */
+        open_level(s, fd, ".");
+        (void)close_fd(fd);
+    }
+    return s->depth > 0;
 }
 
 static enum step end_of_pass(struct job *j, struct sweep *s) {
@@ -171,7 +182,7 @@ static enum step end_of_pass(struct job *j, struct sweep *s) {
     j->wake = now_ns() + SWEEP_AGAIN_MS * (s->pass == 0 ? 1 : SWEEP_AGAIN_FACTOR) * NS_PER_MS;
     s->again = false;
     s->pass++;
-    open_level(s, resolve_root(), ".");
+    s->root = 0;
     return STEP_WAIT;
 }
 
@@ -190,7 +201,7 @@ enum step sweep_step(struct job *j) {
     for (uint64_t until = now + SWEEP_STEP_US * 1000; now < until; now = now_ns()) {
         if (apart_goes_on(&s->apart)) apart_step(&s->apart);
         else if (s->depth > 0) look(s);
-        else return end_of_pass(j, s);
+        else if (!next_root(s)) return end_of_pass(j, s);
     }
     j->wake = now + SWEEP_REST_MS * NS_PER_MS;
     return STEP_WAIT;

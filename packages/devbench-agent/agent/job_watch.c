@@ -26,7 +26,7 @@ bool watch_parse(struct job *j, struct rd *r) {
 
 static void trim(char *path) { /* "a//b/." stays as it is; only the end matters for what is appended */
     size_t n = strlen(path);
-    while (n > 0 && path[n - 1] == '/') path[--n] = 0;
+    while (n > 1 && path[n - 1] == '/') path[--n] = 0;
     if (strcmp(path, ".") == 0) path[0] = 0;
 }
 

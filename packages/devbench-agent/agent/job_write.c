@@ -12,6 +12,7 @@
 #include "observer.h"
 #include "parents.h"
 #include "resolve.h"
+#include "roots.h"
 #include "util.h"
 #include "writing.h"
 
@@ -69,9 +70,9 @@ int write_open_temp(struct job *j) {
     return 0;
 }
 
-/* What came while another job held the rest up waits in the workspace's root, and then goes beside its target. */
+/* What came while another job held the rest up waits in its path's root, and then goes beside its target. */
 static int bring_temp(struct job *j, int from) {
-    int error = renameat(from, j->temp, j->folder, j->temp) == 0 ? 0 : errno == EXDEV ? EBUSY : errno;
+    int error = renameat(from, j->temp, j->folder, j->temp) == 0 ? 0 : errno == EXDEV ? EAGAIN : errno;
     if (error != 0) (void)unlinkat(from, j->temp, 0);
     if (error != 0) j->temp[0] = 0;
     (void)close_fd(from);
@@ -79,9 +80,17 @@ static int bring_temp(struct job *j, int from) {
 }
 
 static enum step park(struct job *j) {
+    const char *rest;
     if (j->folder >= 0) return STEP_MORE;
-    j->folder = fcntl(resolve_root(), F_DUPFD_CLOEXEC, 3);
-    return j->folder >= 0 && write_open_temp(j) == 0 ? STEP_MORE : job_fail(j, errno);
+    j->folder = roots_open(j->path, &rest);
+    if (j->folder < 0) return job_fail(j, errno);
+    if (write_open_temp(j) == 0) return STEP_MORE;
+    if (errno != EACCES && errno != EROFS) return job_fail(j, errno);
+    /* A root of which this user may write to some folder only: then there, unless it is still to be made. */
+    (void)close_fd(j->folder);
+    j->folder = resolve_target(j->path, j->leaf);
+    if (j->folder < 0) return job_fail(j, EAGAIN);
+    return write_open_temp(j) == 0 ? STEP_MORE : job_fail(j, errno);
 }
 
 static int resolve_own(struct job *j) {

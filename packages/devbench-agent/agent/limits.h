@@ -56,6 +56,7 @@
 #define PATH_BYTES 4095u
 #define NAME_BYTES 255u
 #define LINKS_MAX 40
+#define ROOTS_MAX 8 /* beside the workspace */
 #define ETAG_MAX 64u
 #define SETTLE_TRIES 4
 #define PUT_BACK_TRIES 8

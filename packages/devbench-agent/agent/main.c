@@ -19,6 +19,7 @@
 #include "observer.h"
 #include "process.h"
 #include "resolve.h"
+#include "roots.h"
 #include "spool.h"
 #include "util.h"
 
@@ -27,13 +28,14 @@
 #endif
 
 struct options {
-    const char *socket, *workspace;
+    const char *socket, *workspace, *root[ROOTS_MAX];
+    size_t roots;
     unsigned long long spool_total, peer;
     bool connect, guest, stdio, no_openat2, no_renameat2;
 };
 
 static const char USAGE[] =
-    "usage: devbench-agent [--stdio] [--socket PATH] [--workspace DIR] [--spool-total BYTES] [--guest]\n"
+    "usage: devbench-agent [--stdio] [--socket PATH] [--workspace DIR] [--root DIR]... [--spool-total BYTES] [--guest]\n"
     "       devbench-agent connect --socket PATH [--peer PID]\n"
     "       devbench-agent --version\n";
 
@@ -45,6 +47,12 @@ static bool number(const char *text, unsigned long long *v) {
     return errno == 0 && *end == 0;
 }
 
+static int add_root(struct options *o, const char *path) {
+    if (path == NULL || o->roots == ROOTS_MAX) return 0;
+    o->root[o->roots++] = path;
+    return 2;
+}
+
 /* How many arguments were used; 0 is an error. */
 static int option(struct options *o, char **a) {
     if (strcmp(a[0], "--stdio") == 0) o->stdio = true;
@@ -53,6 +61,7 @@ static int option(struct options *o, char **a) {
     else if (strcmp(a[0], "--no-renameat2") == 0) o->no_renameat2 = true;
     else if (strcmp(a[0], "--socket") == 0) o->socket = a[1];
     else if (strcmp(a[0], "--workspace") == 0) o->workspace = a[1];
+    else if (strcmp(a[0], "--root") == 0) return add_root(o, a[1]);
     else if (strcmp(a[0], "--spool-total") == 0) return number(a[1], &o->spool_total) ? 2 : 0;
     else if (strcmp(a[0], "--peer") == 0) return number(a[1], &o->peer) ? 2 : 0;
     else return 0;
@@ -117,6 +126,14 @@ static void run(bool guest) {
     listen_close();
 }
 
+static int open_roots(const struct options *o) {
+    resolve_init(!o->no_openat2);
+    if (!roots_begin(o->workspace)) return complain(o->workspace);
+    for (size_t i = 0; i < o->roots; i++)
+        if (!roots_add(o->root[i])) return complain(o->root[i]);
+    return 0;
+}
+
 static int serve(const struct options *o) {
     if (o->guest && !guest_begin()) return complain("cannot be a guest");
     if (!process_init()) return complain("cannot prepare");
@@ -124,7 +141,7 @@ static int serve(const struct options *o) {
     for (size_t i = 0; i < CHANNEL_SLOTS; i++) channels[i].in.fd = channels[i].out.fd = -1;
     spool_limit(o->spool_total);
     exchange_init(!o->no_renameat2);
-    if (!resolve_init(o->workspace, !o->no_openat2)) return complain(o->workspace);
+    if (open_roots(o) != 0) return 1;
     jobs_init();
     if (o->socket != NULL && !listen_open(o->socket)) return complain(o->socket);
     /* Streams that cannot be waited for (a file, nothing) are as good as at their end. */

@@ -10,6 +10,7 @@
 
 #include "limits.h"
 #include "resolve.h"
+#include "roots.h"
 #include "util.h"
 
 static int make_folder(const char *path, bool *made) {
@@ -32,7 +33,7 @@ static int enter_or_make(int at, const char *name, bool *made) {
     return !*made && errno != EEXIST ? -1 : enter(at, name);
 }
 
-/* A link or "..": what stands before the end of `prefix` is resolved anew from the workspace. */
+/* A link or "..": what stands before the end of `prefix` is resolved anew from its root. */
 static int enter_resolved(const char *prefix, bool *made) {
     char folder[PATH_BYTES + 3];
     char leaf[NAME_BYTES + 1];
@@ -58,17 +59,20 @@ static bool next_parent(const char *path, size_t *begin, size_t *end) {
     return path[*end + strspn(path + *end, "/")] != 0;
 }
 
-static int begin_at_root(const char *path) {
-    errno = resolve_root() < 0 ? ENODEV : EXDEV;
-    return resolve_root() >= 0 && path[0] != '/' ? fcntl(resolve_root(), F_DUPFD_CLOEXEC, 3) : -1;
+/* `end`: where in the path the name of its root ends. */
+static int begin_at_root(const char *path, size_t *end) {
+    const char *rest;
+    int at = roots_open(path, &rest);
+    *end = (size_t)(rest - path);
+    return at;
 }
 
 /* From folder to folder, so that a deep path costs no more than its length. */
 int parents_make(const char *path, size_t *made) {
-    int at = begin_at_root(path);
     size_t first = 0;
     size_t begin;
-    size_t end = 0;
+    size_t end;
+    int at = begin_at_root(path, &end);
     while (at >= 0 && next_parent(path, &begin, &end)) {
         bool fresh = false;
         int next = step_into(at, path, begin, end, &fresh);
@@ -113,9 +117,9 @@ void parents_unmake(const char *path, size_t made) {
 }
 
 int parents_nearest(const char *path) {
-    int at = begin_at_root(path);
     size_t begin;
-    size_t end = 0;
+    size_t end;
+    int at = begin_at_root(path, &end);
     while (at >= 0 && next_parent(path, &begin, &end)) {
         char name[NAME_BYTES + 1];
         if (end - begin > NAME_BYTES) return close_fd(at);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "roots.h"
 #include "util.h"
 
 #ifndef SYS_openat2
@@ -20,37 +21,33 @@ struct how { /* what openat2 takes */
     uint64_t flags, mode, resolve;
 };
 
-static int root = -1;
 static bool by_kernel;
 
-static int kernel_open(const char *path, int flags) {
+static int kernel_open(int top, const char *path, int flags) {
     struct how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = BENEATH | NO_MAGICLINKS};
     for (int i = 0; i < RACES_MAX; i++) {
-        long fd = syscall(SYS_openat2, root, path[0] == 0 ? "." : path, &how, sizeof how);
+        long fd = syscall(SYS_openat2, top, path[0] == 0 ? "." : path, &how, sizeof how);
         if (fd >= 0 || errno != EAGAIN) return (int)fd; /* EAGAIN: a rename raced with a ".." */
     }
     return -1;
 }
 
-bool resolve_init(const char *workspace, bool use_kernel) {
-    if (workspace == NULL) return true;
-    root = open(workspace, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0) return false;
-    int probe = use_kernel ? kernel_open(".", O_PATH | O_DIRECTORY) : -1;
+void resolve_init(bool use_kernel) {
+    int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int probe = use_kernel && top >= 0 ? kernel_open(top, ".", O_PATH | O_DIRECTORY) : -1;
     by_kernel = probe >= 0;
     (void)close_fd(probe);
-    return true;
+    (void)close_fd(top);
 }
 
 bool resolve_has_openat2(void) { return by_kernel; }
-int resolve_root(void) { return root; }
 
 /* ---- component by component ---- */
 
 struct walk {
     char done[PATH_BYTES + 1]; /* where `at` is: real names only, no link, no dots */
     char rest[2 * PATH_BYTES + 2];
-    int at;
+    int top, at;
     int links;
 };
 
@@ -108,7 +105,7 @@ static int go_up(struct walk *w) {
     if (slash != NULL) *slash = 0;
     else w->done[0] = 0;
     (void)close_fd(w->at);
-    w->at = fcntl(root, F_DUPFD_CLOEXEC, 3);
+    w->at = fcntl(w->top, F_DUPFD_CLOEXEC, 3);
     if (w->at < 0) return -1;
     char name[NAME_BYTES + 1];
     for (const char *p = w->done; *p != 0;) {
@@ -139,11 +136,12 @@ static bool is_dots(const char *name) { return strcmp(name, "..") == 0; }
 
 /* Walk to the last component. With follow_last its links are followed too, and a slash behind it asks for a folder.
  * Leaf "." : w->at itself is meant. */
-static int walk_once(struct walk *w, const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
+static int walk_once(struct walk *w, int top, const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
     int error = 0;
     memset(w, 0, sizeof *w);
+    w->top = top;
     memcpy(w->rest, path, strlen(path) + 1);
-    w->at = fcntl(root, F_DUPFD_CLOEXEC, 3);
+    w->at = fcntl(w->top, F_DUPFD_CLOEXEC, 3);
     while (w->at >= 0 && next_name(w, leaf, &error)) {
         struct stat st;
         if (is_dot(leaf)) continue;
@@ -171,10 +169,10 @@ static int walk_once(struct walk *w, const char *path, char leaf[NAME_BYTES + 1]
     return w->at;
 }
 
-static int walk(const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
+static int walk(int top, const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
     struct walk w;
     for (int i = 0; i < RACES_MAX; i++) {
-        int fd = walk_once(&w, path, leaf, follow_last);
+        int fd = walk_once(&w, top, path, leaf, follow_last);
         if (fd >= 0 || errno != EAGAIN) return fd;
     }
     return -1;
@@ -182,10 +180,16 @@ static int walk(const char *path, char leaf[NAME_BYTES + 1], bool follow_last) {
 
 /* ---- both ways ---- */
 
-static int check(const char *path) {
-    size_t n = strlen(path);
-    errno = root < 0 ? ENODEV : n > PATH_BYTES ? ENAMETOOLONG : path[0] == '/' ? EXDEV : 0;
-    return errno == 0 ? 0 : -1;
+/* The root, and what is beneath it. */
+static int enter_root(const char *path, const char **rest) {
+    if (strlen(path) <= PATH_BYTES) return roots_enter(path, rest);
+    errno = ENAMETOOLONG;
+    return -1;
+}
+
+static int leave_root(int top, int answer) {
+    roots_leave(top);
+    return answer;
 }
 
 /* Where the last component begins; its length without trailing slashes in *n. */
@@ -198,7 +202,7 @@ static const char *last_name(const char *path, size_t *n) {
     return path + begin;
 }
 
-static int kernel_parent(const char *path, char leaf[NAME_BYTES + 1]) {
+static int kernel_parent(int top, const char *path, char leaf[NAME_BYTES + 1]) {
     char folder[PATH_BYTES + 1];
     size_t n;
     const char *name = last_name(path, &n);
@@ -211,21 +215,23 @@ static int kernel_parent(const char *path, char leaf[NAME_BYTES + 1]) {
     /* These are the directory itself; also ".." is then resolved by the kernel. */
     if (n == 0 || is_dot(leaf) || is_dots(leaf)) {
         memcpy(leaf, ".", 2);
-        return kernel_open(path, O_PATH | O_DIRECTORY);
+        return kernel_open(top, path, O_PATH | O_DIRECTORY);
     }
     memcpy(folder, path, (size_t)(name - path));
     folder[name - path] = 0;
-    return kernel_open(folder, O_PATH | O_DIRECTORY);
+    return kernel_open(top, folder, O_PATH | O_DIRECTORY);
 }
 
 int resolve_parent(const char *path, char leaf[NAME_BYTES + 1]) {
-    if (check(path) != 0) return -1;
-    return by_kernel ? kernel_parent(path, leaf) : walk(path, leaf, false);
+    const char *rest;
+    int top = enter_root(path, &rest);
+    if (top < 0) return -1;
+    return leave_root(top, by_kernel ? kernel_parent(top, rest, leaf) : walk(top, rest, leaf, false));
 }
 
 /* Whether it can be opened so; errno says why not. */
-static bool kernel_opens(const char *path, int flags) {
-    int fd = kernel_open(path, O_PATH | flags);
+static bool kernel_opens(int top, const char *path, int flags) {
+    int fd = kernel_open(top, path, O_PATH | flags);
     int error = errno;
     (void)close_fd(fd);
     errno = error;
@@ -254,23 +260,23 @@ static int replace_last(char *now, const char *link) {
     return 0;
 }
 
-static int kernel_target(const char *path, char leaf[NAME_BYTES + 1]) {
+static int kernel_target(int top, const char *path, char leaf[NAME_BYTES + 1]) {
     char now[2 * PATH_BYTES + 2];
     char link[PATH_BYTES + 2];
     bool slash = has_slash(path);
     memcpy(now, path, strlen(path) + 1);
     for (int links = 0; links <= LINKS_MAX; links++) {
-        int fd = kernel_parent(now, leaf);
+        int fd = kernel_parent(top, now, leaf);
         if (fd < 0) return -1;
         ssize_t n = readlinkat(fd, leaf, link, sizeof link - 1);
         if (n < 0) { /* no link, or nothing there: what is done next tells */
-            if (slash && !kernel_opens(now, O_DIRECTORY)) return reject(fd, errno);
+            if (slash && !kernel_opens(top, now, O_DIRECTORY)) return reject(fd, errno);
             return fd;
         }
         (void)close_fd(fd);
         link[n] = 0;
         /* All links count, also those of the folders: the kernel tells of the whole; that nothing is at the end is fine. */
-        if (links == 0 && !kernel_opens(path, 0) && errno != ENOENT) return -1;
+        if (links == 0 && !kernel_opens(top, path, 0) && errno != ENOENT) return -1;
         if (replace_last(now, link) != 0) return -1;
         slash = slash || has_slash(link);
     }
@@ -278,9 +284,14 @@ static int kernel_target(const char *path, char leaf[NAME_BYTES + 1]) {
     return -1;
 }
 
+static int target(int top, const char *path, char leaf[NAME_BYTES + 1]) {
+    return by_kernel ? kernel_target(top, path, leaf) : walk(top, path, leaf, true);
+}
+
 int resolve_target(const char *path, char leaf[NAME_BYTES + 1]) {
-    if (check(path) != 0) return -1;
-    return by_kernel ? kernel_target(path, leaf) : walk(path, leaf, true);
+    const char *rest;
+    int top = enter_root(path, &rest);
+    return top < 0 ? -1 : leave_root(top, target(top, rest, leaf));
 }
 
 /* Whether the name, which was no link when it was looked at, was one when it was opened. */
@@ -290,10 +301,10 @@ static bool is_link_now(int folder, const char *leaf, int fd, int error) {
     return error == ELOOP || (error == ENOTDIR && is_raced(folder, leaf));
 }
 
-static int open_leaf(const char *path, int flags) {
+static int open_leaf(int top, const char *path, int flags) {
     char leaf[NAME_BYTES + 1];
     for (int i = 0; i < RACES_MAX; i++) {
-        int folder = resolve_target(path, leaf);
+        int folder = target(top, path, leaf);
         if (folder < 0) return -1;
         int fd = openat(folder, leaf, flags | O_NOFOLLOW | O_CLOEXEC);
         int error = errno;
@@ -307,25 +318,34 @@ static int open_leaf(const char *path, int flags) {
     return -1;
 }
 
-static int open_any(const char *path, int flags) {
-    if (check(path) != 0) return -1;
-    return by_kernel ? kernel_open(path, flags) : open_leaf(path, flags);
+static int open_any(int top, const char *path, int flags) {
+    return by_kernel ? kernel_open(top, path, flags) : open_leaf(top, path, flags);
 }
 
-int resolve_directory(const char *path) { return open_any(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK); }
+int resolve_directory(const char *path) {
+    const char *rest;
+    int top = enter_root(path, &rest);
+    return top < 0 ? -1 : leave_root(top, open_any(top, rest, O_RDONLY | O_DIRECTORY | O_NONBLOCK));
+}
 
 static int kind_error(mode_t mode) { return S_ISREG(mode) ? 0 : S_ISDIR(mode) ? EISDIR : ENOTSUP; }
 
-int resolve_file(const char *path, struct stat *st) {
+static int open_file(int top, const char *path, struct stat *st) {
     /* First only a look, since opening a pipe or a device already does something. */
-    int look = open_any(path, O_PATH);
+    int look = open_any(top, path, O_PATH);
     if (look < 0) return -1;
     if (fstat(look, st) != 0) return reject(look, errno);
     (void)close_fd(look);
     if (kind_error(st->st_mode) != 0) return reject(-1, kind_error(st->st_mode));
-    int fd = open_any(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    int fd = open_any(top, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return -1;
     if (fstat(fd, st) != 0) return reject(fd, errno);
     if (kind_error(st->st_mode) != 0) return reject(fd, kind_error(st->st_mode));
     return fd;
+}
+
+int resolve_file(const char *path, struct stat *st) {
+    const char *rest;
+    int top = enter_root(path, &rest);
+    return top < 0 ? -1 : leave_root(top, open_file(top, rest, st));
 }

@@ -1,16 +1,14 @@
-/* Paths beneath the workspace: by openat2, or component by component with the same result. All functions set errno;
- * EXDEV says that a path leads outside. */
+/* Paths beneath their roots: by openat2, or component by component with the same result. All functions set errno;
+ * EXDEV says that a path leads outside of its root, also if it is into another one. */
 #pragma once
 #include <stdbool.h>
 #include <sys/stat.h>
 
 #include "limits.h"
 
-/* May be absent: then every path fails with ENODEV. */
-bool resolve_init(const char *workspace, bool by_kernel);
+void resolve_init(bool by_kernel);
 bool resolve_has_openat2(void);
-int resolve_root(void);
-/* The folder that holds a path's last component, and that component ("." for the workspace itself). */
+/* The folder that holds a path's last component, and that component ("." for a root itself). */
 int resolve_parent(const char *path, char leaf[NAME_BYTES + 1]);
 /* The same, following links, so that `leaf` is no link. */
 int resolve_target(const char *path, char leaf[NAME_BYTES + 1]);

@@ -14,7 +14,7 @@
 #include "order.h"
 #include "output.h"
 #include "process.h"
-#include "resolve.h"
+#include "roots.h"
 #include "side.h"
 #include "stdin.h"
 #include "terminal.h"
@@ -90,7 +90,7 @@ static pid_t fork_keeper(struct order *o, struct pipes *p) {
     o->launch.errors = p->errors[1];
     o->launch.side = p->side[1];
     o->launch.control = p->control[1];
-    o->launch.workspace = resolve_root();
+    o->launch.workspace = roots_workspace();
     o->launch.nofile_before = process_nofile_before();
     process_oom_raise();
     pid_t pid = FORK();

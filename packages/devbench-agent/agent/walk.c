@@ -9,6 +9,7 @@
 
 #include "listing.h"
 #include "resolve.h"
+#include "roots.h"
 
 #define FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 #define LEAST_BYTES (WALK_LEAST * (NAME_BYTES + 1))
@@ -227,20 +228,25 @@ static uint8_t type_at(const struct walk *w) {
     return S_ISREG(st.st_mode) ? DT_REG : S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_FIFO;
 }
 
-/* The rules of the folders above the asked one, up to the workspace. */
-static void rules_above(struct walk *w, const char *path) {
-    char above_it[PATH_BYTES + 1];
-    int fd = path[0] == 0 ? -1 : resolve_directory("");
-    if (fd >= 0) ignore_push(&w->ignores, fd, 0);
+/* The rules of the first n bytes of a path, a folder whose names begin at `begin`. */
+static void rules_of(struct walk *w, const char *path, size_t n, size_t begin) {
+    char above[PATH_BYTES + 1];
+    memcpy(above, path, n);
+    above[n] = 0;
+    int fd = resolve_directory(above);
+    if (fd >= 0) ignore_push(&w->ignores, fd, begin);
     (void)close_fd(fd);
-    for (size_t i = 1; path[0] != 0 && path[i] != 0; i++) {
-        if (path[i] != '/' || path[i + 1] == 0) continue;
-        memcpy(above_it, path, i);
-        above_it[i] = 0;
-        fd = resolve_directory(above_it);
-        if (fd >= 0) ignore_push(&w->ignores, fd, i + 1);
-        (void)close_fd(fd);
-    }
+}
+
+/* The rules of the folders above the asked one, up to its root. */
+static void rules_above(struct walk *w, const char *path) {
+    const char *rest;
+    int root = roots_of(path, &rest);
+    if (root < 0 || rest[0] == 0) return;
+    size_t begin = (size_t)(rest - path);
+    rules_of(w, path, strlen(roots_name((size_t)root)), begin);
+    for (size_t i = begin + 1; path[i] != 0; i++)
+        if (path[i] == '/' && path[i + 1] != 0) rules_of(w, path, i, i + 1);
 }
 
 int walk_begin(struct walk *w, int fd, const char *path) {

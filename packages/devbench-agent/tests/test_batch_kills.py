@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from agent_process import DEADLINE_S, StartAgent, wait_until
 from agent_wire import Closed
-from batch_wire import DELETE, Op, Refused, batch
+from batch_wire import DELETE, MOVE, Op, Refused, batch
+from root_lab import start_with_roots
 from test_batches import AFTER, EVERYTHING, OPTIONS, picture, prepare
 
 AGENT = Path(__file__).parent.parent / "agent"
@@ -94,3 +96,47 @@ def test_one_that_cannot_be_carried_out_is_undone(
     model.mkdir()
     prepare(model)
     assert picture(killed(start_agent, monkeypatch, way, point, FAILS_LATE)) == picture(model)
+
+
+def beneath(root: Path, op: Op) -> Op:
+    """Return the same operation in another root than the workspace."""
+    other = f"{root}/{op.other}" if op.kind == MOVE else op.other
+    return dataclasses.replace(op, path=f"{root}/{op.path}", other=other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", list(OPTIONS))
+@pytest.mark.parametrize(
+    ("point", "ops", "done"),
+    [
+        ("before-commit:1", EVERYTHING, False),
+        ("committed:1", EVERYTHING, True),
+        ("apply:7", EVERYTHING, True),
+        ("half:2", EVERYTHING, True),
+        ("undo:5", FAILS_LATE, False),
+    ],
+)
+def test_a_batch_in_another_root_is_made_all_or_nothing_too(
+    start_agent: StartAgent,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    way: str,
+    point: str,
+    ops: list[Op],
+    done: bool,
+):
+    first, root, model = (tmp_path / name for name in ("first", "second", "model"))
+    for folder in (first, root, model):
+        folder.mkdir()
+    prepare(root)
+    prepare(model)
+    monkeypatch.setenv("DEVBENCH_BATCH_KILL", point)
+    agent = start_with_roots(start_agent, way, first, root)
+    with agent.host() as host, suppress(Closed, Refused, BrokenPipeError):
+        batch(host, [beneath(root, op) for op in ops])
+    agent.process.wait(DEADLINE_S)
+    monkeypatch.delenv("DEVBENCH_BATCH_KILL")
+    with start_with_roots(start_agent, way, first, root, name="after").host() as host:
+        host.stat(str(root))
+    wait_until(lambda: not list(root.glob(".dev*")), "nothing is left over")
+    assert picture(root) == (AFTER if done else picture(model))

@@ -14,6 +14,7 @@ import pytest
 
 from agent_process import StartAgent
 from agent_wire import CONFLICT, CREATE_ONLY, DATA, EXISTS, IF_MATCH, NOT_FOUND, Channel, FileError
+from root_lab import NO_ROOT, OPTIONS, start_with_roots
 
 
 @pytest.fixture(params=["kernel", "by hand"])
@@ -193,3 +194,72 @@ def test_a_racing_swapper_never_makes_a_recursive_delete_leave_the_tree(files: F
         swapper.kill()
         swapper.wait()
     assert len(list((outside / "sub").iterdir())) == 50
+
+
+@pytest.mark.parametrize("way", list(OPTIONS))
+def test_a_racing_swapper_never_leads_from_root_to_root(start_agent: StartAgent, tmp_path: Path, way: str):
+    second, outside = tmp_path / "second", tmp_path / "outside"
+    for folder in (second, outside, tmp_path / "workspace"):
+        (folder / "real").mkdir(parents=True)
+        (folder / "real/f").write_text("inside" if folder == second else "secret")
+        (folder / "f").write_text("secret")
+    agent = start_with_roots(start_agent, way, second)
+    script = SWAPPER.replace('"../../.."', '"../workspace"')
+    swapper = subprocess.Popen([sys.executable, "-c", script, str(second)])
+    reached = 0
+    try:
+        until = time.monotonic() + 3
+        with agent.host() as host:
+            while time.monotonic() < until:
+                for path in ("swap/f", "swap/../real/f", "swap/../swap/f"):
+                    with contextlib.suppress(FileError):
+                        assert host.read(f"{second}/{path}")[1] == b"inside"
+                        reached += 1
+                    with contextlib.suppress(FileError):
+                        host.write(f"{second}/{path}", b"inside")
+                        reached += 1
+    finally:
+        swapper.kill()
+        swapper.wait()
+    assert reached > 0
+    for folder in (outside, agent.workspace):
+        assert {path.read_text() for path in folder.rglob("f")} == {"secret"}
+
+
+ROOT_SWAPPER = """
+import os, sys
+os.chdir(sys.argv[1])
+while True:
+    os.rename("root", "aside"); os.symlink("outside", "root")
+    os.unlink("root"); os.rename("aside", "root")
+"""
+
+
+@pytest.mark.parametrize("way", list(OPTIONS))
+def test_a_root_that_is_swapped_for_a_link_is_never_followed(
+    start_agent: StartAgent, tmp_path: Path, way: str
+):
+    for name, content in (("root", "inside"), ("outside", "secret")):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep/f").write_text(content)
+    root = tmp_path / "root/deep"
+    agent = start_with_roots(start_agent, way, root)
+    swapper = subprocess.Popen([sys.executable, "-c", ROOT_SWAPPER, str(tmp_path)])
+    codes: set[int] = set()
+    reached = 0
+    try:
+        until = time.monotonic() + 3
+        with agent.host() as host:
+            while time.monotonic() < until:
+                try:
+                    assert host.read(f"{root}/f")[1] == b"inside"
+                    host.write(f"{root}/f", b"inside")
+                    reached += 1
+                except FileError as error:
+                    codes.add(error.code)
+    finally:
+        swapper.kill()
+        swapper.wait()
+    assert reached > 0
+    assert codes == {NO_ROOT}
+    assert (tmp_path / "outside/deep/f").read_text() == "secret"

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "../observer.h"
 #include "../process.h"
 #include "../resolve.h"
+#include "../roots.h"
 #include "../tree.h"
 #include "../util.h"
 
@@ -34,6 +36,7 @@ static struct {
 } keepers[KEEPERS];
 static unsigned kept;
 static char workspace[] = "/tmp/devbench-fuzz-XXXXXX";
+#define ROOT "/tmp/devbench-fuzz-root"
 
 /* ---- stand-ins ---- */
 
@@ -140,7 +143,8 @@ static bool prepare(void) {
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) return false;
     if (!loop_open() || !auth_init() || mkdtemp(workspace) == NULL) return false;
     for (size_t i = 0; i < CHANNEL_SLOTS; i++) channels[i].in.fd = channels[i].out.fd = -1;
-    return resolve_init(workspace, getenv("FUZZ_BY_HAND") == NULL);
+    resolve_init(getenv("FUZZ_BY_HAND") == NULL);
+    return roots_begin(workspace) && (mkdir(ROOT, 0700) == 0 || errno == EEXIST) && roots_add(ROOT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

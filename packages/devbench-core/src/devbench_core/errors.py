@@ -178,7 +178,7 @@ class Cancelled(DevbenchError):
 
 
 class PathOutside(DevbenchError):
-    """The path leads out of the workspace."""
+    """The path leads out of the workspace, or of the other root that it names; the hint lists the allowed ones."""
 
     code = "path_outside_workspace"
 

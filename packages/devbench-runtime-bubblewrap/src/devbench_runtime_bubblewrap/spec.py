@@ -103,11 +103,11 @@ def _plain(_owner: Any, _field: Any, value: Any) -> Any:
 def _restored(folder: ContainerFolder, data: dict[str, Any]) -> StoredSpec:
     try:
         policy = data["policy"]
-        more = {"capabilities": tuple(policy["capabilities"]), "network": Network(policy["network"])}
+        tuples = {name: tuple(policy.get(name, ())) for name in ("capabilities", "exec_users", "file_roots")}
         fields: dict[str, Any] = data | {
             "argv": tuple(data["argv"]),
             "working_dir": PurePosixPath(data["working_dir"]),
-            "policy": Policy(**(policy | more)),
+            "policy": Policy(**(policy | tuples | {"network": Network(policy["network"])})),
             "created_at": datetime.fromisoformat(data["created_at"]),
         }
         return StoredSpec(**fields)

@@ -62,8 +62,6 @@ def find(
 
 
 async def _find(backend: Backend, options: Options, text: str, given: dict[str, Any]) -> None:
-    from pathlib import PurePosixPath
-
     from devbench_cli.backends.protocol import ask
     from devbench_cli.places import required
     from devbench_cli.show.results import json_line, line
@@ -87,7 +85,7 @@ async def _find(backend: Backend, options: Options, text: str, given: dict[str, 
             if options.as_json:
                 json_line(entry.model_dump(mode="json"))
             else:
-                line(str(PurePosixPath(entry.path).relative_to(WORKSPACE)))
+                line(entry.path.removeprefix(f"{WORKSPACE}/"))  # elsewhere the whole path
         after, first, notes = page.cursor, False, page.notes
     for note in notes:
         sys.stderr.write(f"{note}\n")

@@ -122,7 +122,7 @@ def _row(entry: FileView, wanted: Wanted) -> tuple[str, ...]:
     # One that is not UTF-8 is shown whole, as it can be given back.
     escaped = not entry.path.startswith("/")
     path = PurePosixPath(entry.path)
-    inner = str(path.relative_to(WORKSPACE)) if wanted["recursive"] and not escaped else path.name
+    inner = entry.path.removeprefix(f"{WORKSPACE}/") if wanted["recursive"] and not escaped else path.name
     name = entry.path if escaped else inner or entry.path
     shown = f"{name} -> {entry.target}" if entry.target else name + ("/" if entry.type == "directory" else "")
     modified = entry.modified_at.strftime("%Y-%m-%d %H:%M:%SZ")

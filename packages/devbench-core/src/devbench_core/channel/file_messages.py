@@ -72,9 +72,10 @@ class FileFault(IntEnum):
     BUSY = 16
     NOT_A_FILE = 17
     NO_WORKSPACE = 18
-    LIMIT = 24
     INTO_ITSELF = 19
     OTHER_DEVICE = 20
+    LIMIT = 24
+    NO_ROOT = 25
 
 
 @frozen(kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from devbench_core.model.policy import EXEC_USERS_MAX, MEBIBYTE, Clause, Network, Policy
+from devbench_core.config.roots import checked_roots
+from devbench_core.model.policy import EXEC_USERS_MAX, FILE_ROOTS_MAX, MEBIBYTE, Clause, Network, Policy
 
 
 class PolicySettings(BaseModel):
@@ -43,6 +44,15 @@ class PolicySettings(BaseModel):
         description="Other users, `uid` or `uid:gid`, that single commands may run as.",
     )
 
+    file_roots: tuple[str, ...] = Field(
+        default=(),
+        max_length=FILE_ROOTS_MAX,
+        description=(
+            "Folders beside /workspace, such as /tmp, whose files can be reached by absolute paths. Real folders of "
+            "the image, not in each other; callers cannot change this."
+        ),
+    )
+
     max_memory_bytes: int | None = Field(
         default=4096 * MEBIBYTE, description="Most memory a caller may ask for; null: any."
     )
@@ -68,6 +78,11 @@ class PolicySettings(BaseModel):
         description="Clauses that may be missing where the runtime cannot enforce them; all others refuse the spawn.",
     )
 
+    @field_validator("file_roots")
+    @classmethod
+    def _roots(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        return checked_roots(roots)
+
     def default_policy(self) -> Policy:
         """Return the policy of a spawn that asks for nothing special."""
         return Policy(
@@ -82,4 +97,5 @@ class PolicySettings(BaseModel):
             user=self.user,
             tmpfs_bytes=self.tmpfs_bytes,
             exec_users=self.exec_users,
+            file_roots=self.file_roots,
         )

@@ -22,7 +22,7 @@ BASE_ENV = {
 }
 
 
-def agent_for(architecture: str) -> AgentProgram:
+def agent_for(architecture: str, file_roots: tuple[str, ...] = ()) -> AgentProgram:
     """Return the agent for an image's architecture.
 
     Raises:
@@ -30,7 +30,9 @@ def agent_for(architecture: str) -> AgentProgram:
     """
     try:
         return AgentProgram(
-            path=devbench_agent.binary(architecture), digest=devbench_agent.digest(architecture)
+            path=devbench_agent.binary(architecture),
+            digest=devbench_agent.digest(architecture),
+            file_roots=file_roots,
         )
     except devbench_agent.AgentBinaryMissing as error:
         raise AgentUnavailable(
@@ -45,7 +47,7 @@ def create_request(container: Container, image: Image, installation: str) -> Cre
         container_id=container.id,
         installation=installation,
         image=image,
-        agent=agent_for(image.architecture),
+        agent=agent_for(image.architecture, container.spec.policy.file_roots),
         env={**BASE_ENV, **image.env, **container.spec.env},
         working_dir=PurePosixPath(image.working_dir or str(WORKSPACE)),
         policy=container.spec.policy,

@@ -34,7 +34,10 @@ def guest_socket(uid: int) -> PurePosixPath:
 
 
 def guest_argv(uid: int) -> tuple[str, ...]:
-    """Return the command line of that agent, which is claimed on its standard streams."""
+    """Return the command line of that agent, which is claimed on its standard streams.
+
+    It serves commands only, so it has no further roots of files.
+    """
     words = (str(AGENT_PATH), "--guest", "--stdio", "--workspace", str(WORKSPACE))
     return (*words, "--socket", str(guest_socket(uid)))
 
@@ -63,10 +66,12 @@ class AgentProgram:
     Attributes:
         path: The static binary on this machine, for the image's architecture.
         digest: SHA-256 of it in hex; names the volume or file that carries it into containers.
+        file_roots: Folders of the container beside the workspace that it works on; `argv` has them.
     """
 
     path: Path
     digest: str
+    file_roots: tuple[str, ...] = ()
 
     def argv(self, *, stdio: bool) -> tuple[str, ...]:
         """Return the command line of PID 1.
@@ -75,8 +80,20 @@ class AgentProgram:
             stdio: Whether the agent speaks its first channel on its stdin and stdout at once (engines that
                 attach to PID 1), beside its socket.
         """
-        words = (str(AGENT_PATH), "--workspace", str(WORKSPACE), "--socket", str(SOCKET_PATH))
+        words = (
+            str(AGENT_PATH),
+            "--workspace",
+            str(WORKSPACE),
+            "--socket",
+            str(SOCKET_PATH),
+            *self.root_words,
+        )
         return (*words, "--stdio") if stdio else words
+
+    @property
+    def root_words(self) -> tuple[str, ...]:
+        """The part of the command line that names the roots of files."""
+        return tuple(word for root in self.file_roots for word in ("--root", root))
 
     @property
     def bridge_argv(self) -> tuple[str, ...]:

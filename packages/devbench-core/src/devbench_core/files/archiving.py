@@ -22,11 +22,11 @@ from devbench_core.channel.batch_messages import BatchOp, Kind, OpFlag
 from devbench_core.channel.batchcalls import BatchStream, OperationRefused
 from devbench_core.channel.file_messages import KEEP_MODE
 from devbench_core.errors import TooLarge, ValidationFailed
-from devbench_core.files.batch_plan import usable_path
 from devbench_core.files.conditions import condition_failed
 from devbench_core.files.operations import Operations
-from devbench_core.files.paths import Path, absolute_path, relative_path
+from devbench_core.files.paths import Path, absolute_path, agent_path
 from devbench_core.files.powers import require
+from devbench_core.files.roots import folders_beneath, root_of
 from devbench_core.files.translate import error_of
 from devbench_core.model.archive import ArchiveFormat, Imported, SetId
 from devbench_core.model.caller import LOCAL, Caller
@@ -76,14 +76,17 @@ class Importing(Operations):
         """
         kind = chosen("format", ArchiveFormat, format)
         bits = chosen("set_id", SetId, set_id)
-        where = relative_path(path, self._limits)
-        if where:
-            usable_path(path, self._limits)
+        where = agent_path(path, self._limits)
         async with self._unbound("file.import", container, where, caller) as (channel, found):
             require(channel, "batch", "an import")
+            root = root_of(where, found.spec.policy.file_roots)
             async with batchcalls.open_batch(channel, durable=durable, quiet=True) as batch:
                 importer = Import(
-                    batch=batch, folder=where, overwrite=overwrite, guard=self._guard(where, bits)
+                    batch=batch,
+                    root=root,
+                    folder=where,
+                    overwrite=overwrite,
+                    guard=self._guard(where, bits),
                 )
                 try:
                     async with self._entries(kind, stream) as entries:
@@ -134,12 +137,14 @@ class Import:
 
     Attributes:
         batch: Where they go.
+        root: In which root.
         folder: Beneath which folder.
         overwrite: Whether they may replace files.
         guard: What is taken.
     """
 
     batch: BatchStream
+    root: bytes
     folder: bytes
     overwrite: bool
     guard: Guard
@@ -151,7 +156,7 @@ class Import:
     _begun: bool = False
 
     def place(self, path: bytes) -> bytes:
-        """Return a path beneath the workspace."""
+        """Return a path beneath the folder."""
         return self.folder + b"/" + path if self.folder and path else self.folder or path
 
     async def add(self, taken: Taken) -> None:
@@ -211,11 +216,8 @@ class Import:
         if self._begun:
             return
         self._begun = True
-        names = self.folder.split(b"/") if self.folder else []
-        for count in range(1, len(names) + 1):
-            await self._add(
-                BatchOp(kind=Kind.MKDIR, flags=int(OpFlag.MAY_EXIST), path=b"/".join(names[:count]))
-            )
+        for folder in folders_beneath(self.root, self.folder):
+            await self._add(BatchOp(kind=Kind.MKDIR, flags=int(OpFlag.MAY_EXIST), path=folder))
 
     async def _make(self, folder: bytes) -> None:
         if folder in self._folders:

@@ -12,11 +12,11 @@ from devbench_core.channel.batch_messages import OPERATIONS_MAX, BatchOp, Kind, 
 from devbench_core.channel.file_messages import KEEP_MODE
 from devbench_core.errors import DevbenchError, TooLarge, ValidationFailed
 from devbench_core.files.conditions import checked_etag, checked_mode
-from devbench_core.files.paths import Path, absolute_path, relative_path
+from devbench_core.files.paths import Path, absolute_path, agent_path
+from devbench_core.files.roots import folders_beneath, name_of, root_of
 from devbench_core.files.settings import FileLimits
 from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchWrite
 
-TEMPORARY = b".devbench-tmp-"
 NOTHING = OpFlag(0)
 TURN = 50  # operations handled before other tasks get a turn
 Ready = BatchWrite | BatchDelete | BatchMove | BatchMkdir
@@ -62,22 +62,24 @@ def numbered(number: int) -> Generator[None]:
         raise
 
 
-async def plan_of(operations: Sequence[Ready], limits: FileLimits) -> tuple[Step, ...]:
+async def plan_of(
+    operations: Sequence[Ready], limits: FileLimits, roots: Sequence[str] = ()
+) -> tuple[Step, ...]:
     """Return the steps.
 
     Raises:
-        ValidationFailed: An operation is wrong; ``details["operation"]`` says which.
+        ValidationFailed: An operation is wrong, or in another root; ``details["operation"]`` says which.
         PathOutside: Likewise.
         TooLarge: With the folders to make there are more operations than an agent takes.
     """
-    made: set[bytes] = set()
+    made = Made(limits=limits, roots=roots)
     steps: list[Step] = []
     count = 0
     for number, operation in enumerate(operations):
         if number % TURN == TURN - 1:
             await asyncio.sleep(0)  # others get a turn
         with numbered(number):
-            step = _step(operation, made, count, limits)
+            step = _step(operation, made, count)
         steps.append(step)
         count = step.last + 1
     if count > OPERATIONS_MAX:
@@ -89,47 +91,66 @@ async def plan_of(operations: Sequence[Ready], limits: FileLimits) -> tuple[Step
     return tuple(steps)
 
 
-def usable_path(path: Path, limits: FileLimits, field: str = "path") -> bytes:
-    """Return a path beneath the workspace that may be changed.
+@attrs.define(kw_only=True)
+class Made:
+    """What the operations so far say of the next ones.
 
-    Raises:
-        ValidationFailed: It is the workspace itself, or one of the agent's own names.
+    Attributes:
+        limits: Of paths.
+        roots: The container's further ones.
+        root: That of the batch, once its first path said so.
+        folders: Those that it has made.
     """
-    where = relative_path(path, limits)
-    if not where:
-        raise ValidationFailed(field, "is the workspace itself", hint="name something in it")
-    if any(name.startswith(TEMPORARY) for name in where.split(b"/")):
-        raise ValidationFailed(
-            field, f"has a name that begins with {TEMPORARY.decode()!r}, which are devbench's"
-        )
-    return where
+
+    limits: FileLimits
+    roots: Sequence[str]
+    root: bytes | None = None
+    folders: set[bytes] = attrs.field(factory=set[bytes])
+
+    def usable(self, path: Path, field: str = "path") -> bytes:
+        """Return a path that may be changed.
+
+        Raises:
+            ValidationFailed: It is a root itself, or beneath another one than the rest of the batch.
+        """
+        where = agent_path(path, self.limits)
+        root = root_of(where, self.roots)
+        if where == root:
+            what = f"the root {name_of(root)}" if root else "the workspace"
+            raise ValidationFailed(field, f"is {what} itself", hint="name something in it")
+        if self.root not in {None, root}:
+            raise ValidationFailed(
+                field,
+                f"is beneath the root {name_of(root)}, and the batch began beneath {name_of(self.root or b'')}",
+                hint="a batch is within one root: make one for each, or move and copy outside of a batch",
+            )
+        self.root = root
+        return where
+
+    def parents_of(self, path: bytes) -> list[BatchOp]:
+        """Return what makes the folders above a path that this batch has not made yet."""
+        folders = folders_beneath(self.root or b"", path)[:-1]
+        missing = [folder for folder in folders if folder not in self.folders]
+        self.folders.update(missing)
+        return [BatchOp(kind=Kind.MKDIR, flags=int(OpFlag.MAY_EXIST), path=folder) for folder in missing]
 
 
-def parents_of(path: bytes, made: set[bytes]) -> list[BatchOp]:
-    """Return what makes the folders above a path that this batch has not made yet."""
-    names = path.split(b"/")[:-1]
-    folders = [b"/".join(names[: n + 1]) for n in range(len(names))]
-    missing = [folder for folder in folders if folder not in made]
-    made.update(missing)
-    return [BatchOp(kind=Kind.MKDIR, flags=int(OpFlag.MAY_EXIST), path=folder) for folder in missing]
-
-
-def _step(operation: Ready, made: set[bytes], before: int, limits: FileLimits) -> Step:
-    path = usable_path(operation.path, limits)
+def _step(operation: Ready, made: Made, before: int) -> Step:
+    path = made.usable(operation.path)
     match operation:
         case BatchWrite():
             return _write(operation, path, made, before)
         case BatchDelete():
-            made.clear()  # it may have been one of those
+            made.folders.clear()  # it may have been one of those
             return _delete(operation, path, before)
         case BatchMove():
-            target = usable_path(operation.target, limits, "target")
+            target = made.usable(operation.target, "target")
             return _move(operation, path, target, made, before)
         case BatchMkdir():
             return _mkdir(operation, path, made, before)
 
 
-def _write(given: BatchWrite, path: bytes, made: set[bytes], before: int) -> Step:
+def _write(given: BatchWrite, path: bytes, made: Made, before: int) -> Step:
     checked_mode("mode", given.mode)
     etag = checked_etag(given.if_match, exclusive=given.if_none_match)
     flags = OpFlag.IF_MATCH if etag else OpFlag.CREATE_ONLY if given.if_none_match else NOTHING
@@ -141,7 +162,7 @@ def _write(given: BatchWrite, path: bytes, made: set[bytes], before: int) -> Ste
         path=path,
         if_match=etag,
     )
-    operations = (*(parents_of(path, made) if given.parents else ()), own)
+    operations = (*(made.parents_of(path) if given.parents else ()), own)
     return Step(
         wanted=given,
         operations=operations,
@@ -170,14 +191,14 @@ def _delete(given: BatchDelete, path: bytes, before: int) -> Step:
     )
 
 
-def _move(given: BatchMove, path: bytes, target: bytes, made: set[bytes], before: int) -> Step:
+def _move(given: BatchMove, path: bytes, target: bytes, made: Made, before: int) -> Step:
     if path == target:
         raise ValidationFailed("target", "is the path itself")
     etag = checked_etag(given.if_match)
     flags = (OpFlag.REPLACE if given.replace else NOTHING) | (OpFlag.IF_MATCH if etag else NOTHING)
     own = BatchOp(kind=Kind.MOVE, flags=int(flags), path=path, other=target, if_match=etag)
-    operations = (*(parents_of(target, made) if given.parents else ()), own)
-    made.clear()  # what was moved may have been one of those
+    operations = (*(made.parents_of(target) if given.parents else ()), own)
+    made.folders.clear()  # what was moved may have been one of those
     return Step(
         wanted=given,
         operations=operations,
@@ -190,11 +211,11 @@ def _move(given: BatchMove, path: bytes, target: bytes, made: set[bytes], before
     )
 
 
-def _mkdir(given: BatchMkdir, path: bytes, made: set[bytes], before: int) -> Step:
+def _mkdir(given: BatchMkdir, path: bytes, made: Made, before: int) -> Step:
     flags = OpFlag.MAY_EXIST if given.parents else NOTHING
     own = BatchOp(kind=Kind.MKDIR, flags=int(flags), path=path)
-    operations = (*(parents_of(path, made) if given.parents else ()), own)
-    made.add(path)
+    operations = (*(made.parents_of(path) if given.parents else ()), own)
+    made.folders.add(path)
     return Step(
         wanted=given,
         operations=operations,

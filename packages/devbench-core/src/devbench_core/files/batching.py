@@ -14,7 +14,7 @@ from devbench_core.errors import DevbenchError, FileConflict, TooLarge, Validati
 from devbench_core.files.batch_plan import TURN, Ready, Step, numbered, plan_of
 from devbench_core.files.conditions import condition_failed
 from devbench_core.files.editing import Editing
-from devbench_core.files.paths import relative_path
+from devbench_core.files.paths import Path, agent_path
 from devbench_core.files.powers import require
 from devbench_core.files.translate import info_of
 from devbench_core.model.batch import (
@@ -53,7 +53,7 @@ class Batching(Editing):
         Args:
             container: Where.
             operations: What, in order; a later one sees what an earlier one did. At most
-                ``files.batch_max_operations`` with ``files.batch_max_bytes`` of content.
+                ``files.batch_max_operations`` with ``files.batch_max_bytes`` of content. All within one root.
             durable: Have it on disk before this returns.
             caller: Who asks.
 
@@ -91,7 +91,7 @@ class Batching(Editing):
             if number % TURN == TURN - 1:
                 await asyncio.sleep(0)  # others get a turn
             with numbered(number):
-                where = relative_path(operation.path, self._limits)
+                where = agent_path(operation.path, self._limits)
                 if not isinstance(operation, BatchEdit):
                     one = operation
                 elif _is_at_or_beneath(where, touched):
@@ -104,7 +104,7 @@ class Batching(Editing):
                     one = await self._edited(container, operation, caller)
                 touched.add(where)
                 if isinstance(operation, BatchMove):
-                    touched.add(relative_path(operation.target, self._limits))
+                    touched.add(agent_path(operation.target, self._limits))
             ready.append(one)
             size += len(one.data) if isinstance(one, BatchWrite) else 0
             if size > self._limits.batch_max_bytes:  # before further files are read
@@ -118,7 +118,7 @@ class Batching(Editing):
     async def _batch(
         self, container: str, operations: Sequence[Ready], *, durable: bool, caller: Caller
     ) -> tuple[BatchOutcome, ...]:
-        steps = await plan_of(operations, self._limits)
+        steps = await plan_of(operations, self._limits, await self._roots(container, operations, caller))
         checks = [(operation, where) for step in steps for operation, where in step.reviews]
         async with self._several("file.batch", container, checks, caller) as (channel, found):
             require(channel, "batch", "a batch")
@@ -139,11 +139,21 @@ class Batching(Editing):
             self._tell_outcome(caller, found, step, results[-1])
         return tuple(results)
 
+    async def _roots(self, container: str, operations: Sequence[Ready], caller: Caller) -> tuple[str, ...]:
+        """Return the container's further roots if some path may lie beneath one."""
+        if not any(str(path).startswith("/") for operation in operations for path in _paths(operation)):
+            return ()
+        return (await self._context.resolve(container, caller)).spec.policy.file_roots
+
     def _tell_outcome(self, caller: Caller, found: Container, step: Step, result: BatchOutcome) -> None:
         fields = dict(step.event_fields)
         if result.info is not None:
             fields |= {"size_bytes": result.info.size_bytes, "created": result.created}
         self._tell(step.event, caller, found, fields)
+
+
+def _paths(operation: Ready) -> tuple[Path, ...]:
+    return (operation.path, operation.target) if isinstance(operation, BatchMove) else (operation.path,)
 
 
 def _is_at_or_beneath(where: bytes, places: AbstractSet[bytes]) -> bool:

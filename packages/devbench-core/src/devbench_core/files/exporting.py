@@ -21,7 +21,7 @@ from devbench_core.errors import TooLarge
 from devbench_core.files.archiving import chosen
 from devbench_core.files.ignoring import Ignore
 from devbench_core.files.operations import Operations
-from devbench_core.files.paths import Path, name_text, relative_path
+from devbench_core.files.paths import Path, agent_path, name_text
 from devbench_core.files.settings import FileLimits
 from devbench_core.files.steady import GONE, Asked, Beginning, all_of, never_steady, steady
 from devbench_core.files.streaming import changed
@@ -117,7 +117,7 @@ class Exporting(Operations):
         """
         kind = chosen("format", ArchiveFormat, format)
         rules = Ignore(ignore)
-        where = relative_path(path, self._limits)
+        where = agent_path(path, self._limits)
         writer: Writer = ZipWriter() if kind is ArchiveFormat.ZIP else TarWriter(kind)
         tally = Tally(limits=self._limits)
         async with (

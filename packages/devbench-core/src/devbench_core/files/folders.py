@@ -9,6 +9,7 @@ from devbench_core.files.conditions import checked_etag, checked_mode, condition
 from devbench_core.files.operations import Operations
 from devbench_core.files.paths import Path, absolute_path, name_bytes, name_text
 from devbench_core.files.powers import require
+from devbench_core.files.roots import OTHER_FILE_SYSTEM
 from devbench_core.files.translate import info_of
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.file import FileInfo, FileListing
@@ -108,14 +109,17 @@ class Folders(Operations):
         Raises:
             FileMissing: Nothing is there.
             FileConflict: The file has another etag.
-            FileFailed: ``not_empty``, or it is the workspace itself.
+            FileFailed: ``not_empty``, ``other_file_system`` (a folder of the image's), or it is a root itself.
         """
         etag = checked_etag(if_match)
         async with self._request("file.delete", container, path, caller) as (channel, where, found):
             try:
                 await filecalls.delete(channel, where, recursive=recursive, if_match=etag)
             except FileRefused as error:
-                raise condition_failed(error, where, conditional=False, new=False, if_match=etag) from error
+                failed = condition_failed(error, where, conditional=False, new=False, if_match=etag)
+                if failed.details.get("reason") == OTHER_FILE_SYSTEM:
+                    failed.hint = "it cannot be taken away as a whole: delete what is in it by a command"
+                raise failed from error
         self._tell("file.deleted", caller, found, {"path": str(absolute_path(where)), "recursive": recursive})
 
 

@@ -8,8 +8,9 @@ from devbench_core.channel.replies import FileRefused
 from devbench_core.files.conditions import checked_etag
 from devbench_core.files.operations import Operations
 from devbench_core.files.pairs import pair_failed
-from devbench_core.files.paths import Path, absolute_path, relative_path
+from devbench_core.files.paths import Path, absolute_path, agent_path
 from devbench_core.files.powers import require
+from devbench_core.files.roots import between
 from devbench_core.files.translate import info_of
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.filechange import FileCopied, FileMoved
@@ -50,7 +51,7 @@ class Moving(Operations):
         new = not overwrite and if_match_to is None
         etags = checked_etag(if_match), checked_etag(if_match_to)
         flags = _flags(new=new, parents=parents, if_match=if_match, if_match_to=if_match_to)
-        target = relative_path(to, self._limits)
+        target = agent_path(to, self._limits)
         async with self._request("file.move", container, path, caller, to=target) as (channel, where, found):
             require(channel, "changes", "moving files")
             try:
@@ -58,9 +59,10 @@ class Moving(Operations):
                     channel, where, target, flags=flags, if_match=etags[0], if_match_to=etags[1]
                 )
             except FileRefused as error:
-                raise pair_failed(
+                failed = pair_failed(
                     error, where, target, self._limits, conditional=if_match_to is not None, new=new
-                ) from error
+                )
+                raise between(failed, where, target, found.spec.policy.file_roots) from error
         info = info_of(target, moved.stat)
         self._tell("file.moved", caller, found, {"path": str(absolute_path(where)), "to": str(info.path)})
         return FileMoved(info=info, replaced=moved.replaced)
@@ -106,7 +108,7 @@ class Moving(Operations):
         flags = _flags(new=new, parents=parents, if_match=if_match, if_match_to=if_match_to)
         flags |= PairFlag.RECURSIVE if recursive else 0
         flags |= PairFlag.SKIP_SPECIAL if skip_special else 0
-        target = relative_path(to, self._limits)
+        target = agent_path(to, self._limits)
         async with self._request("file.copy", container, path, caller, to=target) as (channel, where, found):
             require(channel, "changes", "copying files")
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import PurePosixPath
 from weakref import WeakValueDictionary
 
 import attrs
@@ -15,10 +16,11 @@ from devbench_core.channel.link import AgentLink
 from devbench_core.channel.replies import FileRefused, RequestRefused
 from devbench_core.clock import Clock
 from devbench_core.errors import Vetoed
-from devbench_core.files.paths import Path, absolute_path, relative_path
+from devbench_core.files.paths import Path, absolute_path, agent_path
+from devbench_core.files.roots import require_roots, root_of, telling
 from devbench_core.files.settings import FileLimits
 from devbench_core.files.translate import error_of
-from devbench_core.model.caller import Caller
+from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container
 from devbench_core.model.event import Event, Request, Veto
 
@@ -62,14 +64,24 @@ class Operations:
         A reviewer of an operation with two paths is asked twice: about the first, then about ``to``. An operation
         that only ``waits`` takes no place of those that work.
         """
-        where = relative_path(path, self._limits)
+        where = agent_path(path, self._limits)
         found = await self._context.resolve(container, caller)
-        self._review(operation, caller, found, where)
-        if to is not None:
-            self._review(operation, caller, found, to)
+        paths = [where] if to is None else [where, to]
+        for one in paths:
+            self._review(operation, caller, found, one)
         doing = f"{operation} of {str(absolute_path(where))!r}"
-        async with self._agent(found, where, doing, waits=waits) as channel:
+        async with self._agent(found, paths, doing, waits=waits) as channel:
             yield channel, where, found
+
+    async def root_of(self, container: str, path: Path, *, caller: Caller = LOCAL) -> PurePosixPath:
+        """Return the root that a path lies beneath: the workspace, or one of the container's further ones.
+
+        Raises:
+            PathOutside: It is beneath none of them; the hint names them.
+        """
+        where = agent_path(path, self._limits)
+        found = await self._context.resolve(container, caller)
+        return absolute_path(root_of(where, found.spec.policy.file_roots))
 
     @asynccontextmanager
     async def _several(
@@ -81,7 +93,7 @@ class Operations:
             if number % TURN_REVIEWS == TURN_REVIEWS - 1:
                 await asyncio.sleep(0)
             self._review(operation, caller, found, where)
-        async with self._agent(found, b"", doing) as channel:
+        async with self._agent(found, [where for _, where in reviews], doing) as channel:
             yield channel, found
 
     @asynccontextmanager
@@ -95,25 +107,32 @@ class Operations:
         found = await self._context.resolve(container, caller)
         self._review(operation, caller, found, where)
         async with self._turn(found.id, waits=False) if holds else nullcontext():
-            channel = await (await self._context.link(found)).channel()
-            try:
-                yield channel, found
-            except (FileRefused, RequestRefused) as error:
-                raise error_of(error, where) from error
+            channel = await self._channel(found, [where])
+            with telling(found.spec.policy.file_roots):
+                try:
+                    yield channel, found
+                except (FileRefused, RequestRefused) as error:
+                    raise error_of(error, where) from error
 
     @asynccontextmanager
     async def _agent(
-        self, found: Container, where: bytes, doing: str, *, waits: bool = False
+        self, found: Container, paths: Sequence[bytes], doing: str, *, waits: bool = False
     ) -> AsyncGenerator[AgentChannel]:
         async with (
             bound(self._limits.operation_timeout_s, "files.operation_timeout_s", doing),
             self._turn(found.id, waits=waits),
         ):
-            channel = await (await self._context.link(found)).channel()
-            try:
-                yield channel
-            except (FileRefused, RequestRefused) as error:
-                raise error_of(error, where) from error
+            channel = await self._channel(found, paths)
+            with telling(found.spec.policy.file_roots):
+                try:
+                    yield channel
+                except (FileRefused, RequestRefused) as error:
+                    raise error_of(error, paths[0] if paths else b"") from error
+
+    async def _channel(self, found: Container, paths: Sequence[bytes]) -> AgentChannel:
+        channel = await (await self._context.link(found)).channel()
+        require_roots(channel, paths)
+        return channel
 
     @asynccontextmanager
     async def _turn(self, container_id: str, *, waits: bool) -> AsyncGenerator[None]:
@@ -140,6 +159,7 @@ class Operations:
             yield
 
     def _review(self, operation: str, caller: Caller, found: Container, where: bytes) -> None:
+        root_of(where, found.spec.policy.file_roots)  # nobody is asked about what lies outside
         request = Request(
             operation=operation, caller=caller, container_id=found.id, subject=str(absolute_path(where))
         )

@@ -35,7 +35,7 @@ class Files(
     """Read and write files of workspaces.
 
     ``container`` is an id or a living container's alias. Paths are relative to the workspace, or absolute beneath
-    ``/workspace``; symbolic links may wander inside but not out. Every method may raise `ValidationFailed`,
-    `ContainerNotFound`, `ContainerExited`, `Vetoed`, `PathOutside`, `FileFailed`, `TimedOut` (the outcome of
-    a change is then not known) and `AgentUnavailable` (likewise).
+    ``/workspace`` or one of the container's ``policy.file_roots``; symbolic links may wander inside but not out. Every
+    method may raise `ValidationFailed`, `ContainerNotFound`, `ContainerExited`, `Vetoed`, `PathOutside`,
+    `FileFailed`, `TimedOut` (the outcome of a change is then not known) and `AgentUnavailable` (likewise).
     """

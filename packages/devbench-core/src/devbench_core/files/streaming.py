@@ -14,7 +14,7 @@ from devbench_core.channel.streamcalls import ReadStream
 from devbench_core.errors import FileConflict, TooLarge, ValidationFailed
 from devbench_core.files.conditions import checked_etag, checked_mode, condition_failed
 from devbench_core.files.operations import Operations
-from devbench_core.files.paths import Path, absolute_path, relative_path
+from devbench_core.files.paths import Path, absolute_path, agent_path
 from devbench_core.files.reading import OFFSET_MAX
 from devbench_core.files.translate import info_of
 from devbench_core.files.writing import write_flags
@@ -86,7 +86,7 @@ class Streaming(Operations):
             raise ValidationFailed("offset", "must not be negative")
         if max_bytes is not None and not 0 <= max_bytes <= OFFSET_MAX:
             raise ValidationFailed("max_bytes", "must not be negative")
-        where = relative_path(path, self._limits)
+        where = agent_path(path, self._limits)
         most = TO_THE_END if max_bytes is None else max_bytes
         async with (
             self._unbound("file.read", container, where, caller) as (channel, _),
@@ -117,7 +117,7 @@ class Streaming(Operations):
             TooLarge: The content is over the limit.
         """
         checked_mode("mode", mode)
-        where = relative_path(path, self._limits)
+        where = agent_path(path, self._limits)
         etag = checked_etag(if_match, exclusive=if_none_match)
         flags = write_flags(parents=parents, conditional=if_match is not None, new=if_none_match)
         total = 0

@@ -25,6 +25,8 @@ FURTHEST_US = (
     8_000_000_000_000_000  # 250 years on either side of 1970; what a file claims beyond is cut to it
 )
 PERMISSIONS = 0o7777
+NO_STAGING = "the root itself may not be written"
+"""What an agent says of a root that has no place for a batch."""
 TYPES = {
     NodeType.FILE: FileType.FILE,
     NodeType.DIRECTORY: FileType.DIRECTORY,
@@ -44,7 +46,8 @@ REASONS = {
     FileFault.IO: ("io", "the container's file system failed"),
     FileFault.NOT_A_FILE: ("invalid", "is a pipe, a device or a socket"),
     FileFault.INTO_ITSELF: ("into_itself", "lies within what is moved or copied, or is the same file"),
-    FileFault.OTHER_DEVICE: ("other_file_system", "is on another file system; copy, then delete"),
+    FileFault.OTHER_DEVICE: ("other_file_system", "is on another file system"),
+    FileFault.NO_ROOT: ("no_root", "its root cannot be used"),
     FileFault.NO_WORKSPACE: ("io", "the container has no workspace"),
     FileFault.LIMIT: ("limit", "as many are in use as the agent or the kernel allows"),
 }
@@ -86,7 +89,7 @@ def _failure(error: FileRefused, path: bytes) -> DevbenchError:
                 details={**details, "etag": etag},
             )
         case FileFault.OUTSIDE:
-            return outside(name)
+            return outside(name, of="its root" if path.startswith(b"/") else "the workspace")
         case FileFault.TOO_LARGE:
             return TooLarge(f"{name!r} is too large for the container's file system", details=details)
         case FileFault.BUSY | FileFault.ABORTED:
@@ -99,6 +102,8 @@ def _failure(error: FileRefused, path: bytes) -> DevbenchError:
                     if reply.errno == ENAMETOOLONG
                     else f"{text}: {quote(reply.message)}"
                 )
+            if reply.code is FileFault.PERMISSION and reply.message == NO_STAGING:
+                text = "a batch puts its contents into its root, which the container's user may not write"
             return FileFailed(
                 f"{name!r}: {text}", details={**details, "reason": reason, "errno": reply.errno}
             )

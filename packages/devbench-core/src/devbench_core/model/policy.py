@@ -25,6 +25,8 @@ class Clause(StrEnum):
 
 ON_REQUEST = frozenset({Clause.EXEC_USERS})
 """Clauses that give something instead of holding it back: a policy without them is the tighter one."""
+FILE_ROOTS_MAX = 8
+"""How many folders beside the workspace an operator can open to the files API at most."""
 EXEC_USERS_MAX = 32
 """How many other users an operator can allow at most."""
 
@@ -57,6 +59,8 @@ class Policy:
         tmpfs_bytes: Size of ``/tmp``.
         exec_users: Other users, each ``uid:gid``, that single commands may run as; no two have one uid, and none has
             that of ``user``.
+        file_roots: Folders beside the workspace whose files can be reached by absolute paths. Only the operator names
+            them; no clause, since the agent has the rights of ``user`` and no more.
     """
 
     read_only_root: bool = True
@@ -70,6 +74,7 @@ class Policy:
     user: str = ""
     tmpfs_bytes: int = 64 * MEBIBYTE
     exec_users: tuple[str, ...] = ()
+    file_roots: tuple[str, ...] = ()
 
     def clauses(self) -> frozenset[Clause]:
         """Return the promises that this policy makes and a runtime must keep."""

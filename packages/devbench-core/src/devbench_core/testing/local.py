@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -86,7 +86,8 @@ class LocalRuntime:
         except FileExistsError as error:
             raise Conflict(f"container {request.container_id!r} exists already") from error
         (folder / "workspace").mkdir()
-        spec = {"labels": request.labels, "env": request.env, "agent": str(request.agent.path)}
+        spec: dict[str, object] = {"labels": request.labels, "env": request.env}
+        spec |= {"agent": str(request.agent.path), "roots": request.agent.root_words}
         _write(folder / "spec.json", spec)
         return str(folder)
 
@@ -103,6 +104,7 @@ class LocalRuntime:
                 str(folder / "workspace"),
                 "--socket",
                 "../agent.sock",  # beside the working directory: a whole path may be too long for an address
+                *map(str, cast("list[str]", spec.get("roots", ()))),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -36,7 +36,10 @@ PathArgument = Annotated[
     Field(
         min_length=1,
         max_length=ENCODED_MAX,
-        description="Path in the workspace: relative to /workspace, or absolute beneath it; or as shown, file:///…",
+        description=(
+            "Path of a file: relative to /workspace, or absolute beneath it or one of the container's `file_roots`; "
+            "or as shown, file:///…"
+        ),
     ),
     AfterValidator(given),
 ]

@@ -19,7 +19,7 @@ ToArgument = Annotated[
     Field(
         min_length=1,
         max_length=4095,
-        description="The whole new path, not the folder to put it into; relative to /workspace or beneath it.",
+        description="The whole new path, not the folder to put it into; as `path`.",
     ),
 ]
 TargetEtag = Annotated[

@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import Field
 
 from devbench_core.errors import Unauthorised, ValidationFailed
-from devbench_core.files.paths import absolute_path, relative_path
+from devbench_core.files.paths import absolute_path, agent_path
+from devbench_core.files.roots import root_of
 from devbench_core.files.settings import FileLimits
 from devbench_core.model.link import Link, LinkAction, LinkRequest
 from devbench_core.tool import ToolContext, ToolOutput
@@ -80,7 +81,9 @@ async def fs_link(context: ToolContext, given: FsLinkInput) -> FsLinkOutput:
     action = LinkAction(given.action)
     _check(context, given, action)
     container = await context.bench.containers.living(given.container, caller=context.caller)
-    path = absolute_path(relative_path(given.path, FileLimits()))
+    where = agent_path(given.path, FileLimits())
+    root_of(where, container.spec.policy.file_roots)  # else the link would lead nowhere
+    path = absolute_path(where)
     if action is LinkAction.DOWNLOAD:
         await context.bench.files.stat(container.id, path, caller=context.caller)
     request = LinkRequest(

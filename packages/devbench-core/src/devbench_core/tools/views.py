@@ -61,6 +61,9 @@ class ContainerView(View):
     image: str = Field(description="The image as it was asked for; empty for the default.")
     runtime: str = Field(description="What runs it, for example docker or bubblewrap.")
     workspace: str = Field(description="Folder of its files, and default directory of its commands.")
+    file_roots: list[str] = Field(
+        default=[], description="Further folders whose files the fs_ tools reach by absolute paths."
+    )
     labels: dict[str, str] = Field(description="Pairs to filter by in list_containers.")
     persistent: bool = Field(description="Whether it outlives a shutdown of the host.")
     created_at: datetime = Field(description="When it was accepted, UTC.")
@@ -83,6 +86,7 @@ class ContainerView(View):
             image=spec.image,
             runtime=container.runtime,
             workspace=str(WORKSPACE),
+            file_roots=list(spec.policy.file_roots),
             labels=spec.labels,
             persistent=spec.persistent,
             created_at=container.created_at,

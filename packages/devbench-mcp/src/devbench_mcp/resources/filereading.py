@@ -30,7 +30,7 @@ async def read(
     Raises:
         FileMissing: Nothing is there.
         FileFailed: It is a folder, or may not be read.
-        PathOutside: It leads out of the workspace.
+        PathOutside: It leads out of the workspace, or is absolute and beneath no root.
     """
     most = uri.max_bytes or BASE64_MAX_BYTES
     content = await bench.files.read(

@@ -28,7 +28,7 @@ class FileUri:
 
     Attributes:
         container: Id or alias.
-        path: Relative to the workspace; bytes that are no UTF-8 as surrogate escapes.
+        path: Relative to the workspace, or absolute; bytes that are no UTF-8 as surrogate escapes.
         offset: Where to begin, in bytes.
         max_bytes: How much to return at most, None for the usual.
     """

@@ -1,4 +1,4 @@
-"""Follows files for those who subscribed to them: one watch a container, however many subscribe."""
+"""Follows files for those who subscribed to them: one watch for each root of a container, however many subscribe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 from devbench_core.errors import ContainerExited, ContainerNotFound, DevbenchError
 from devbench_core.files import Files
-from devbench_core.files.paths import absolute_path, relative_path
+from devbench_core.files.paths import absolute_path, agent_path
 from devbench_core.files.settings import FileLimits
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
@@ -24,14 +24,15 @@ RETRY_S = 2.0
 """After the agent failed."""
 PARTIAL_EVERY_S = 30.0
 """How often everybody is rung of a tree that is too large to be watched as a whole."""
-Key = tuple[str, str]
+Key = tuple[str, str, PurePosixPath]
 
 
 @attrs.define(eq=False)
 class _Watch:
-    """A container of which somebody follows files."""
+    """A root of a container, beneath which somebody follows files."""
 
     container_id: str
+    root: PurePosixPath
     caller: Caller
     cursor: str = ""
     ended: bool = False
@@ -65,7 +66,7 @@ class FileWatches:
 
     @property
     def count(self) -> int:
-        """How many containers are watched now."""
+        """How many roots of containers are watched now."""
         return len(self._watches)
 
     async def follow(self, container_id: str, path: str, caller: Caller, ring: Ring) -> Callable[[], None]:
@@ -77,15 +78,18 @@ class FileWatches:
             AgentOutdated: The container's agent cannot watch.
         """
         await self._files.stat(container_id, path, caller=caller)
-        key = (caller.tenant, container_id)
+        root = await self._files.root_of(container_id, path, caller=caller)
+        key = (caller.tenant, container_id, root)
         watch = self._watches.get(key)
         if watch is None:
-            page = await self._files.changes(container_id, caller=caller)  # from here on nothing is missed
-            watch = self._watches.setdefault(key, _Watch(container_id, caller, page.cursor))
+            page = await self._files.changes(
+                container_id, root, caller=caller
+            )  # from here on nothing is missed
+            watch = self._watches.setdefault(key, _Watch(container_id, root, caller, page.cursor))
         if watch.task is None:
             watch.task = self._tasks.create_task(self._follow(key, watch), name=f"watch {container_id}")
         token = object()
-        watch.rings[token] = (absolute_path(relative_path(path, FileLimits())), ring)
+        watch.rings[token] = (absolute_path(agent_path(path, FileLimits())), ring)
 
         def stop() -> None:
             watch.rings.pop(token, None)
@@ -116,7 +120,7 @@ class FileWatches:
     async def _step(self, watch: _Watch) -> None:
         try:
             page = await self._files.changes(
-                watch.container_id, cursor=watch.cursor, wait_s=LOOK_S, caller=watch.caller
+                watch.container_id, watch.root, cursor=watch.cursor, wait_s=LOOK_S, caller=watch.caller
             )
         except (ContainerNotFound, ContainerExited):
             watch.ended = True
