@@ -40,7 +40,7 @@ PS_BUDGET = 520
 UNUSED_BY_PS = (
     "alembic",
     "cryptography",
-    "devbench_core.channel.link",
+    "devbench_core.channel.channel",
     "devbench_core.execs.service",
     "devbench_core.files.service",
     "devbench_core.images.service",

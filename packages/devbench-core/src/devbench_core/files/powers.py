@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from devbench_core.channel.channel import AgentChannel
+from typing import TYPE_CHECKING
+
 from devbench_core.errors import AgentOutdated
+
+if TYPE_CHECKING:
+    from devbench_core.channel.channel import AgentChannel
 
 
 def require(channel: AgentChannel, feature: str, operation: str) -> None:

@@ -10,12 +10,15 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from errno import ELOOP, ENOTDIR
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from devbench_core.channel.channel import AgentChannel
 from devbench_core.errors import DevbenchError, FileFailed, PathOutside
 from devbench_core.files.paths import absolute_path, name_bytes
 from devbench_core.files.powers import require
 from devbench_core.model.container import WORKSPACE
+
+if TYPE_CHECKING:
+    from devbench_core.channel.channel import AgentChannel
 
 FEATURE = "roots"
 NO_ROOT = "no_root"
