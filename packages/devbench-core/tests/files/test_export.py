@@ -7,6 +7,7 @@ import os
 import sys
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import AsyncIterable
 from contextlib import aclosing
@@ -220,6 +221,27 @@ async def test_a_large_file_that_changes_while_it_goes_out_is_as_it_was(host: Ho
             file.truncate(20 * MIB)
     assert in_tar(bytes(got))["f"] == before
     assert [found.name for found in local_agent.workspace.iterdir()] == ["f"]
+
+
+async def test_small_files_that_grow_after_they_were_listed_take_no_more_memory_than_large_ones(
+    host: Host, local_agent: LocalAgent
+):
+    count, grown = 30, 16 * MIB
+    for number in range(count):
+        (local_agent.workspace / f"f{number:02}").write_bytes(b"small")
+    sizes: list[int] = []
+    tracemalloc.start()
+    try:
+        async for piece in host.files.export_archive(C, format="tar"):
+            if not sizes:
+                for number in range(10, count):
+                    os.truncate(local_agent.workspace / f"f{number:02}", grown)
+            sizes.append(len(piece))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(sizes) > (count - 10) * grown
+    assert peak < grown
 
 
 async def test_a_large_file_that_is_not_copied_may_grow_and_nothing_else(local_agent: LocalAgent):

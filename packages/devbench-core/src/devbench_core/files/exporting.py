@@ -194,13 +194,18 @@ class _Level:
 
 
 Whole = tuple[Found, bytes]
+Taken = tuple[Found, bytes | None]
+"""An entry with its content; without, when it is large by now."""
 
 
 async def _read_ahead(
     asked: Asked, found: AsyncGenerator[Found], limits: FileLimits
 ) -> AsyncGenerator[tuple[Found, Whole | None]]:
-    """Give each entry with its content, None for a large file; several small ones are read at once."""
-    waiting: deque[tuple[Found, asyncio.Task[Whole | None] | None]] = deque()
+    """Give each entry with its content, None for a large file; several small ones are read at once.
+
+    At most `AHEAD` times `WHOLE_BYTES` are held, however files grow meanwhile.
+    """
+    waiting: deque[tuple[Found, asyncio.Task[Taken | None] | None]] = deque()
     try:
         ended = False
         while waiting or not ended:
@@ -223,7 +228,8 @@ async def _read_ahead(
             finally:
                 task.cancel()
             if whole is not None:
-                yield entry, whole
+                taken, data = whole
+                yield entry, None if data is None else (taken, data)
     finally:
         for _, task in waiting:
             if task is not None:
@@ -231,8 +237,8 @@ async def _read_ahead(
         await asyncio.gather(*(task for _, task in waiting if task is not None), return_exceptions=True)
 
 
-async def _whole(asked: Asked, entry: Found, limits: FileLimits) -> Whole | None:
-    """Read a small file until it holds still; None when it has vanished."""
+async def _whole(asked: Asked, entry: Found, limits: FileLimits) -> Taken | None:
+    """Read a small file until it holds still; without content when it is large by now, None when it has vanished."""
     if entry.stat.type is not NodeType.FILE:
         return entry, b""
     try:
@@ -243,19 +249,23 @@ async def _whole(asked: Asked, entry: Found, limits: FileLimits) -> Whole | None
         raise error_of(error, entry.where) from error
 
 
-async def _read(asked: Asked, entry: Found, tries: int) -> Whole | None:
+async def _read(asked: Asked, entry: Found, tries: int) -> Taken | None:
     for _ in range(tries):
         async with asked.turn():
             stat, data, eof, moved = await filecalls.read(
-                asked.channel, entry.where, offset=0, max_bytes=2 * WHOLE_BYTES
+                asked.channel, entry.where, offset=0, max_bytes=WHOLE_BYTES
             )
+        if stat.size > WHOLE_BYTES:  # it has grown since it was listed
+            return entry, None
         if eof and not moved and len(data) == stat.size:
             return attrs.evolve(entry, stat=stat), data
     return None
 
 
-async def _copied(asked: Asked, entry: Found, limits: FileLimits) -> Whole:
+async def _copied(asked: Asked, entry: Found, limits: FileLimits) -> Taken:
     async with steady(asked, entry.where, limits) as copy:
+        if copy is not None and copy.stat.size > WHOLE_BYTES:
+            return entry, None
         if copy is not None:
             return attrs.evolve(entry, stat=copy.stat), await all_of(copy)
     whole = await _read(asked, entry, limits.export_attempts)
