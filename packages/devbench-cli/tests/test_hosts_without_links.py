@@ -11,7 +11,7 @@ import pytest
 
 from devbench_cli.backends.archives import import_archive
 from devbench_cli.backends.contents import pages, write_file
-from devbench_cli.backends.links import rebased
+from devbench_cli.backends.link_address import rebased
 from devbench_cli.backends.local import LocalBackend, open_local
 from devbench_cli.backends.protocol import Backend
 from devbench_cli.places import InContainer
