@@ -189,6 +189,33 @@ async def test_a_folder_comes_out_and_goes_in_as_an_archive(serve: Serve):
         assert bad.json()["error"]["code"] == "archive_refused"
 
 
+async def asked_with(version: str, method: str, url: str) -> bytes:
+    """Return all of what a host answers to another version of HTTP than the client's."""
+    parts = httpx2.URL(url)
+    reader, writer = await asyncio.open_connection(parts.host, parts.port)
+    host = f"Host: {parts.host}:{parts.port}\r\nConnection: close"
+    writer.write(f"{method} {parts.raw_path.decode()} HTTP/{version}\r\n{host}\r\n\r\n".encode())
+    async with asyncio.timeout(30):
+        found = await reader.read()
+    writer.close()
+    return found
+
+
+async def test_an_archive_is_not_sent_where_a_part_of_it_would_look_whole(serve: Serve):
+    async with place(serve) as (client, box, _):
+        await tool(client, "fs_write", container=box, path="f", text="content")
+        archive = (await link(client, box, ".", "export", format="tar"))["url"]
+        for method in ("GET", "HEAD"):
+            refused = await asked_with("1.0", method, archive)
+            assert b" 505 " in refused.partition(b"\r\n")[0]
+            assert b"x-devbench-link: 1" in refused.lower()
+            assert (b"proxy_http_version 1.1" in refused) == (method == "GET")
+        assert b" 200 " in (await asked_with("1.1", "GET", archive)).partition(b"\r\n")[0]
+        file = await asked_with("1.0", "GET", (await link(client, box, "f"))["url"])
+        assert b"content-length: 7\r\n" in file.lower()
+        assert file.endswith(b"content")
+
+
 async def test_a_link_does_one_thing_only(serve: Serve):
     async with place(serve) as (client, box, outside):
         await tool(client, "fs_write", container=box, path="f", text="x")
