@@ -299,6 +299,32 @@ async def test_the_public_address_is_the_one_in_links(serve: Serve):
         assert url.startswith("https://bench.example.com/box/files/")
 
 
+async def test_a_link_to_a_name_that_is_not_utf8_is_one_that_json_carries(serve: Serve):
+    async with place(serve) as (client, box, outside):
+        await tool(client, "fs_write", container=box, path="file:///workspace/caf%E9", text="x")
+        for action in ("download", "upload", "export", "import"):
+            given = await link(client, box, "file:///workspace/caf%E9", action)
+            assert "caf\N{REPLACEMENT CHARACTER}" in given["command"]
+            assert given["url"].endswith("/caf%E9")
+            assert action != "download" or (await outside.get(given["url"])).text == "x"
+
+
+async def test_a_link_that_is_given_is_taken_and_one_that_would_be_too_long_is_refused(serve: Serve):
+    deep = "/".join(["%FF" * 250] * 16)  # bytes that are no UTF-8 take the most room
+    async with place(serve) as (client, box, outside):
+        longest = f"file:///workspace/{deep}"
+        for path, ignore in ((longest, []), ("f", ["\1" * 400] * 10), (longest, ["é" * 250] * 4)):
+            given = await link(client, box, path, "export", ignore=ignore)
+            got = await outside.get(given["url"])
+            assert got.status_code == 404, (len(given["url"]), got.text[:300])
+        arguments = {"container": box, "path": longest, "action": "export", "ignore": ["\1" * 400] * 10}
+        refused = await client.call_tool("fs_link", arguments)
+        assert refused.structured_content is not None
+        error = refused.structured_content["error"]
+        assert (error["code"], error["details"]) == ("validation", {"field": "ignore", "limit": 49_152})
+        assert "49152" in error["message"]
+
+
 def test_a_grant_is_read_only_as_it_was_signed():
     signer = Signer()
     request = LinkRequest(
