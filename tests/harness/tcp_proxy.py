@@ -23,6 +23,7 @@ class TcpProxy:
         cut_down_after: Bytes of a link's answer after which its connection breaks.
         cut_up_after: The same of what is sent to a link.
         knows_links: Whether it forwards links at all; otherwise it answers 404 by itself.
+        speaks_old: Whether it asks for links with HTTP/1.0, as nginx does.
         before_link: Is called with the head of a request to a link before that is forwarded.
         links: Connections that used links.
     """
@@ -32,6 +33,7 @@ class TcpProxy:
         self.cut_down_after: int | None = None
         self.cut_up_after: int | None = None
         self.knows_links = True
+        self.speaks_old = False
         self.before_link: Callable[[bytes], None] = lambda _head: None
         self.links = 0
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -73,6 +75,12 @@ class TcpProxy:
             client.sendall(NOT_FOUND)
             client.close()
             return
+        self._forward(client, head)
+
+    def _forward(self, client: socket.socket, head: bytes) -> None:
+        is_link = LINKS in head.partition(b"\r\n")[0]
+        if is_link and self.speaks_old:
+            head = head.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
         host = socket.create_connection(("127.0.0.1", self.target))
         host.sendall(head)
         up = self.cut_up_after if is_link else None

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import attrs
 import pytest
 
-from devbench_cli.backends.archives import import_archive
+from devbench_cli.backends.archives import export_archive, import_archive
 from devbench_cli.backends.contents import pages, write_file
-from devbench_cli.backends.links import rebased
+from devbench_cli.backends.link_address import rebased
+from devbench_cli.backends.linking import link_to
 from devbench_cli.backends.local import LocalBackend, open_local
 from devbench_cli.backends.protocol import Backend
 from devbench_cli.places import InContainer
-from devbench_core.errors import PluginNotFound, TooLarge
+from devbench_core.errors import PluginNotFound, TooLarge, ValidationFailed
 from devbench_core.model.archive import ArchiveFormat
 from devbench_core.model.image import Image
 from devbench_core.tool import ProgressSink
+from devbench_core.tools.arguments import validate
+from devbench_core.tools.base import Input
+from devbench_core.tools.catalogue import FILE_TOOLS
+from devbench_core.tools.fs_link import FsLinkOutput
 
 BIG = os.urandom(1_500_000)
 
@@ -65,10 +74,69 @@ async def test_a_large_file_comes_in_parts_and_goes_nowhere(tmp_path: Path, is_o
             write_file(backend, box, "g", once(BIG), None),
             import_archive(backend, InContainer(box, "g"), once(BIG), ArchiveFormat.TAR),
         ):
-            with pytest.raises(TooLarge, match="gives no links") as refused:
+            with pytest.raises(TooLarge, match="gives no link for it") as refused:
                 await doing
             assert "--url" in refused.value.hint
         assert (await write_file(backend, box, "h", once(b"small"), None)).size_bytes == 5
+
+
+class OlderInput(Input):
+    """The arguments of the first `fs_link`."""
+
+    container: str
+    path: str
+    action: str = "download"
+    format: str = "tar.gz"
+    if_match: str | None = None
+    create_only: bool = False
+
+
+GIVEN = FsLinkOutput(url="http://h/files/w.m/f", method="GET", expires_at=datetime.now(UTC), command="")
+
+
+class Older(Linkless):
+    """A host whose `fs_link` is the first one, which refuses what it does not know."""
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, object], *, progress: ProgressSink | None = None
+    ) -> Mapping[str, Any]:
+        if tool != "fs_link":
+            return await super().call(tool, arguments, progress=progress)
+        newer = next(found for found in FILE_TOOLS if found.name == tool)
+        validate(attrs.evolve(newer, input=OlderInput), arguments)
+        return GIVEN.model_dump()
+
+
+async def test_an_older_host_is_asked_only_for_what_it_knows_or_gives_parts(tmp_path: Path):
+    folders = {"state_dir": str(tmp_path / "state"), "cache_dir": str(tmp_path / "cache")}
+    config = {**folders, "runtime": "bubblewrap", "images": {"default": "host"}}
+    async with open_local(config, {}, serving=True) as core:
+        box = (await core.call("spawn", {}))["container"]["id"]
+        for name in ("f", "x.log"):
+            await write_file(core, box, f"d/{name}", once(b"small"), None)
+        backend: Backend = Older(core, is_older=True)
+        place = InContainer(box, "d")
+        assert await link_to(backend, place, "export", ignore=[], overwrite=True, mode=None) == GIVEN
+        assert await link_to(backend, place, "export", ignore=["*.log"]) is None
+        assert await link_to(backend, place, "import", overwrite=False) is None
+        assert await link_to(backend, place, "upload", mode="644") is None
+        packed = export_archive(backend, place, ArchiveFormat.TAR, ["*.log"])
+        archive = io.BytesIO(b"".join([piece async for piece in packed]))
+        with tarfile.open(fileobj=archive) as found:
+            assert [entry.name for entry in found if entry.isfile()] == ["f"]
+
+
+async def test_what_is_wrong_with_an_argument_of_a_link_is_told():
+    class Refusing(Linkless):
+        async def call(
+            self, tool: str, arguments: Mapping[str, object], *, progress: ProgressSink | None = None
+        ) -> Mapping[str, Any]:
+            raise ValidationFailed("ignore", "is too long", limit=4096)
+
+    with pytest.raises(ValidationFailed, match="too long"):
+        await link_to(
+            Refusing(cast("Any", None), is_older=False), InContainer("c", "d"), "export", ignore=["x"]
+        )
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,33 @@ async def test_a_folder_comes_out_and_goes_in_as_an_archive(serve: Serve):
         assert bad.json()["error"]["code"] == "archive_refused"
 
 
+async def asked_with(version: str, method: str, url: str) -> bytes:
+    """Return all of what a host answers to another version of HTTP than the client's."""
+    parts = httpx2.URL(url)
+    reader, writer = await asyncio.open_connection(parts.host, parts.port)
+    host = f"Host: {parts.host}:{parts.port}\r\nConnection: close"
+    writer.write(f"{method} {parts.raw_path.decode()} HTTP/{version}\r\n{host}\r\n\r\n".encode())
+    async with asyncio.timeout(30):
+        found = await reader.read()
+    writer.close()
+    return found
+
+
+async def test_an_archive_is_not_sent_where_a_part_of_it_would_look_whole(serve: Serve):
+    async with place(serve) as (client, box, _):
+        await tool(client, "fs_write", container=box, path="f", text="content")
+        archive = (await link(client, box, ".", "export", format="tar"))["url"]
+        for method in ("GET", "HEAD"):
+            refused = await asked_with("1.0", method, archive)
+            assert b" 505 " in refused.partition(b"\r\n")[0]
+            assert b"x-devbench-link: 1" in refused.lower()
+            assert (b"proxy_http_version 1.1" in refused) == (method == "GET")
+        assert b" 200 " in (await asked_with("1.1", "GET", archive)).partition(b"\r\n")[0]
+        file = await asked_with("1.0", "GET", (await link(client, box, "f"))["url"])
+        assert b"content-length: 7\r\n" in file.lower()
+        assert file.endswith(b"content")
+
+
 async def test_a_link_does_one_thing_only(serve: Serve):
     async with place(serve) as (client, box, outside):
         await tool(client, "fs_write", container=box, path="f", text="x")
@@ -270,6 +297,32 @@ async def test_the_public_address_is_the_one_in_links(serve: Serve):
     async with place(serve, public_url="https://bench.example.com/box") as (client, box, _):
         url = (await link(client, box, "new", "upload"))["url"]
         assert url.startswith("https://bench.example.com/box/files/")
+
+
+async def test_a_link_to_a_name_that_is_not_utf8_is_one_that_json_carries(serve: Serve):
+    async with place(serve) as (client, box, outside):
+        await tool(client, "fs_write", container=box, path="file:///workspace/caf%E9", text="x")
+        for action in ("download", "upload", "export", "import"):
+            given = await link(client, box, "file:///workspace/caf%E9", action)
+            assert "caf\N{REPLACEMENT CHARACTER}" in given["command"]
+            assert given["url"].endswith("/caf%E9")
+            assert action != "download" or (await outside.get(given["url"])).text == "x"
+
+
+async def test_a_link_that_is_given_is_taken_and_one_that_would_be_too_long_is_refused(serve: Serve):
+    deep = "/".join(["%FF" * 250] * 16)  # bytes that are no UTF-8 take the most room
+    async with place(serve) as (client, box, outside):
+        longest = f"file:///workspace/{deep}"
+        for path, ignore in ((longest, []), ("f", ["\1" * 400] * 10), (longest, ["é" * 250] * 4)):
+            given = await link(client, box, path, "export", ignore=ignore)
+            got = await outside.get(given["url"])
+            assert got.status_code == 404, (len(given["url"]), got.text[:300])
+        arguments = {"container": box, "path": longest, "action": "export", "ignore": ["\1" * 400] * 10}
+        refused = await client.call_tool("fs_link", arguments)
+        assert refused.structured_content is not None
+        error = refused.structured_content["error"]
+        assert (error["code"], error["details"]) == ("validation", {"field": "ignore", "limit": 49_152})
+        assert "49152" in error["message"]
 
 
 def test_a_grant_is_read_only_as_it_was_signed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,21 @@ def test_links_are_used_where_the_host_was_reached_and_not_where_it_thinks_it_is
             assert cli.run("cp", "proxied:f", str(tmp_path / "f"), env=env).returncode == 0
     assert (tmp_path / "f").read_bytes() == large.read_bytes()
     assert proxy.links >= 2
+
+
+@pytest.mark.parametrize("level", ["-v", "-vv"])
+def test_no_log_has_what_opens_a_link_or_a_proxy(
+    cli: Any, host: CliHost, large: Path, tmp_path: Path, level: str
+):
+    env = host.reached_at(f"{host.url}?key=hidden")
+    done = cli.run(level, "cp", str(large), f"far:logged{level}", env=env)
+    assert done.returncode == 0, done.stderr
+    shown = done.stderr.decode()
+    back = cli.run(level, "cp", f"far:logged{level}", str(tmp_path / "f"), env=env)
+    shown += back.stderr.decode()
+    assert "/files/***/" in shown
+    assert "/mcp?***" in shown
+    assert not re.search(r"/files/[\w-]+\.[\w-]+|hidden", shown)
 
 
 def test_links_are_used_where_the_host_says_when_its_proxy_forwards_none(

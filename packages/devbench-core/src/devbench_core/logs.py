@@ -7,6 +7,7 @@ holds: warnings and errors go to stderr, one line each.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -21,6 +22,10 @@ LEVELS = {
     "exception": logging.ERROR,
     "critical": logging.CRITICAL,
 }
+SIGNED = r"(/files/)[\w-]{40,}[\w.-]*"
+"""The word of a link: whoever has it can use it."""
+QUERY = r"(https?://[^\s?'\"<>\\]*\?)[^\s'\"<>\\]+"
+"""What follows an address: a proxy's key, perhaps."""
 
 
 class _Form:
@@ -58,6 +63,17 @@ def get_logger(name: str) -> BoundLogger:
     return cast("BoundLogger", _Logger(name))
 
 
+class _Discreet(logging.Formatter):
+    """Hides what addresses carry: clients and protocols log them whole, whatever is in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of an event."""
+        line = super().format(record)
+        for secret in (SIGNED, QUERY):
+            line = re.sub(secret, r"\1***", line)
+        return line
+
+
 def configure(level: str = "warning", *, stream: TextIO | None = None, as_json: bool = False) -> None:
     """Send log events to a text stream, stderr by default: stdout belongs to results and to protocols.
 
@@ -72,9 +88,7 @@ def configure(level: str = "warning", *, stream: TextIO | None = None, as_json: 
 
         log_lines.LINE.as_json = as_json
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(
-        logging.Formatter("%(message)s" if as_json else "%(asctime)s %(levelname)-7s %(message)s")
-    )
+    handler.setFormatter(_Discreet("%(message)s" if as_json else "%(asctime)s %(levelname)-7s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

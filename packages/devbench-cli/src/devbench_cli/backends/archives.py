@@ -9,6 +9,7 @@ from devbench_cli.backends.linking import link_to, no_links
 from devbench_cli.backends.local import CALLER, LocalBackend
 from devbench_cli.backends.protocol import Backend, ask
 from devbench_cli.backends.remote import RemoteBackend
+from devbench_cli.backends.whole import whole
 from devbench_cli.places import InContainer
 from devbench_core.model.archive import ArchiveFormat
 from devbench_core.tools.base import BASE64_MAX_BYTES
@@ -59,7 +60,7 @@ async def export_archive(
 
     Raises:
         TooLarge: It fits no message, and the host gives no links.
-        HostUnreachable: The connection was lost; what came is only a part.
+        HostUnreachable: What came is only a part, which is told at its end.
     """
     if isinstance(backend, LocalBackend):
         stream = backend.bench.files.export_archive(
@@ -72,7 +73,7 @@ async def export_archive(
     link = await link_to(backend, place, "export", format=format_.value, ignore=patterns)
     if link is not None and isinstance(backend, RemoteBackend):
         async with backend.links.reading(link) as arriving:
-            async for piece in arriving.pieces:
+            async for piece in whole(format_, arriving.pieces):
                 yield piece
         return
     given = await ask(

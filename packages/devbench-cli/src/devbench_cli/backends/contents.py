@@ -144,8 +144,7 @@ async def write_file(
             parents=True,
         )
         return answer.file
-    more = {} if mode is None else {"mode": mode}
-    link = await link_to(backend, InContainer(container, path), "upload", path=path, **more)
+    link = await link_to(backend, InContainer(container, path), "upload", path=path, mode=mode)
     if link is None or not isinstance(backend, RemoteBackend):
         raise no_links("the content")
     return FileView.model_validate((await backend.links.send(link, joined(head, pieces)))["file"])

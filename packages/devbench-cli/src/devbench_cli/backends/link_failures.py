@@ -30,18 +30,44 @@ class Sent:
 
 def not_served(reached: str, link: str, status: int) -> HostUnreachable:
     """Return the error for links that cannot be reached; their signed word is not shown."""
-    base = link.partition("/files/")[0]
-    what = f"answered {status}" if status else "does not answer"
+    return _elsewhere(
+        f"the host's links are served neither beside {_base(reached)!r}, which answered {status}, "
+        f"nor at {_base(link)!r}",
+        f"set {PUBLIC_URL} to an address of the host",
+    )
+
+
+def in_clear(reached: str, link: str, status: int) -> HostUnreachable:
+    """Return the error for links that could be used only without the TLS with which the host was reached."""
+    return _elsewhere(
+        f"the host's links are not served beside {_base(reached)!r}, which answered {status}, "
+        f"and content does not go to {_base(link)!r}, which has no TLS",
+        f"set {PUBLIC_URL} to an https address of the host",
+    )
+
+
+def silent(address: str, error: Exception) -> HostUnreachable:
+    """Return the error for an address that gives no answer when a link is asked for."""
     return HostUnreachable(
-        f"the host's links are served neither beside {reached!r}, which {what}, nor at {base!r}",
-        hint=f"let the proxy pass /files/ on as it does /mcp, or set {PUBLIC_URL} to an address of the host",
+        f"nothing answers for links at {_base(address)!r}: {type(error).__name__}",
+        hint="nothing was sent; try again, and look whether the proxy passes /files/ on as it does /mcp",
         details={"setting": PUBLIC_URL},
     )
 
 
+def _elsewhere(what: str, or_else: str) -> HostUnreachable:
+    hint = f"let the proxy pass /files/ on as it does /mcp, or {or_else}"
+    return HostUnreachable(what, hint=hint, details={"setting": PUBLIC_URL})
+
+
+def _base(address: str) -> str:
+    """Leave out the signed word, and what a proxy may ask for."""
+    return address.partition("/files/")[0].partition("?")[0]
+
+
 def cut_off(reached: str, sent: Sent, error: Exception, *, uploading: bool) -> HostUnreachable:
     """Return the error for a connection that was lost."""
-    what = f"the connection to {reached!r} was lost after {sent.size} bytes: {type(error).__name__}"
+    what = f"the connection to {_base(reached)!r} was lost after {sent.size} bytes: {type(error).__name__}"
     if not uploading:
         hint = "what came is not all of it and was not kept; copy it again, the host's log may say why"
     elif sent.is_whole:

@@ -18,7 +18,7 @@ class Watch:
     """Remembers the last status of a host: the client's own errors do not tell it."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = url.partition("?")[0]  # the rest may be a secret, and errors show this
         self.status = 0
 
     async def saw(self, response: Any) -> None:

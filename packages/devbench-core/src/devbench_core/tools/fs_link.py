@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -131,7 +132,8 @@ def _check(context: ToolContext, given: FsLinkInput, action: LinkAction) -> None
 
 
 def _command(link: Link, path: PurePosixPath, given: FsLinkInput) -> str:
-    name = path.name or "workspace"
+    # A name of the other side, and no argument of a tool: what JSON cannot carry is shown as U+FFFD.
+    name = os.fsencode(path.name or "workspace").decode("utf-8", "replace")
     match given.action:
         case "download":
             return f"curl -fsS -o {shlex.quote(name)} {shlex.quote(link.url)}"

@@ -12,13 +12,14 @@ from typing import cast
 
 import attrs
 
-from devbench_core.errors import Unauthorised
+from devbench_core.errors import Unauthorised, ValidationFailed
 from devbench_core.model.caller import Caller
 from devbench_core.model.link import LinkAction, LinkRequest
 
 KEY_BYTES = 32
 TOKEN_MAX_CHARS = 49_152
-"""A path of 4,095 bytes and patterns of as many, escaped (up to three characters a byte) and encoded, and the rest."""
+"""Of a word: with the headers it has to fit in what a request's head may have. A path of any length and any bytes does,
+of which each may be six characters of JSON; patterns beside it may be too many."""
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +48,11 @@ class Signer:
         self._key = key or secrets.token_bytes(KEY_BYTES)
 
     def sign(self, grant: Grant) -> str:
-        """Return a grant as a word for an address."""
+        """Return a grant as a word for an address.
+
+        Raises:
+            ValidationFailed: It would be longer than what is read.
+        """
         request, caller = grant.request, grant.caller
         fields = {
             "a": request.action.value,
@@ -65,7 +70,10 @@ class Signer:
             "x": grant.expires_s,
         }
         body = _encode(json.dumps(fields, separators=(",", ":")).encode("ascii"))
-        return f"{body}.{_encode(self._mac(body))}"
+        word = f"{body}.{_encode(self._mac(body))}"
+        if len(word) > TOKEN_MAX_CHARS:
+            raise _too_long("ignore" if request.ignore else "path", len(word))
+        return word
 
     def read(self, word: str, *, now_s: float) -> Grant:
         """Return what a word grants.
@@ -85,6 +93,15 @@ class Signer:
         return hmac.new(
             self._key, b"devbench link v2\0" + body.encode("utf-8", "replace"), hashlib.sha256
         ).digest()
+
+
+def _too_long(field: str, size: int) -> ValidationFailed:
+    return ValidationFailed(
+        field,
+        f"makes the address of {size} characters, over the {TOKEN_MAX_CHARS} that a host takes",
+        hint="name it in fewer bytes: control characters, and bytes that are no UTF-8, take six characters each",
+        limit=TOKEN_MAX_CHARS,
+    )
 
 
 def _grant(fields: dict[str, object]) -> Grant:

@@ -44,7 +44,8 @@ async def arriving(pieces: AsyncIterator[bytes], idle_s: float) -> AsyncGenerato
 class PacedResponse(StreamingResponse):
     """A stream out, which ends early when the client takes nothing of it for ``idle_s``.
 
-    Its length is announced, or its last chunk is missing: nobody takes that for the whole.
+    Its length is announced, or its last chunk is missing: nobody takes that for the whole. HTTP/1.0 has no chunks, so
+    what has no length is not sent over it.
     """
 
     def __init__(

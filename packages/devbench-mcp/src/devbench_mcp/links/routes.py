@@ -13,7 +13,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from devbench_core.errors import DevbenchError, FileConflict, ValidationFailed
+from devbench_core.errors import ConfigurationInvalid, DevbenchError, FileConflict, ValidationFailed
 from devbench_core.model.link import LINK_HEADER, LinkAction
 from devbench_core.tools.fs_batch import FsImportOutput
 from devbench_core.tools.views import FileView
@@ -41,6 +41,9 @@ ARCHIVE_TYPES = {
     "tar.zst": "application/zstd",
     "zip": "application/zip",
 }
+
+ENDLESS = frozenset({"0.9", "1.0"})
+"""Versions of HTTP without chunks: what has no length ends as a lost connection does, and a part looks whole."""
 
 
 def grant_of(signer: Signer, path: str, prefix: str) -> Grant:
@@ -135,6 +138,8 @@ class LinkRoutes:
         asked = grant.request
         headers = _headers(f"{PurePosixPath(asked.path).name or 'workspace'}.{asked.format}")
         kind = ARCHIVE_TYPES[asked.format]
+        if request.scope["http_version"] in ENDLESS:
+            return answer(_no_end(request.scope["http_version"]), 505)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=kind)
         pieces = self._bench.files.export_archive(
@@ -160,6 +165,14 @@ class LinkRoutes:
 def _headers(path: str) -> dict[str, str]:
     name = quote(os.fsencode(PurePosixPath(path).name), safe="")
     return {**SAFE_HEADERS, "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+
+
+def _no_end(version: str) -> ConfigurationInvalid:
+    return ConfigurationInvalid(
+        f"an archive is not sent over HTTP/{version}, where a part of it looks like all of it",
+        hint="have whatever is between speak HTTP/1.1 to the host: in nginx `proxy_http_version 1.1`",
+        details={"limit": "HTTP/1.1"},
+    )
 
 
 def _etag(request: Request) -> str | None:
