@@ -44,8 +44,10 @@ def names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def begin_delete(host: Channel, path: str) -> None:
-    host.send(DELETE, host.request(), text(path) + struct.pack(">I", 1) + text(""))
+def begin_delete(host: Channel, path: str) -> int:
+    request = host.request()
+    host.send(DELETE, request, text(path) + struct.pack(">I", 1) + text(""))
+    return request
 
 
 def kill(agent: Agent) -> None:
@@ -99,7 +101,7 @@ def write(host: Channel, flags: int) -> None:
     host.send(WRITE_END, request)
 
 
-OPERATIONS: dict[str, Callable[[Channel], None]] = {
+OPERATIONS: dict[str, Callable[[Channel], object]] = {
     "delete": lambda host: begin_delete(host, "tree"),
     "copy": lambda host: begin_copy(host, "tree", "new"),
     "copy of a file": lambda host: begin_copy(host, "large", "new"),
