@@ -13,6 +13,7 @@
 #include "reading.h"
 #include "resolve.h"
 #include "roots.h"
+#include "unnamed.h"
 #include "util.h"
 #include "writing.h"
 
@@ -46,18 +47,6 @@ bool snapshot_parse(struct job *j, struct rd *r) {
 void snapshot_drop(struct job *j) {
     struct snapshot *s = j->map;
     if (s != NULL) s->source = close_fd(s->source);
-}
-
-static int unnamed_in(int folder) {
-    char name[TEMP_NAME];
-    int fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0) return fd;
-    job_temp_name(name);
-    fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int error = errno;
-    if (fd >= 0 && unlinkat(folder, name, 0) != 0) return close_fd(fd);
-    errno = error;
-    return fd;
 }
 
 /* Beside the file, where blocks can be shared; else where the container's user may write. */
