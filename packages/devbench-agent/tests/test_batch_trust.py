@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent_process import StartAgent, wait_until
-from batch_wire import DELETE
+from batch_wire import DELETE, MOVE
 from root_lab import start_with_roots
 from test_sweep import AS_ROOT
 
@@ -101,3 +101,27 @@ def test_what_another_could_have_written_is_not_carried_out(
     make(committed(root, record(DELETE, f"{prefix}victim")))
     start(start_agent, places)
     assert (root / "victim").read_text() == "victim"
+
+
+def test_one_that_was_moved_into_another_root_does_nothing_in_its_own(
+    start_agent: StartAgent, places: Places
+):
+    staging = committed(places.workspace, record(DELETE, "victim"))
+    staging.rename(places.second / STAGING)
+    staging = committed(places.workspace, record(DELETE, f"{places.second}/victim"))
+    start(start_agent, places)
+    for root in (places.workspace, places.second):
+        assert (root / "victim").read_text() == "victim"
+        wait_until(lambda root=root: os.listdir(root) == ["victim"], "what is left of it goes")  # noqa: PTH208
+
+
+def test_a_move_into_another_root_is_not_carried_out_and_what_came_before_is_undone(
+    start_agent: StartAgent, places: Places
+):
+    (places.workspace / "first").write_text("first")
+    moved = record(MOVE, "victim", f"{places.second}/moved")
+    committed(places.workspace, record(DELETE, "first"), moved)
+    start(start_agent, places)
+    wait_until(lambda: not list(places.workspace.glob(".dev*")), "what is left of it goes")
+    assert sorted(path.name for path in places.workspace.iterdir()) == ["first", "victim"]
+    assert sorted(path.name for path in places.second.iterdir()) == ["victim"]
