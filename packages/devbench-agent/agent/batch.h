@@ -56,6 +56,8 @@ struct batch {
     dev_t dev;
     int64_t scanned; /* recovering: position in the root's listing */
     size_t root;     /* in which it is; recovering: the one that is looked at */
+    bool looked;     /* recovering: the next was found out */
+    struct stat own; /* what a file of ours looks like in this root */
     uint32_t *touched;
     uint32_t slots, used;
 };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "batch.h"
+#include "roots.h"
 
 #define HEAD offsetof(struct record, text)
 #define TAIL sizeof(uint32_t)
@@ -44,6 +45,13 @@ bool journal_append(struct batch *b, const char *path, size_t path_n, const char
     return true;
 }
 
+/* A journal that somebody moved here from another root is about that one, and the staging folder is not there. */
+static bool is_within(const struct batch *b) {
+    const char *rest;
+    int root = roots_of(record_path(&b->r), &rest);
+    return root >= 0 && (size_t)root == b->root && (b->r.kind != B_MOVE || roots_of(record_other(&b->r), &rest) == root);
+}
+
 bool journal_load(struct batch *b, uint64_t at) {
     struct record *r = &b->r;
     if (at >= b->end) return bad();
@@ -55,10 +63,10 @@ bool journal_load(struct batch *b, uint64_t at) {
     bool closed = fits && r->text[r->path_n] == 0 && r->text[r->path_n + 1 + r->other_n] == 0 && r->text[texts - 1] == 0;
     bool known = closed && r->kind >= B_WRITE && r->kind < B_KINDS && r->index < BATCH_OPERATIONS_MAX;
     if (!known || strlen(record_path(r)) != r->path_n || strlen(record_other(r)) != r->other_n) return bad();
+    if (b->recovering && !is_within(b)) return bad();
     b->at = at;
     return true;
 }
-
 
 bool journal_previous(struct batch *b) {
     uint32_t bytes = 0;

@@ -11,15 +11,29 @@
 #include "listing.h"
 #include "resolve.h"
 #include "roots.h"
+#include "unnamed.h"
 #include "util.h"
+
+/* A root may be open to others. What they made there, or could have put into what we made, is not to be carried out with
+ * this user's rights. */
+static const struct stat *own_of(struct job *j) {
+    struct batch *b = batch_of(j);
+    if (!b->looked) unnamed_looks(j->folder, &b->own);
+    b->looked = true;
+    return &b->own;
+}
+
+/* Where the file system makes the modes up, they tell nothing. */
+static bool is_ours_alone(const struct stat *st, const struct stat *own) {
+    return st->st_uid == own->st_uid && ((st->st_mode & 077) == 0 || (own->st_mode & 077) != 0);
+}
 
 static bool open_staging(struct job *j, const char *name) {
     struct stat st;
     j->top = openat(j->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (j->top < 0) return false;
-    bool held = flock(j->top, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; /* another agent's, alive */
-    /* In a root that others may write to, what they made there is not to be carried out with this user's rights. */
-    bool ours = fstat(j->top, &st) == 0 && st.st_uid == geteuid();
+    bool ours = fstat(j->top, &st) == 0 && is_ours_alone(&st, own_of(j));
+    bool held = ours && flock(j->top, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; /* another agent's, alive */
     if (!held && ours && strlen(name) < sizeof j->temp) {
         batch_of(j)->dev = st.st_dev;
         memcpy(j->temp, name, strlen(name) + 1);
@@ -34,7 +48,8 @@ static bool open_committed(struct job *j) {
     struct stat st;
     b->journal = openat(j->top, JOURNAL_COMMITTED, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     note_fd(b->journal);
-    if (b->journal >= 0 && fstat(b->journal, &st) == 0 && S_ISREG(st.st_mode)) {
+    if (b->journal >= 0 && fstat(b->journal, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+        is_ours_alone(&st, own_of(j))) {
         b->end = (uint64_t)st.st_size;
         b->at = 0;
         b->r.bytes = 0;
@@ -63,6 +78,7 @@ static enum step over(struct job *j) {
 static enum step next_root(struct job *j) {
     struct batch *b = batch_of(j);
     b->scanned = 0;
+    b->looked = false;
     j->folder = close_fd(j->folder);
     return ++b->root < roots_count() ? STEP_MORE : over(j);
 }

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "exchange.h"
+#include "aside.h"
 #include "job.h"
 #include "listing.h"
 #include "resolve.h"
@@ -37,8 +37,8 @@ static enum step deleted(struct job *j) {
 
 static void put_back(struct job *j) {
     if (j->temp[0] == 0 || j->folder < 0) return;
-    /* Where a newer thing has the name, what is left keeps its hidden one until the next sweep. */
-    (void)exchange_create(j->folder, j->temp, j->leaf);
+    /* Where a newer thing has the name it gets another, since a sweep would take it under its hidden one. */
+    (void)aside_move(j->folder, j->temp, j->folder, j->leaf);
     j->temp[0] = 0;
 }
 
@@ -116,12 +116,11 @@ static bool is_folder(int fd, const char *name) {
     return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* To a name that is not hidden: while the top is, nobody sees it, and if the top is put back everybody does. */
 static int lift(struct job *j, const char *name) {
-    char fresh[TEMP_NAME];
-    job_temp_name(fresh);
-    if (renameat(j->fd, name, j->top, fresh) == 0) return 0;
+    if (aside_move(j->fd, name, j->top, name) == 0) return 0;
     if (errno != EACCES || fchmodat(j->fd, name, 0700, AT_SYMLINK_NOFOLLOW) != 0) return -1;
-    return renameat(j->fd, name, j->top, fresh);
+    return aside_move(j->fd, name, j->top, name);
 }
 
 static int descend(struct job *j, const char *name) {

@@ -1,8 +1,9 @@
 /* SNAPSHOT: a file as it is at one moment, however it changes meanwhile. It is copied into a file without a name: by
  * sharing its blocks, which is one moment by itself, or in passes. A pass copies what is there, and makes what an earlier
- * one copied the same again. When the file's times stayed the same all through a pass, the copy is the file; when a pass
- * finds nothing to make the same, all that was copied stood there together between it and the one before. So a file that
- * only grows is had in two passes, as far as it went at the first one. Then the copy is read as READ reads a file. */
+ * one copied the same again. When a pass finds nothing to make the same, all that was copied stood there together between
+ * it and the one before. So a file that only grows is had in two passes, as far as it went at the first one. That the
+ * file's times stayed the same does not do instead: writes through a shared mapping change none until later. Then the
+ * copy is read as READ reads a file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include "reading.h"
 #include "resolve.h"
 #include "roots.h"
+#include "unnamed.h"
 #include "util.h"
 #include "writing.h"
 
@@ -48,18 +50,6 @@ void snapshot_drop(struct job *j) {
     if (s != NULL) s->source = close_fd(s->source);
 }
 
-static int unnamed_in(int folder) {
-    char name[TEMP_NAME];
-    int fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0) return fd;
-    job_temp_name(name);
-    fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int error = errno;
-    if (fd >= 0 && unlinkat(folder, name, 0) != 0) return close_fd(fd);
-    errno = error;
-    return fd;
-}
-
 /* Beside the file, where blocks can be shared; else where the container's user may write. */
 static int open_copy(struct job *j) {
     j->folder = resolve_target(j->path, j->leaf);
@@ -91,13 +81,19 @@ static enum step ready(struct job *j, struct snapshot *s, uint64_t size, bool qu
     return STEP_MORE;
 }
 
+static enum step too_large(struct job *j) { return job_fail_with(j, FE_TOO_LARGE, E2BIG, "", "bytes"); }
+
+static enum step shared(struct job *j, struct snapshot *s) {
+    if (fstat(j->fd, &j->st) != 0) return job_fail(j, errno);
+    if ((uint64_t)j->st.st_size > s->max) return too_large(j);
+    return ready(j, s, (uint64_t)j->st.st_size, false);
+}
+
 static enum step begin(struct job *j, struct snapshot *s) {
     s->source = resolve_file(j->path, &s->before);
     note_fd(s->source);
     if (s->source < 0 || open_copy(j) != 0) return job_fail(j, errno);
-    if (ioctl(j->fd, SHARE_BLOCKS, s->source) == 0)
-        return fstat(j->fd, &j->st) != 0 ? job_fail(j, errno) : ready(j, s, (uint64_t)j->st.st_size, false);
-    if (!has_room(j->fd, (uint64_t)s->before.st_size)) return job_fail(j, ENOSPC);
+    if (ioctl(j->fd, SHARE_BLOCKS, s->source) == 0) return shared(j, s);
     j->stage = SNAPSHOT_SETTLE;
     return STEP_MORE;
 }
@@ -106,9 +102,10 @@ static enum step settle(struct job *j, struct snapshot *s) {
     if (!write_source_settled(j, s->source, &s->before)) return STEP_WAIT;
     s->settled = etag_settled(&s->before);
     s->size = (uint64_t)s->before.st_size;
-    if (s->size > s->max) return job_fail_with(j, FE_TOO_LARGE, E2BIG, "", "bytes");
+    if (s->size > s->max) return too_large(j);
     s->differs = s->size < s->collected;
     if (s->differs) s->collected = s->size;
+    if (!has_room(j->fd, s->size - s->collected)) return job_fail(j, ENOSPC);
     s->at = 0;
     off_t end = (off_t)s->collected;
     if (ftruncate(j->fd, end) != 0 || lseek(j->fd, end, SEEK_SET) != end) return job_fail(j, errno);
@@ -119,9 +116,8 @@ static enum step settle(struct job *j, struct snapshot *s) {
 static enum step over(struct job *j, struct snapshot *s) {
     struct stat now;
     if (fstat(s->source, &now) != 0) return job_fail(j, errno);
-    bool quiet = s->settled && s->at == s->size && read_same(&now, &s->before);
-    if (quiet) return ready(j, s, s->size, true);
-    if (s->passes > 0 && !s->differs && s->at >= s->collected) return ready(j, s, s->collected, false);
+    bool quiet = s->settled && s->collected == s->size && read_same(&now, &s->before);
+    if (s->passes > 0 && !s->differs && s->at >= s->collected) return ready(j, s, s->collected, quiet);
     if (++s->passes >= SNAPSHOT_PASSES) return job_fail_with(j, FE_CONFLICT, ESTALE, "", "it keeps changing");
     s->collected = s->at;
     j->stage = SNAPSHOT_SETTLE;

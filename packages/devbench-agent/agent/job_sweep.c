@@ -18,6 +18,7 @@
 #include "listing.h"
 #include "resolve.h"
 #include "roots.h"
+#include "unnamed.h"
 #include "util.h"
 
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
@@ -39,6 +40,8 @@ struct sweep {
     uint64_t until;
     struct level levels[SWEEP_DEPTH];
     size_t root; /* the next one */
+    bool looked; /* the next was found out */
+    struct stat own; /* what a file of ours looks like in this root */
 };
 
 /* ---- the way through the folders ---- */
@@ -135,9 +138,17 @@ static void remove_folder(struct sweep *s, int at, const char *name, const struc
     else (void)close_fd(fd);
 }
 
+/* The workspace is the container's; a further root may be anybody's, such as /tmp, and so what lies there. */
+static bool is_for_us(struct sweep *s, const struct stat *st) {
+    if (s->root == 1) return true; /* the next after the workspace */
+    if (!s->looked) unnamed_looks(s->levels[0].fd, &s->own);
+    s->looked = true;
+    return st->st_uid == s->own.st_uid;
+}
+
 static void left_over(struct sweep *s, int at, const char *name) {
     struct stat st;
-    if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return;
+    if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !is_for_us(s, &st)) return;
     if (is_young(&st)) s->again = true;
     else if (S_ISDIR(st.st_mode)) remove_folder(s, at, name, &st);
     else remove_file(s, at, name, &st);
@@ -170,6 +181,7 @@ static struct sweep *begin(struct job *j) {
 static bool next_root(struct sweep *s) {
     while (s->depth == 0 && s->root < roots_count()) {
         int fd = resolve_directory(roots_name(s->root++));
+        s->looked = false;
         if (fd < 0) continue; /* nothing is there (yet) */
         open_level(s, fd, ".");
         (void)close_fd(fd);

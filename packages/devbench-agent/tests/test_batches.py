@@ -431,7 +431,9 @@ def test_rubbish_that_looks_like_a_committed_batch_harms_nothing(start_agent: St
     for i in range(20):
         fake = workspace / f".devbench-tmp-batch-{i:016x}"
         fake.mkdir(parents=True)
+        fake.chmod(0o700)  # as an agent makes it: else it is not looked into
         (fake / "committed").write_bytes(rng.randbytes(rng.randrange(3000)))
+        (fake / "committed").chmod(0o600)
     (workspace / ".devbench-tmp-batch-link").symlink_to("/etc")
     os.mkfifo(workspace / ".devbench-tmp-batch-pipe")
     agent = start_agent()

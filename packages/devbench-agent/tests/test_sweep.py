@@ -44,8 +44,10 @@ def names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def begin_delete(host: Channel, path: str) -> None:
-    host.send(DELETE, host.request(), text(path) + struct.pack(">I", 1) + text(""))
+def begin_delete(host: Channel, path: str) -> int:
+    request = host.request()
+    host.send(DELETE, request, text(path) + struct.pack(">I", 1) + text(""))
+    return request
 
 
 def kill(agent: Agent) -> None:
@@ -99,7 +101,7 @@ def write(host: Channel, flags: int) -> None:
     host.send(WRITE_END, request)
 
 
-OPERATIONS: dict[str, Callable[[Channel], None]] = {
+OPERATIONS: dict[str, Callable[[Channel], object]] = {
     "delete": lambda host: begin_delete(host, "tree"),
     "copy": lambda host: begin_copy(host, "tree", "new"),
     "copy of a file": lambda host: begin_copy(host, "large", "new"),
@@ -403,3 +405,39 @@ def test_what_a_dying_agent_still_holds_is_swept_when_it_is_dead(start_agent: St
             assert hidden(agent.workspace), "it is left alone"
         kill(agent)
     wait_until(lambda: not hidden(agent.workspace), "it is swept")
+
+
+# -- in further roots --
+
+
+def debris(root: Path, mark: str, owner: int) -> list[Path]:
+    """Make one of each kind that an agent may leave, in the root and deeper."""
+    made: list[Path] = []
+    for folder in (root, root / "a/b"):
+        folder.mkdir(parents=True, exist_ok=True)
+        file, tree, link = (folder / f"{HIDDEN}{mark}-{kind}" for kind in ("file", "tree", "link"))
+        file.touch()
+        fill(tree, 20)
+        link.symlink_to("nowhere")
+        for path in (file, tree, link, *tree.rglob("*")):
+            os.chown(path, owner, owner, follow_symlinks=False)
+        made += [file, tree, link]
+    return made
+
+
+@AS_ROOT
+def test_in_a_further_root_only_what_is_the_agents_own_is_swept(start_agent: StartAgent, tmp_path: Path):
+    workspace, second = tmp_path / "workspace", tmp_path / "second"
+    for folder in (workspace, second):
+        folder.mkdir()
+    second.chmod(0o1777)
+    goes = [*debris(workspace, "own", 0), *debris(second, "own", 0)]
+    # Of a link nobody can say whether another agent works on it.
+    goes += [path for path in debris(workspace, "his", 4321) if not path.is_symlink()]
+    stays = debris(second, "his", 4321)
+    before = [names(path) for path in stays]
+    agent = start_agent("--root", str(second))
+    wait_until(lambda: not any(map(os.path.lexists, goes)), "what is its own goes")
+    wait_until(rests(agent, ALL_PASSES_S), "it gives up")
+    assert all(map(os.path.lexists, stays))
+    assert [names(path) for path in stays] == before
