@@ -19,8 +19,8 @@ PROGRAMS = Path(sys.executable).parent
 ENGINES = (sys.executable, "tests/engines")
 LINTED = ("packages", "tests", "scripts", "conftest.py", "noxfile.py")
 BESIDE = (
-    ("packages/devbench-agent/tests", "packages/devbench-mcp/tests", "tests/e2e/mcp"),
-    ("tests/e2e/cli", "packages/devbench-cli/tests", "tests/e2e/python"),
+    ("packages/devbench-agent/tests", "packages/devbench-mcp/tests", "tests/e2e/mcp", "tests/e2e/python"),
+    ("tests/e2e/cli", "packages/devbench-cli/tests"),
 )
 """Tests that mostly wait, or start processes one after another; each part runs beside the rest, which leaves processors
 free."""
