@@ -16,6 +16,7 @@
 #define NO_MAGICLINKS 0x02u
 #define BENEATH 0x08u
 #define RACES_MAX 32
+#define LOOP_TRIES 3
 
 struct how { /* what openat2 takes */
     uint64_t flags, mode, resolve;
@@ -25,9 +26,13 @@ static bool by_kernel;
 
 static int kernel_open(int top, const char *path, int flags) {
     struct how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = BENEATH | NO_MAGICLINKS};
+    int loops = 0;
     for (int i = 0; i < RACES_MAX; i++) {
         long fd = syscall(SYS_openat2, top, path[0] == 0 ? "." : path, &how, sizeof how);
-        if (fd >= 0 || errno != EAGAIN) return (int)fd; /* EAGAIN: a rename raced with a ".." */
+        if (fd >= 0) return (int)fd;
+        /* EAGAIN: a rename raced with a "..". ELOOP may be said of fewer links than are allowed: when something was
+         * mounted or renamed meanwhile the kernel walks anew, and still counts those of the walk that it gave up. */
+        if (errno != EAGAIN && (errno != ELOOP || ++loops == LOOP_TRIES)) return -1;
     }
     return -1;
 }
