@@ -16,7 +16,6 @@
 #define NO_MAGICLINKS 0x02u
 #define BENEATH 0x08u
 #define RACES_MAX 32
-#define LOOP_TRIES 3
 
 struct how { /* what openat2 takes */
     uint64_t flags, mode, resolve;
@@ -26,13 +25,9 @@ static bool by_kernel;
 
 static int kernel_open(int top, const char *path, int flags) {
     struct how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = BENEATH | NO_MAGICLINKS};
-    int loops = 0;
     for (int i = 0; i < RACES_MAX; i++) {
         long fd = syscall(SYS_openat2, top, path[0] == 0 ? "." : path, &how, sizeof how);
-        if (fd >= 0) return (int)fd;
-        /* EAGAIN: a rename raced with a "..". ELOOP may be said of fewer links than are allowed: when something was
-         * mounted or renamed meanwhile the kernel walks anew, and still counts those of the walk that it gave up. */
-        if (errno != EAGAIN && (errno != ELOOP || ++loops == LOOP_TRIES)) return -1;
+        if (fd >= 0 || errno != EAGAIN) return (int)fd; /* EAGAIN: a rename raced with a ".." */
     }
     return -1;
 }
@@ -185,6 +180,10 @@ static int walk(int top, const char *path, char leaf[NAME_BYTES + 1], bool follo
 
 /* ---- both ways ---- */
 
+/* Too many links may be said of fewer than are allowed: when something is mounted or renamed meanwhile, wherever that is,
+ * the kernel walks anew and still counts those of the walk that it gave up. Then they are counted here. */
+static bool kernel_knows(int answer) { return by_kernel && (answer >= 0 || errno != ELOOP); }
+
 /* The root, and what is beneath it. */
 static int enter_root(const char *path, const char **rest) {
     if (strlen(path) <= PATH_BYTES) return roots_enter(path, rest);
@@ -231,7 +230,8 @@ int resolve_parent(const char *path, char leaf[NAME_BYTES + 1]) {
     const char *rest;
     int top = enter_root(path, &rest);
     if (top < 0) return -1;
-    return leave_root(top, by_kernel ? kernel_parent(top, rest, leaf) : walk(top, rest, leaf, false));
+    int fd = by_kernel ? kernel_parent(top, rest, leaf) : -1;
+    return leave_root(top, kernel_knows(fd) ? fd : walk(top, rest, leaf, false));
 }
 
 /* Whether it can be opened so; errno says why not. */
@@ -290,7 +290,8 @@ static int kernel_target(int top, const char *path, char leaf[NAME_BYTES + 1]) {
 }
 
 static int target(int top, const char *path, char leaf[NAME_BYTES + 1]) {
-    return by_kernel ? kernel_target(top, path, leaf) : walk(top, path, leaf, true);
+    int fd = by_kernel ? kernel_target(top, path, leaf) : -1;
+    return kernel_knows(fd) ? fd : walk(top, path, leaf, true);
 }
 
 int resolve_target(const char *path, char leaf[NAME_BYTES + 1]) {
@@ -324,7 +325,8 @@ static int open_leaf(int top, const char *path, int flags) {
 }
 
 static int open_any(int top, const char *path, int flags) {
-    return by_kernel ? kernel_open(top, path, flags) : open_leaf(top, path, flags);
+    int fd = by_kernel ? kernel_open(top, path, flags) : -1;
+    return kernel_knows(fd) ? fd : open_leaf(top, path, flags);
 }
 
 int resolve_directory(const char *path) {

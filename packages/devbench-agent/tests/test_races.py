@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -263,3 +264,21 @@ def test_a_root_that_is_swapped_for_a_link_is_never_followed(
     assert reached > 0
     assert codes == {NO_ROOT}
     assert (tmp_path / "outside/deep/f").read_text() == "secret"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_links_are_not_too_many_because_something_is_mounted_elsewhere(files: Files):
+    host, workspace = files
+    (workspace / "f").write_bytes(b"x")
+    for number in range(39):
+        (workspace / f"l{number}").symlink_to(f"l{number - 1}" if number else "f")
+    storm = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", "while :; do mount -t tmpfs none /mnt; umount /mnt; done"]
+    )
+    try:
+        for _ in range(3000):
+            assert host.read("l38")[1] == b"x"
+        assert storm.poll() is None
+    finally:
+        storm.kill()
+        storm.wait()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
-import pytest_asyncio
 
 from devbench_core.contracts.store import Append, LogEntry, Put, Store
 from devbench_core.errors import Conflict, ValidationFailed
 from devbench_core.testing.kit.clauses import stated_by
-from devbench_core.testing.kit.opening import OpenStore
+from devbench_core.testing.kit.opening import WithStore
 
 
 def entries(*seqs: int, mark: bytes = b"") -> list[LogEntry]:
@@ -24,14 +22,8 @@ async def append(store: Store, log: str, *new: LogEntry) -> None:
 
 @pytest.mark.asyncio
 @stated_by(Append, LogEntry)
-class StoreLogsContract:
+class StoreLogsContract(WithStore):
     """What a store promises about logs. Needs the fixture ``open_store``, an `OpenStore`."""
-
-    @pytest_asyncio.fixture
-    async def store(self, open_store: OpenStore) -> AsyncGenerator[Store]:
-        """Give an empty, open store."""
-        async with open_store() as opened:
-            yield opened
 
     @stated_by(Store.read)
     async def test_an_unknown_log_is_empty(self, store: Store):

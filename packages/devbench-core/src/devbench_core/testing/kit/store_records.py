@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
 
 import pytest
-import pytest_asyncio
 
 from devbench_core.contracts.store import ABSENT, Put, Record, Remove, Store
 from devbench_core.errors import Conflict, ValidationFailed
 from devbench_core.json_types import JsonObject
 from devbench_core.testing.kit.clauses import stated_by
-from devbench_core.testing.kit.opening import OpenStore
+from devbench_core.testing.kit.opening import WithStore
 
 RICH: JsonObject = {
     "text": "ä\0\u2028\U0001f600'\"",
@@ -39,14 +37,8 @@ async def keys(store: Store, *terms: str, kind: str = "k") -> list[str]:
 
 @pytest.mark.asyncio
 @stated_by(Store.apply)
-class StoreRecordsContract:
+class StoreRecordsContract(WithStore):
     """What a store promises about records. Needs the fixture ``open_store``, an `OpenStore`."""
-
-    @pytest_asyncio.fixture
-    async def store(self, open_store: OpenStore) -> AsyncGenerator[Store]:
-        """Give an empty, open store."""
-        async with open_store() as opened:
-            yield opened
 
     @stated_by(Store.get)
     async def test_an_unknown_record_is_none(self, store: Store):
