@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,14 @@ class Bench:
             return "/".join([self.root, *plain(path)])
         except Refused:
             return path if path.startswith("/") else f"{self.root}/{path}"
+
+    def named(self, path: str) -> str:
+        """Return what a path names beneath the root: one that is absolute may leave its root and name it again."""
+        if not self.root or path.startswith("/"):
+            return path
+        back = posixpath.relpath(posixpath.normpath(f"{self.root}/{path}"), self.root)
+        left = posixpath.normpath(path).startswith("..") and not back.startswith("..")
+        return back if left else path
 
     async def outcome(self, operation: str, path: str) -> str:
         """Do it, and return "ok", the error's code, or the reason when the file system refused."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devbench_core.errors import DevbenchError, FileFailed
@@ -189,6 +189,8 @@ async def _done(bench: Bench, operation: str, path: str, data: bytes) -> object:
 
 @settings(max_examples=150)
 @given(tree=TREES, plan=PLANS, further=st.booleans())
+@example(tree={}, plan=[("stat", "../workspace", b"")], further=True)
+@example(tree={}, plan=[("stat", "../workspace", b"")], further=False)
 def test_each_operation_does_what_the_rules_say_and_nothing_outside(
     pair: Pair, tree: dict[str, Any], plan: list[tuple[str, str, bytes]], further: bool
 ) -> None:
@@ -201,7 +203,7 @@ def test_each_operation_does_what_the_rules_say_and_nothing_outside(
         bench.empty()
         plant(farm.nodes, bench.workspace)
         for operation, path, data in plan:
-            wanted = model(farm, operation, path, data)
+            wanted = model(farm, operation, bench.named(path), data)
             assert pair.run(real(bench, operation, path, data)) == wanted, (operation, path)
         assert harvest(bench.workspace) == farm.nodes
         assert everything(outside) == beside
