@@ -1,5 +1,6 @@
 """Fixtures and hooks that every test of every package shares."""
 
+import gc
 import os
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -8,8 +9,9 @@ import pytest
 
 from engines import commands, images
 from engines.places import DOCKER_HOST_VARIABLE
-from harness import ordinary_user
+from harness import ordinary_user, podman_suite
 from harness.loop_stall import LoopWatch
+from harness.postgres import Server, server
 
 pytest_plugins = ["pytester", "devbench_core.testing.pytest_plugin"]
 _STALL_MARK = "loop_may_stall"
@@ -18,6 +20,18 @@ _STALL_MARK = "loop_may_stall"
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks."""
     config.addinivalue_line("markers", f"{_STALL_MARK}(reason): the test may block its event loop")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run a part of the shared tests on Podman; ``DEVBENCH_TEST_PODMAN=all`` asks for all of them."""
+    podman_suite.deselect_most(config, items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector pass over what was collected."""
+    _ = session  # with thousands of tests each of its rounds stops event loops for a quarter of a second
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +53,30 @@ def docker_image(docker_host: str) -> Callable[[str], str]:
     """Give the reference of a test image: ``docker_image("busybox")``, ``"empty"`` or ``"debian"``."""
     assert docker_host
     return images.image_reference
+
+
+@pytest.fixture(scope="session")
+def podman_host() -> str:
+    """The address of a Podman service for tests that has the test images; without one the test fails."""
+    host = commands.answering_podman()
+    if host is None:
+        pytest.fail("no Podman service for tests answers; start one with: uv run nox -s engines")
+    images.provide(host)
+    return host
+
+
+@pytest.fixture(scope="session")
+def podman_image(podman_host: str) -> Callable[[str], str]:
+    """Give the reference of a test image on Podman: ``podman_image("busybox")``."""
+    assert podman_host
+    return lambda name: f"docker.io/{images.image_reference(name)}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Generator[Server]:
+    """A PostgreSQL server of this run; without the programs the test fails."""
+    with server() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,25 @@ nox.options.error_on_missing_interpreters = False
 REPOSITORY = Path(__file__).resolve().parent
 PROGRAMS = Path(sys.executable).parent
 ENGINES = (sys.executable, "tests/engines")
-LINTED = ("packages", "tests", "scripts", "conftest.py", "noxfile.py")
+LINTED = ("packages", "examples", "tests", "scripts", "conftest.py", "noxfile.py")
 BESIDE = (
-    ("packages/devbench-agent/tests", "packages/devbench-mcp/tests", "tests/e2e/mcp", "tests/e2e/python"),
-    ("tests/e2e/cli", "packages/devbench-cli/tests"),
+    (
+        "packages/devbench-agent/tests",
+        "packages/devbench-lock-redis/tests",
+        "packages/devbench-mcp/tests",
+        "tests/e2e/mcp",
+        "tests/e2e/python",
+        "tests/property",
+    ),
+    (
+        "packages/devbench-cli/tests",
+        "tests/authors",
+        "tests/chaos",
+        "tests/e2e/cli",
+        "tests/e2e/hosts",
+        "tests/mutations",
+        "tests/scale",
+    ),
 )
 """Tests that mostly wait, or start processes one after another; each part runs beside the rest, which leaves processors
 free."""
@@ -43,7 +58,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types strictly, in all packages and tests."""
+    """Check types strictly, in all packages, examples and tests."""
     session.run(program("pyright"), *session.posargs)
 
 
@@ -87,6 +102,14 @@ def _report_coverage(session: nox.Session, data: dict[str, str]) -> None:
 
 
 @nox.session
+def podman(session: nox.Session) -> None:
+    """Run every shared test on Podman, of which ``tests`` runs the most telling; arguments go to pytest."""
+    shared = ("packages/devbench-runtime-podman/tests", "tests/contract", "tests/e2e")
+    pytest = (program("pytest"), "--no-cov", *shared, "-k", "podman", *session.posargs)
+    _with_engines(session, *pytest, env={"DEVBENCH_TEST_PODMAN": "all"})
+
+
+@nox.session
 def cgroup2(session: nox.Session) -> None:
     """Test limits on a kernel whose control groups are version 2 only, booted in a virtual machine.
 
@@ -102,9 +125,22 @@ def cgroup2(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Do with three hosts under load what ``tests`` does briefly: five hundred operations for each fault."""
+    length = {"DEVBENCH_CHAOS_OPERATIONS": "500"}
+    _with_engines(session, program("pytest"), "--no-cov", "tests/chaos", *session.posargs, env=length)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure devbench against the raw engines, and write the table into the documentation."""
     _with_engines(session, sys.executable, "-m", "performance", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Measure a host with 10, 30 and 100 containers at once, and write the table into the documentation."""
+    _with_engines(session, sys.executable, "-m", "scale", env={"PYTHONPATH": "tests"})
 
 
 @nox.session

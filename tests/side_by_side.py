@@ -2,10 +2,14 @@
 
 The first one's output is shown as it comes, those of the others when all have ended. The exit code is that of whichever
 failed. Tests that mostly wait leave processors to the rest of the suite.
+
+Python's compiled files are kept whatever the shell says: tests start hundreds of programs, and compiling what they
+import is half of each start.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -14,25 +18,32 @@ import tempfile
 from contextlib import ExitStack
 from itertools import groupby
 from types import FrameType
+from typing import IO
 
 SEPARATOR = "--beside--"
+PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: list[str]) -> int:
     """Run all of them; a signal to this process is passed on to them."""
     first, *others = _commands(arguments)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with ExitStack() as stack:
         kept = [stack.enter_context(tempfile.TemporaryFile("w+b")) for _ in others]
         running: list[subprocess.Popen[bytes]] = []
+        _pass_on(running)
+        # A signal waits until all have started: in between it would reach some of them only, or this one alone.
+        signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
         try:
             for command, output in zip(others, kept, strict=True):
-                running.append(subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT))
-            running.append(subprocess.Popen(first))
+                running.append(_started(command, stdout=output, stderr=subprocess.STDOUT))
+            running.append(_started(first))
         except OSError:
             for each in running:
                 each.terminate()
             raise
-        _pass_on(*running)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         codes = [each.wait() for each in reversed(running)]
         for command, output in zip(others, kept, strict=True):
             print(f"\n=== beside it ran: {' '.join(command)}", flush=True)  # noqa: T201 - its output
@@ -50,12 +61,24 @@ def _commands(arguments: list[str]) -> list[list[str]]:
     ]
 
 
-def _pass_on(*running: subprocess.Popen[bytes]) -> None:
+def _started(
+    command: list[str], stdout: IO[bytes] | None = None, stderr: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program that gets signals, although they are held back here."""
+    return subprocess.Popen(
+        command,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON),  # noqa: PLW1509 - no threads here
+        stdout=stdout,
+        stderr=stderr,
+    )
+
+
+def _pass_on(running: list[subprocess.Popen[bytes]]) -> None:
     def tell(number: int, _frame: FrameType | None) -> None:
         for each in running:
             each.send_signal(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in PASSED_ON:
         signal.signal(number, tell)
 
 

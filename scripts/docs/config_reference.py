@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from devbench_core.config.faults import inner_model
 from devbench_core.config.settings import Settings
+from devbench_lock_redis.settings import RedisSettings
 from devbench_mcp.settings import McpSettings
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 from devbench_runtime_docker.settings import DockerSettings
+from devbench_runtime_podman.settings import PodmanSettings
 from devbench_store_sql.settings import SqlSettings
 
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
@@ -35,8 +37,10 @@ This page is generated from the models by `scripts/docs/config_reference.py`.
 TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("mcp", McpSettings),
     ("plugin.docker", DockerSettings),
+    ("plugin.podman", PodmanSettings),
     ("plugin.bubblewrap", BubblewrapSettings),
     ("plugin.sql", SqlSettings),
+    ("plugin.redis", RedisSettings),
 )
 
 
@@ -50,7 +54,7 @@ def render() -> str:
             for key, deeper in model.model_fields.items():
                 nested = inner_model(deeper.annotation)
                 if nested is not None:
-                    parts += [f"\n### `[[{name}.{key}]]`\n", *table(nested)]
+                    parts += nested_tables(f"{name}.{key}", deeper, nested)
     for name, model in TABLES:
         parts += [f"\n## `[{name}]`\n", (model.__doc__ or "").split("\n\n")[0] + "\n", *table(model)]
         for key, deeper in model.model_fields.items():
@@ -58,6 +62,18 @@ def render() -> str:
             if nested is not None:
                 parts += [f"\n### `[{name}.{key}]`\n", *table(nested)]
     return "\n".join(parts) + "\n"
+
+
+def nested_tables(name: str, field: FieldInfo, model: type[BaseModel]) -> Iterator[str]:
+    """Yield the table of models in a list, or of models by their names with what these hold in turn."""
+    by_name = get_origin(field.annotation) is dict
+    yield f"\n### `[{name}.NAME]`\n" if by_name else f"\n### `[[{name}]]`\n"
+    yield from table(model)
+    for key, deeper in model.model_fields.items():
+        inner = inner_model(deeper.annotation)
+        if inner is not None:
+            yield f"\n### `[{name}.NAME.{key}]`\n"
+            yield from table(inner)
 
 
 def table(model: type[BaseModel]) -> Iterator[str]:

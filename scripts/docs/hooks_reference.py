@@ -6,7 +6,9 @@ import inspect
 from pathlib import Path
 
 from devbench_core import contracts, hookspecs
+from devbench_core.contracts import store_powers
 from devbench_core.contracts.powers import SupportsCommit, SupportsPause, SupportsPull, SupportsStats
+from devbench_core.tool import Tool, ToolHints
 
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "hooks.md"
 PROTOCOLS = (
@@ -14,6 +16,12 @@ PROTOCOLS = (
     contracts.ByteStream,
     contracts.Process,
     contracts.Store,
+    store_powers.SupportsDump,
+    store_powers.SupportsLoad,
+    store_powers.Maintenance,
+    store_powers.SupportsUpgrade,
+    store_powers.SupportsCheck,
+    store_powers.SupportsVacuum,
     contracts.Lock,
     contracts.Lease,
     contracts.Scanner,
@@ -22,7 +30,17 @@ PROTOCOLS = (
     SupportsCommit,
     SupportsPause,
 )
-VALUES = (contracts.Provider, contracts.OpenContext, contracts.CreateRequest, contracts.Diagnosis)
+VALUES = (
+    contracts.Provider,
+    contracts.OpenContext,
+    contracts.CreateRequest,
+    store_powers.StoreState,
+    contracts.Diagnosis,
+    contracts.ScanReport,
+    contracts.Finding,
+    Tool,
+    ToolHints,
+)
 INTRO = """# Hooks and contracts
 
 A *hook* answers "who has something to add, or an objection?": many implementations, synchronous, in memory. A

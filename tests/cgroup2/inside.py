@@ -23,7 +23,7 @@ from harness.forked import forked
 
 ROLE_TIMEOUT_S = 300.0
 _USED_MODULES = (
-    "contract.runtime.inside",
+    "devbench_core.testing.inside",
     "devbench_core",
     "devbench_core.tools.call",
     "devbench_runtime_bubblewrap.diagnosis",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -11,16 +12,19 @@ from pathlib import Path
 
 import pytest
 
-import devbench_core
 from devbench_core.config.load import from_values
-from devbench_core.testing.local import LocalPlugin
-from devbench_core.testing.moody import LOOSE
-from devbench_core.tools.call import call_tool
+from devbench_core.contracts.store import Append, LogEntry, Put
+from devbench_core.testing.fake import fake_bench
+from devbench_store_sql.opening import opened
+from devbench_store_sql.settings import SqlSettings
+from harness.postgres import USER, Server
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INSTALLS = ("uv add", "uv tool", "pip install", "uv run", "devbench-mcp", "devbench serve")
 TIMEOUT_S = 100
+SELECTED = "not TestLocalHost or opened_again or any_size or somebody"
+"""Of the host's suite, which the fakes are tested by as a whole, a part of each kind will do."""
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -59,6 +63,31 @@ def test_the_commands_of_a_page_run_in_order(page: str, tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_commands_of_the_postgresql_guide_run_in_order(tmp_path: Path, postgres_server: Server):
+    asyncio.run(_keep_something(tmp_path / "state"))
+    variables = environment(tmp_path / "state")
+    variables["PATH"] = f"{postgres_server.programs}:{variables['PATH']}"
+    done = subprocess.run(
+        ["bash", "-eu", "-c", "\n".join(blocks("guides/postgresql.md", "sh"))],
+        cwd=tmp_path,
+        env={**variables, "PGHOST": str(postgres_server.folder), "PGUSER": USER},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("5 records and 1 logs with 2 entries taken into store sql") == 3
+    assert postgres_server.psql("SELECT count(*) FROM records", "restored") == "5"
+
+
+async def _keep_something(state: Path) -> None:
+    async with opened(SqlSettings(), state) as store:
+        await store.apply(*(Put(kind="k", key=str(number), data={}) for number in range(5)))
+        entries = (LogEntry(seq=1, data=b"one"), LogEntry(seq=2, data=b"two"))
+        await store.apply(Append(log="log", entries=entries))
+
+
 def test_the_python_of_getting_started_runs(tmp_path: Path):
     (code,) = blocks("getting-started.md", "python")
     done = subprocess.run(
@@ -86,14 +115,20 @@ async def test_the_plugin_of_the_guide_adds_its_tool(tmp_path: Path):
     code = blocks("guides/plugins.md", "python")[0]
     space: dict[str, object] = {"__name__": "acme_hello"}
     exec(compile(code, "acme_hello.py", "exec"), space)  # noqa: S102 - the documentation's own code
-    config: dict[str, object] = {
-        "plugins": [],
-        "runtime": "local",
-        "store": "memory",
-        "state_dir": str(tmp_path / "state"),
-        "cache_dir": str(tmp_path / "cache"),
-        "policy": LOOSE,
-    }
-    async with devbench_core.open(config, plugins=[LocalPlugin(), space["plugin"]]) as bench:
-        answer = await call_tool(bench, "hello", {"name": "you"})
-    assert answer.structured["greeting"] == f"hello you from {bench.installation}"
+    async with fake_bench(tmp_path, space["plugin"]) as fake:
+        answer = await fake.call("hello", name="you")
+        assert answer["greeting"] == f"hello you from {fake.bench.installation}"
+
+
+def test_the_tests_of_the_guide_pass(pytester: pytest.Pytester):
+    plugin, *tests = blocks("guides/plugins.md", "python")
+    pytester.makeconftest('pytest_plugins = ["devbench_core.testing.pytest_plugin"]\n')
+    pytester.makeini("[pytest]\nasyncio_mode = auto\n")
+    pytester.makepyfile(acme_hello=plugin)
+    pytester.makepyfile(**{f"test_guide_{number}": code for number, code in enumerate(tests)})
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", SELECTED)
+    outcomes = result.parseoutcomes()
+    outcomes.pop("warnings", None)
+    # skipped is what the guide's runtime does not claim
+    assert set(outcomes) == {"passed", "skipped", "deselected"}
+    assert outcomes["passed"] > 50

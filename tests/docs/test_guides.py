@@ -9,19 +9,28 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 GUIDES = REPOSITORY / "docs" / "guides"
+KIT = REPOSITORY / "packages/devbench-core/src/devbench_core/testing/kit"
 NAMED = re.compile(r"`(test_\w+)`")
-DEFINED = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
+DEFINED = re.compile(r"^ *(?:async )?def (test_\w+)\(", re.MULTILINE)
 
 
 def defined() -> set[str]:
     folders = (REPOSITORY / "tests", *(REPOSITORY / "packages").glob("*/tests"))
     files = [file for folder in folders for file in folder.rglob("test_*.py")]
+    files += KIT.glob("*.py")
     return {name for file in files for name in DEFINED.findall(file.read_text(encoding="utf-8"))}
 
 
 @pytest.mark.parametrize(
     ("guide", "least"),
-    [("commands.md", 30), ("shells.md", 30), ("files.md", 10), ("mcp-clients.md", 15)],
+    [
+        ("commands.md", 30),
+        ("shells.md", 30),
+        ("files.md", 10),
+        ("mcp-clients.md", 15),
+        ("postgresql.md", 15),
+        ("api-evolution.md", 20),
+    ],
 )
 def test_every_test_that_a_guide_names_is_there(guide: str, least: int):
     named = set(NAMED.findall((GUIDES / guide).read_text(encoding="utf-8")))

@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["config_reference", "error_reference", "hooks_reference"])
+@pytest.mark.parametrize(
+    "name", ["config_reference", "error_reference", "hooks_reference", "metrics_reference"]
+)
 def test_a_generated_page_is_current(name: str):
     script = ROOT / "scripts" / "docs" / f"{name}.py"
     module = runpy.run_path(str(script))

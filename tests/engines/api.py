@@ -37,6 +37,10 @@ class DockerApi:
         except (OSError, http.client.HTTPException):
             return False
 
+    def info(self) -> dict[str, Any]:
+        """Return what the engine says of itself."""
+        return json.loads(self._call("GET", "/info")[1])
+
     def has_image(self, reference: str, comment: str) -> bool:
         """Tell whether the image is there and was imported with that comment."""
         status, body = self._call("GET", f"/images/{quote(reference, safe='')}/json")

@@ -10,10 +10,18 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from engines import daemon, images, signals
+from engines import daemon, images, podman, signals
 from engines.api import DockerApi
 from engines.install import install_missing
-from engines.places import DOCKER_HOST_VARIABLE, KEPT_FOLDER, PRIVATE_PARENT, PRIVATE_PREFIX, PRIVATE_VARIABLE
+from engines.places import (
+    DOCKER_HOST_VARIABLE,
+    KEPT_FOLDER,
+    KEPT_PODMAN_FOLDER,
+    PODMAN_HOST_VARIABLE,
+    PRIVATE_PARENT,
+    PRIVATE_PREFIX,
+    PRIVATE_VARIABLE,
+)
 from engines.privilege import PrivilegeMissingError, become_root, give_back
 from engines.progress import say
 
@@ -58,31 +66,42 @@ def _up() -> int:
             daemon.stop(engine)
         engine = daemon.start(KEPT_FOLDER, owner_pid=0)
     images.provide(engine.host)
+    service = podman.load(KEPT_PODMAN_FOLDER)
+    if service is None or not DockerApi(service.host).ping():
+        if service is not None:
+            podman.stop(service)
+        service = podman.start(KEPT_PODMAN_FOLDER, owner_pid=0)
     say("ready; for your shell:")
-    _print_exports(engine.host)
+    _print_exports(engine.host, service.host)
     return 0
 
 
-def _print_exports(host: str) -> None:
-    for name, value in _environment(host).items():
+def _print_exports(host: str, podman_host: str) -> None:
+    for name, value in _environment(host, podman_host).items():
         print(f"export {name}={value}")  # noqa: T201  # the program's answer, to be copied
 
 
 def _stop() -> int:
-    engine = daemon.load(KEPT_FOLDER)
-    if engine is None:
+    engine, service = daemon.load(KEPT_FOLDER), podman.load(KEPT_PODMAN_FOLDER)
+    if engine is None and service is None:
         say("nothing was started")
-        return 0
-    daemon.stop(engine)
+    if engine is not None:
+        daemon.stop(engine)
+    if service is not None:
+        podman.stop(service)
     return 0
 
 
 def _status() -> int:
-    engine = daemon.load(KEPT_FOLDER)
-    if engine is None or not DockerApi(engine.host).ping():
-        say("no test engine runs; start it with: nox -s engines")
+    engine, service = daemon.load(KEPT_FOLDER), podman.load(KEPT_PODMAN_FOLDER)
+    if (
+        engine is None
+        or service is None
+        or not all(DockerApi(each.host).ping() for each in (engine, service))
+    ):
+        say("not all test engines run; start them with: nox -s engines")
         return 1
-    _print_exports(engine.host)
+    _print_exports(engine.host, service.host)
     return 0
 
 
@@ -91,16 +110,16 @@ def _run(argv: list[str]) -> int:
     try:
         install_missing()
         _sweep_orphans()
-        with _docker() as host:
-            environment = {**os.environ, **_environment(host)}
+        with _docker() as host, _podman() as podman_host:
+            environment = {**os.environ, **_environment(host, podman_host)}
             say(f"running {' '.join(argv[:4])} …")
             return _supervise(argv, environment)
     finally:
         give_back(Path(__file__).resolve().parents[2])
 
 
-def _environment(host: str) -> dict[str, str]:
-    return {DOCKER_HOST_VARIABLE: host, "DOCKER_HOST": host}
+def _environment(host: str, podman_host: str) -> dict[str, str]:
+    return {DOCKER_HOST_VARIABLE: host, "DOCKER_HOST": host, PODMAN_HOST_VARIABLE: podman_host}
 
 
 def _supervise(argv: list[str], environment: dict[str, str]) -> int:
@@ -150,6 +169,35 @@ def _docker() -> Generator[str]:
             daemon.stop(engine)
 
 
+@contextmanager
+def _podman() -> Generator[str]:
+    """Lend a Podman service: the one that was started for tests, else a private one that goes afterwards.
+
+    Never the machine's own. Its images are made by the first test that wants one.
+    """
+    host = None if os.environ.get(PRIVATE_VARIABLE) else answering_podman()
+    if host is not None:
+        say(f"using the Podman service that answers at {host}")
+        yield host
+        return
+    folder = Path(tempfile.mkdtemp(prefix=PRIVATE_PREFIX, dir=PRIVATE_PARENT))
+    service = podman.start(folder, owner_pid=os.getpid())
+    try:
+        yield service.host
+    finally:
+        with signals.ignored():
+            podman.stop(service)
+
+
+def answering_podman() -> str | None:
+    """Return the address of a Podman service for tests that answers: a chosen one, or the kept one."""
+    kept = podman.load(KEPT_PODMAN_FOLDER)
+    for candidate in (os.environ.get(PODMAN_HOST_VARIABLE), kept and kept.host):
+        if candidate and candidate.startswith("unix://") and DockerApi(candidate).ping():
+            return candidate
+    return None
+
+
 def answering_host() -> str | None:
     """Return the address of the first Docker engine that answers: a chosen one, the kept one, or the machine's."""
     kept = daemon.load(KEPT_FOLDER)
@@ -169,3 +217,7 @@ def _sweep_orphans() -> None:
         if engine is not None and not Path(f"/proc/{engine.owner_pid}").exists():
             say(f"an earlier run left an engine in {folder}")
             daemon.stop(engine)
+        service = podman.load(folder)
+        if service is not None and not Path(f"/proc/{service.owner_pid}").exists():
+            say(f"an earlier run left a Podman service in {folder}")
+            podman.stop(service)

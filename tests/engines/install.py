@@ -39,7 +39,14 @@ NEEDS = (
     Need(probe="dockerd", package="docker.io", why="the Docker engine"),
     Need(probe="iptables", package="iptables", why="Docker's networks"),
     Need(probe="ip", package="iproute2", why="the test engine's own bridge"),
+    Need(probe="podman", package="podman", why="the Podman service"),
+    Need(
+        probe="runc", package="runc", why="Podman's containers; crun refuses control groups of both versions"
+    ),
+    Need(probe="newuidmap", package="uidmap", why="Podman as an ordinary user"),
     Need(probe="bwrap", package="bubblewrap", why="the bubblewrap runtime"),
+    Need(probe="redis-server", package="redis-server", why="the lock on Redis"),
+    Need(probe="haproxy", package="haproxy", why="several hosts behind one address"),
     Need(probe="busybox", package="busybox-static", why="the smallest test image"),
     Need(probe="debootstrap", package="debootstrap", why="the Debian test image"),
     Need(probe="gcc", package="gcc", why="building the agent"),
@@ -48,6 +55,7 @@ NEEDS = (
     Need(probe="/usr/include/stdio.h", package="libc6-dev", why="building the agent"),
     Need(probe="clang", package="clang", why="fuzzing the agent"),
     Need(probe=_FUZZER, package="libclang-rt-dev", why="fuzzing the agent"),
+    Need(probe="/usr/lib/postgresql/*/bin/postgres", package="postgresql", why="the store on PostgreSQL"),
     Need(probe="openssl", package="openssl", why="certificates of the TLS tests"),
     Need(probe="setpriv", package="util-linux", why="running tests as an ordinary user"),
 )

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 DOCKER_HOST_VARIABLE = "DEVBENCH_TEST_DOCKER_HOST"
+PODMAN_HOST_VARIABLE = "DEVBENCH_TEST_PODMAN_HOST"
 PRIVATE_VARIABLE = "DEVBENCH_TEST_PRIVATE_ENGINE"
 CACHE_VARIABLE = "DEVBENCH_TEST_CACHE"
 KEPT_FOLDER = Path("/var/tmp/devbench-engines")  # a fixed place that other shells can find
+KEPT_PODMAN_FOLDER = Path("/var/tmp/devbench-podman")
 PRIVATE_PREFIX = "devbench-test-"
 PRIVATE_PARENT = Path("/var/tmp")  # private folders below it are made by mkdtemp
 

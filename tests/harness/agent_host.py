@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -24,22 +25,28 @@ from devbench_core.contracts.store import Store
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.execs import Execs
 from devbench_core.execs.context import ExecContext
+from devbench_core.execs.inputs import INPUT
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.files import Files
 from devbench_core.files.operations import FileContext
 from devbench_core.files.settings import FileLimits
+from devbench_core.forwarding.asking import Asker
+from devbench_core.forwarding.serving import Handler, Server
+from devbench_core.forwarding.settings import ForwardingLimits
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerSpec, Status
 from devbench_core.model.event import Event, Request, Veto
 from devbench_core.model.policy import Policy
 from devbench_core.shells import Shells
+from devbench_core.shells.calls import OPERATIONS
 from devbench_core.shells.context import ShellContext
 from devbench_core.shells.settings import ShellLimits
 
 CONTAINER_ID = "c_" + "0" * 20
 START_S = 10.0
 CHECK_S = 0.005
+FORWARDING = ForwardingLimits(poll_s=0.01, margin_s=5)
 Connect = Callable[[], Awaitable[ByteStream]]
 
 
@@ -106,6 +113,7 @@ class Host:
         execs: Commands.
         files: Files.
         shells: Persistent shells.
+        server: Of calls that other hosts were given; a test that wants them served asks it to, in `serving`.
         link: To the agent.
         store: Where it keeps its state.
         container: The container; replace it to change what the use cases see.
@@ -125,6 +133,7 @@ class Host:
     execs: Execs = attrs.field(init=False)
     files: Files = attrs.field(init=False)
     shells: Shells = attrs.field(init=False)
+    server: Server = attrs.field(init=False)
 
     async def resolve(self, name: str, caller: Caller) -> Container:
         """Return the one container."""
@@ -195,6 +204,7 @@ def host_in(
         tasks=tasks,
     )
     host = Host(link=link, store=store or MemoryStore(), container=a_container(), instance=instance)
+    asker = Asker(host.store, clock, FORWARDING, tasks, host.alive)
     host.execs = Execs(
         ExecContext(
             store=host.store,
@@ -208,6 +218,7 @@ def host_in(
             review=host.review,
             emit=host.events.append,
             alive=host.alive,
+            ask=asker.ask,
             file_limits=file_limits or FileLimits(),
         )
     )
@@ -222,6 +233,7 @@ def host_in(
             find=host.resolve,
             review=host.review,
             emit=host.events.append,
+            ask=asker.ask,
         )
     )
     host.files = Files(
@@ -234,7 +246,25 @@ def host_in(
             emit=host.events.append,
         )
     )
+    handlers: dict[str, Handler] = {each: partial(host.shells.serve, each) for each in OPERATIONS}
+    handlers[INPUT] = host.execs.inputs.serve
+    host.server = Server(host.store, clock, FORWARDING, tasks, instance, handlers)
     return host
+
+
+@asynccontextmanager
+async def serving(host: Host) -> AsyncGenerator[None]:
+    """Have a host serve what others were asked while the block lasts."""
+
+    async def serve() -> None:
+        while True:
+            await host.server.round()
+            await asyncio.sleep(FORWARDING.poll_s)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(serve())
+        yield
+        task.cancel()
 
 
 @asynccontextmanager

@@ -2,7 +2,8 @@
 
 A callback counts as a stall when it keeps its thread busy, or blocked while the machine was otherwise responsive,
 for longer than the bound. Three things are not stalls: importing (clients are imported where they are opened),
-waiting for a processor that others use, and a test's own code that blocks its own loop.
+waiting for a processor that others use (also until a new thread gets one), and a test's own code that blocks its own
+loop.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ _TRACED = "COVERAGE_RUN" in os.environ
 _TRACING_SLOWDOWN = 4
 _RESPONSIVE_SHARE = 0.3
 _REPOSITORY = Path(__file__).resolve().parents[2]
+_KIT = {"testing", "kit"}
+"""The folders of tests that are published for others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,11 +144,14 @@ def _above_loop(frame: FrameType) -> list[traceback.FrameSummary]:
 
 
 def _excused(frames: list[traceback.FrameSummary]) -> bool:
-    """Tell whether the stack is an import, or a test that blocks its own loop."""
+    """Tell whether the stack is an import, the start of a thread, or a test that blocks its own loop."""
     if any("importlib._bootstrap" in frame.filename for frame in frames):
+        return True
+    if any(frame.filename == threading.__file__ and frame.name == "start" for frame in frames):
         return True
     for frame in reversed(frames):
         path = Path(frame.filename)
         if path.is_relative_to(_REPOSITORY) and ".venv" not in path.parts:
-            return "src" not in path.relative_to(_REPOSITORY).parts
+            inner = path.relative_to(_REPOSITORY).parts
+            return "src" not in inner or set(inner) >= _KIT
     return False

@@ -21,7 +21,7 @@ from devbench_core.contracts.runtime import (
     Runtime,
 )
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.model.container import WORKSPACE
+from devbench_core.model.container import WORKSPACE, Status
 from devbench_core.model.image import Image
 from devbench_core.model.policy import Clause, Policy
 
@@ -53,10 +53,13 @@ class MortalContainer:
         return await self.runtime.connect(self.ref)
 
     async def kill(self) -> None:
-        """Kill PID 1, and with it all of the container."""
+        """Kill PID 1, and with it all of the container, and wait until its engine knows.
+
+        An engine learns of a death a moment after the kernel; until then a start of it says that it runs.
+        """
         os.kill(self.pid, signal.SIGKILL)
         async with asyncio.timeout(DEATH_S):
-            while Path(f"/proc/{self.pid}").exists():  # noqa: ASYNC240 - a file of the kernel
+            while (await self.runtime.inspect(self.ref)).status is Status.RUNNING:
                 await asyncio.sleep(CHECK_S)
 
 

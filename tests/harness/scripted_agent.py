@@ -98,12 +98,12 @@ class ScriptedAgent:
         await self.send(self.welcome(agent_proof(self.token, auth.nonce, nonce)))
         return auth
 
-    def hello(self, nonce: bytes, *, magic: bytes = MAGIC, major: int = 1) -> Hello:
+    def hello(self, nonce: bytes, *, magic: bytes = MAGIC, major: int = 1, minor: int = 0) -> Hello:
         """Return a HELLO."""
         return Hello(
             magic=magic,
             major=major,
-            minor=0,
+            minor=minor,
             boot_id=BOOT_ID,
             nonce=nonce,
             claimed=self.claimed,

@@ -36,13 +36,14 @@ def _lent(*command: str) -> Generator[subprocess.Popen[str]]:
             process.wait(DEADLINE_S)
 
 
-def _folder(output: str) -> Path:
-    [line] = [line for line in output.splitlines() if "starting a private Docker engine in" in line]
-    return Path(line.split()[-1])
+def _remains(output: str) -> list[str]:
+    """Return everything that still names a folder of the engines that were started."""
+    folders = [Path(line.split()[-1]) for line in output.splitlines() if "starting a private" in line]
+    assert len(folders) == 2, output  # Docker's and Podman's
+    return [remain for folder in folders for remain in _remains_of(folder)]
 
 
-def _remains(folder: Path) -> list[str]:
-    """Return everything that still names the engine's folder."""
+def _remains_of(folder: Path) -> list[str]:
     assert folder.name.startswith(PRIVATE_PREFIX)
     remains = [str(folder)] if folder.exists() else []
     remains += [
@@ -60,11 +61,13 @@ def _remains(folder: Path) -> list[str]:
 
 def test_a_command_that_fails_passes_its_exit_code_and_leaves_no_engine():
     with _lent(
-        "sh", "-c", 'docker_socket="${DEVBENCH_TEST_DOCKER_HOST#unix://}"; test -S "$docker_socket" && exit 7'
+        "sh",
+        "-c",
+        'test -S "${DEVBENCH_TEST_DOCKER_HOST#unix://}" && test -S "${DEVBENCH_TEST_PODMAN_HOST#unix://}" && exit 7',
     ) as lent:
         output, _ = lent.communicate(timeout=DEADLINE_S)
     assert lent.returncode == 7, output
-    assert _remains(_folder(output)) == []
+    assert _remains(output) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -79,7 +82,7 @@ def test_an_interrupted_command_leaves_no_engine(number: signal.Signals):
         (os.killpg if number == signal.SIGINT else os.kill)(lent.pid, number)
         rest, _ = lent.communicate(timeout=DEADLINE_S)
     assert lent.returncode == 130, rest
-    assert _remains(_folder(seen)) == []
+    assert _remains(seen) == []
 
 
 def test_a_recipe_is_known_by_its_name_only():

@@ -14,6 +14,13 @@ _SEEDED = """
 import time
 async def sleeps(duration_s):
     time.sleep(duration_s)
+async def starts(duration_s):
+    import threading
+    class Late(threading.Thread):
+        def _bootstrap(self):
+            time.sleep(duration_s)
+            super()._bootstrap()
+    Late().start()
 async def spins(duration_s):
     deadline = time.thread_time() + duration_s
     while time.thread_time() < deadline:
@@ -49,6 +56,12 @@ def test_a_blocked_loop_is_reported_with_the_line_that_blocks(how: str):
 
 def test_a_short_callback_is_no_stall():
     assert _run(_seeded("sleeps", "/somewhere/slow.py"), BOUND_S / 10) == []
+
+
+@pytest.mark.loop_may_stall("on purpose")
+def test_waiting_for_a_new_thread_to_get_a_processor_is_excused():
+    source = Path(__file__).resolve().parents[2] / "packages/devbench-core/src/devbench_core/slow.py"
+    assert _run(_seeded("starts", str(source)), LONGER_S) == []
 
 
 @pytest.mark.loop_may_stall("on purpose")

@@ -77,3 +77,16 @@ def test_a_signal_reaches_all():
     assert running.stdout.readline() == "up\n"
     running.send_signal(signal.SIGTERM)
     assert running.wait(TIMEOUT_S) == 7
+
+
+def test_a_signal_that_comes_while_they_are_started_ends_all_of_them():
+    for_ever = "while :; do sleep 0.05; done"
+    done = subprocess.run(
+        command(for_ever, f"kill -TERM $PPID; {for_ever}", for_ever),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == signal.SIGTERM  # of one that got it; had it ended the starter, it were negative
+    assert done.stdout.count("=== beside it ran") == 2

@@ -8,7 +8,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from performance import bubblewrap_rounds, docker_rounds, files_batch_rounds, files_rounds, mcp_floor
+from performance import (
+    bubblewrap_rounds,
+    docker_rounds,
+    files_batch_rounds,
+    files_rounds,
+    mcp_floor,
+    podman_rounds,
+    start_rounds,
+    store_rounds,
+)
 from performance.measure import Row
 from performance.setting import Setting
 from performance.table import PATH, describe_machine, missed_bounds, page
@@ -17,8 +26,11 @@ from performance.table import PATH, describe_machine, missed_bounds, page
 async def measure(setting: Setting) -> dict[str, list[Row]]:
     """Run all rounds."""
     return {
+        "Start": await start_rounds.run(setting),
         "Docker": await docker_rounds.run(setting),
         "Files": [*await files_rounds.run(setting), *await files_batch_rounds.run(setting)],
+        "Podman (raw: its Docker-compatible interface)": await podman_rounds.run(setting),
+        "Stores (raw: SQLite)": await store_rounds.run(setting),
         "bubblewrap": await bubblewrap_rounds.run(setting),
         "MCP floor: the bare SDK": await mcp_floor.run(setting.floor),
     }

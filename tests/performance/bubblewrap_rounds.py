@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import devbench_core
-from performance import burst, nothing, output
+from performance import burst, nothing, output, warm_rounds
 from performance.beside import measure as measure_beside
 from performance.measure import Row, interleave
 from performance.ours import Python
@@ -52,7 +52,9 @@ async def run(setting: Setting) -> list[Row]:
         )
         await ours.kill()
         many = await _many(setting, bench)
-    return [spawn, row, command, beside, read, *many]
+    own = setting.write_config("bubblewrap-warm", runtime="bubblewrap")
+    warm = await warm_rounds.run(setting, own, "host", bounds=False)
+    return [spawn, *warm, row, command, beside, read, *many]
 
 
 async def _many(setting: Setting, bench: devbench_core.Bench) -> list[Row]:

@@ -14,7 +14,11 @@ ROUNDS = 3
 
 
 async def measure(
-    operation: str, contenders: Mapping[str, tuple[Sequence[Step], int]], bounds: Mapping[str, float]
+    operation: str,
+    contenders: Mapping[str, tuple[Sequence[Step], int]],
+    bounds: Mapping[str, float],
+    *,
+    callers: int = CALLERS,
 ) -> Row:
     """Measure bursts of contenders against each other.
 
@@ -22,13 +26,14 @@ async def measure(
         operation: What each caller does.
         contenders: By name, the raw one first: what the callers do in turn, and how often all together.
         bounds: The largest ratio to the raw one that each may have.
+        callers: How many there are.
     """
     samples: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, (steps, count) in contenders.items():
-            samples[name].append(await burst(steps, count))
+            samples[name].append(await burst(steps, count, callers))
     row = Row(
-        operation=f"{operation}, {CALLERS} callers (time per command)",
+        operation=f"{operation}, {callers} callers (time per command)",
         figures={name: Figures.of(values) for name, values in samples.items()},
         bounds=dict(bounds),
     )
@@ -36,7 +41,7 @@ async def measure(
     return row
 
 
-async def burst(steps: Sequence[Step], count: int) -> float:
+async def burst(steps: Sequence[Step], count: int, callers: int = CALLERS) -> float:
     """Return the seconds per command when all callers share so many of them."""
     queue = list(range(count))
 
@@ -47,6 +52,6 @@ async def burst(steps: Sequence[Step], count: int) -> float:
 
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as tasks:
-        for number in range(CALLERS):
+        for number in range(callers):
             tasks.create_task(caller(number))
     return (time.perf_counter() - begin) / count

@@ -8,15 +8,12 @@ import aiodocker
 from mcp import Client
 
 import devbench_core
-from performance import burst, nothing, output
+from performance import burst, content_rounds, nothing, output, warm_rounds
 from performance.beside import measure as measure_beside
-from performance.measure import Figures, Row, Step, interleave, line, timed
+from performance.measure import Figures, Row, Step, in_a_row, interleave, line, timed
 from performance.ours import Mcp, Python, serving
 from performance.raw_docker import RawDocker
 from performance.setting import Setting
-
-KIB, MIB = 1024, 1024 * 1024
-IN_A_ROW = 10
 
 
 async def run(setting: Setting) -> list[Row]:
@@ -35,14 +32,15 @@ async def run(setting: Setting) -> list[Row]:
             await contender.spawn()
         try:
             rows += await _commands(setting, raw, ours, mcp)
-            rows += await _files(setting, raw, ours, mcp)
+            rows += await content_rounds.run(setting, raw, ours, mcp)
             rows.append(await measure_beside(setting, bench, ours))
             rows.append(await _output(setting, raw, bench, ours))
         finally:
             for contender in (raw, ours, mcp):
                 await contender.kill()
         rows += await _many(setting, client, bench)
-        return rows
+    warm = setting.write_config("warm", runtime="docker", host=setting.docker_host)
+    return [*rows, *await warm_rounds.run(setting, warm, setting.image, bounds=True)]
 
 
 async def _life(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> list[Row]:
@@ -75,57 +73,15 @@ async def _kills(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> Ro
 async def _commands(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> list[Row]:
     contenders: dict[str, Step] = {"raw engine": raw.true, "Python": ours.true, "MCP over HTTP": mcp.true}
     return [
-        await interleave(
-            "trivial command, in a row",
+        await in_a_row(
+            "trivial command",
             contenders,
-            rounds=setting.quick // IN_A_ROW,
-            in_a_row=IN_A_ROW,
+            samples=setting.quick,
             bounds={"Python": 0.04, "MCP over HTTP": 0.12},
             bounds_ms={"Python": 2.0},
         ),
         await interleave("trivial command", contenders, rounds=setting.quick),
     ]
-
-
-async def _files(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> list[Row]:
-    rows: list[Row] = []
-    for label, size in (("1 KiB", KIB), ("1 MiB", MIB)):
-        data, text = b"x" * size, "x" * min(size, 512 * KIB)
-
-        async def raw_write(data: bytes = data) -> None:
-            await raw.write("raw.bin", data)
-
-        async def our_write(data: bytes = data) -> None:
-            await ours.write("our.bin", data)
-
-        async def durable_write(data: bytes = data) -> None:
-            await ours.write("durable.bin", data, durable=True)
-
-        async def mcp_write(text: str = text) -> None:
-            await mcp.write("mcp.bin", text)
-
-        async def raw_read(size: int = size) -> None:
-            await raw.read("raw.bin", size)
-
-        async def our_read(size: int = size) -> None:
-            await ours.read("our.bin", size)
-
-        async def mcp_read(size: int = size) -> None:
-            await mcp.read("mcp.bin", size)
-
-        small = size == KIB
-        writers: dict[str, Step] = {"raw engine": raw_write, "Python": our_write}
-        durable: dict[str, Step] = {"raw engine": raw_write, "Python": durable_write}
-        readers: dict[str, Step] = {"raw engine": raw_read, "Python": our_read}
-        if small:
-            writers["MCP over HTTP"] = mcp_write
-            readers["MCP over HTTP"] = mcp_read
-        bounds = {"Python": 0.05, "MCP over HTTP": 0.15} if small else {"Python": 0.25}
-        rows.append(await interleave(f"write {label}", writers, rounds=setting.quick, bounds=bounds))
-        rows.append(await interleave(f"read {label}", readers, rounds=setting.quick, bounds=bounds))
-        # apart: what waits for the disk holds up whoever writes next
-        rows.append(await interleave(f"write {label}, durable", durable, rounds=setting.quick))
-    return rows
 
 
 async def _output(setting: Setting, raw: RawDocker, bench: devbench_core.Bench, ours: Python) -> Row:

@@ -21,7 +21,8 @@ from pydantic import BaseModel, Field
 
 import devbench_core
 from devbench_core.hookspecs import hookimpl
-from devbench_core.testing.moody import LOOSE, MoodyPlugin
+from devbench_core.testing.fake import FakePlugin
+from devbench_core.testing.fake.bench import LOOSE
 from devbench_core.tool import Tool, ToolContext, ToolHints, ToolInput, ToolOutput
 from devbench_mcp.http import serve_http
 from devbench_mcp.settings import mcp_settings
@@ -153,13 +154,13 @@ async def _ours() -> None:
     with tempfile.TemporaryDirectory(prefix="devbench-floor-") as folder:
         config: dict[str, object] = {
             "plugins": [],
-            "runtime": "local",
+            "runtime": "fake",
             "store": "memory",
             "state_dir": f"{folder}/state",
             "cache_dir": f"{folder}/cache",
             "policy": LOOSE,
         }
-        async with devbench_core.open(config, plugins=[MoodyPlugin(Path(folder)), Adder()]) as bench:
+        async with devbench_core.open(config, plugins=[FakePlugin(Path(folder)), Adder()]) as bench:
             await serve_http(bench, mcp_settings({"port": 0}), stopping=asyncio.Event(), started=_announce)
 
 

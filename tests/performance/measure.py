@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import attrs
 
 Step = Callable[[], Awaitable[None]]
+IN_A_ROW = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -132,6 +133,25 @@ async def interleave(
     )
     print(line(row), flush=True)  # noqa: T201 - progress of a long run
     return row
+
+
+async def in_a_row(
+    operation: str,
+    contenders: Mapping[str, Step],
+    *,
+    samples: int,
+    bounds: Mapping[str, float],
+    bounds_ms: Mapping[str, float] | None = None,
+) -> Row:
+    """Measure what each does ten times in its turn, as an agent at work does it."""
+    return await interleave(
+        f"{operation}, in a row",
+        contenders,
+        rounds=samples // IN_A_ROW,
+        in_a_row=IN_A_ROW,
+        bounds=bounds,
+        bounds_ms=bounds_ms,
+    )
 
 
 async def timed(step: Step) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import aiodocker
@@ -27,8 +28,11 @@ HARDENED: dict[str, Any] = {
 class RawDocker:
     """Raw calls on one engine and image."""
 
-    def __init__(self, client: aiodocker.Docker, image: str) -> None:
+    def __init__(
+        self, client: aiodocker.Docker, image: str, *, ulimits: Sequence[dict[str, Any]] = ()
+    ) -> None:
         self._client = client
+        self._ulimits = list(ulimits)
         self._image = image
         self.container: DockerContainer | None = None
         self._volume = ""
@@ -39,7 +43,7 @@ class RawDocker:
         config = {
             "Image": self._image,
             "Cmd": ["sleep", "100000"],
-            "HostConfig": {**HARDENED, "Binds": [f"{self._volume}:/workspace"]},
+            "HostConfig": {**HARDENED, "Binds": [f"{self._volume}:/workspace"], "Ulimits": self._ulimits},
             "WorkingDir": "/workspace",
         }
         self.container = await self._client.containers.create(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -16,6 +17,7 @@ class Setting:
     Attributes:
         folder: Private folder for configurations and state.
         docker_host: The engine.
+        podman_host: Podman's service.
         image: A small image that is there already.
         full_image: One with the programs of a usual distribution.
         slow: Rounds of what takes a tenth of a second.
@@ -32,6 +34,7 @@ class Setting:
 
     folder: Path
     docker_host: str
+    podman_host: str = ""
     image: str = "devbench-test/busybox:latest"
     full_image: str = "devbench-test/debian:latest"
     slow: int = 12
@@ -49,10 +52,12 @@ class Setting:
     def from_environment(cls, folder: Path, *, short: bool) -> Setting:
         """Read where the engine is; ``short`` gives a smoke run."""
         host = os.environ.get("DEVBENCH_TEST_DOCKER_HOST") or os.environ["DOCKER_HOST"]
+        podman_host = os.environ["DEVBENCH_TEST_PODMAN_HOST"]
         if short:
             return cls(
                 folder=folder,
                 docker_host=host,
+                podman_host=podman_host,
                 slow=3,
                 kills=3,
                 quick=10,
@@ -64,11 +69,14 @@ class Setting:
                 outputs=2,
                 output_mb=10,
             )
-        return cls(folder=folder, docker_host=host)
+        return cls(folder=folder, docker_host=host, podman_host=podman_host)
 
-    def write_config(self, name: str, *, runtime: str, host: str = "") -> Path:
-        """Write a configuration with a state folder of its own."""
-        lines = [
+    def write_config(
+        self, name: str, *, runtime: str, host: str = "", plugins: Sequence[str] | None = None
+    ) -> Path:
+        """Write a configuration with a state folder of its own, and the plugins that it names; else all of ours."""
+        lines = [] if plugins is None else [f"plugins = {json.dumps(list(plugins))}"]
+        lines += [
             f"runtime = {json.dumps(runtime)}",
             'store = "sql"',
             f"state_dir = {json.dumps(str(self.folder / name))}",
@@ -77,7 +85,7 @@ class Setting:
             "concurrent_per_container = 20",
         ]
         if host:
-            lines += ["[plugin.docker]", f"host = {json.dumps(host)}"]
+            lines += [f"[plugin.{runtime}]", f"host = {json.dumps(host)}"]
         path = self.folder / f"{name}.toml"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path

@@ -25,6 +25,14 @@ these questions is answered by the hypervisor, about half a millisecond in all.
 
 "Durable" writes are on disk (`fsync` of file and folder) when they return; the engine's archive call promises nothing
 of the kind.
+
+A warm spawn gets a container that waits in a [pool](../guides/pools.md); a cold one is what a host on the same engine
+makes for the asking.
+
+Of the stores, PostgreSQL is on the same machine and shares its processors. Its commits are on disk, as those of SQLite
+are with `synchronous = "full"`; SQLite's default survives the death of every process, and may lose the last moments
+before a power failure. SQLite is within the process, so a call costs no way to another one and back: PostgreSQL is for
+several hosts that share it, not for speed.
 """
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import devbench_core
 from devbench_core.containers import SpawnRequest
 from devbench_core.errors import Conflict, EngineFailed
-from devbench_core.testing.moody import LOOSE, MoodyPlugin
+from devbench_core.testing.fake import FakePlugin
+from devbench_core.testing.fake.bench import LOOSE
 
 STEP = st.tuples(
     st.sampled_from(["spawn", "spawn", "spawn", "fail", "kill", "together"]),
@@ -32,13 +33,13 @@ def test_a_key_stands_for_one_container_and_one_request(steps: list[tuple[str, s
 async def check(folder: Path, steps: list[tuple[str, str, str]]) -> None:
     config: dict[str, Any] = {
         "plugins": [],
-        "runtime": "local",
+        "runtime": "fake",
         "store": "memory",
         "state_dir": str(folder / "state"),
         "cache_dir": str(folder / "cache"),
         "policy": LOOSE,
     }
-    plugin = MoodyPlugin(folder / "containers")
+    plugin = FakePlugin(folder / "containers")
     model: dict[str, tuple[str, str]] = {}
     async with devbench_core.open(config, plugins=[plugin]) as bench:
         for action, key, label in steps:
@@ -47,7 +48,9 @@ async def check(folder: Path, steps: list[tuple[str, str, str]]) -> None:
                 if key in model:
                     await bench.containers.kill(model[key][1])
                 continue
-            plugin.runtime.failing = {"create": EngineFailed("no")} if action == "fail" else {}
+            plugin.heal()
+            if action == "fail":
+                plugin.runtime.faults.fail("create", EngineFailed("no"), times=None)
             await one(
                 bench,
                 request,

@@ -17,7 +17,7 @@ from devbench_core.execs.settings import ExecLimits
 from devbench_core.journal.log import log_name
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.execution import Exec
-from devbench_core.testing.moody import MovableClock
+from devbench_core.testing.fake import FakeClock
 from harness.agent_host import Host, host_in, open_host
 from harness.mortal_host import Life, MortalStore
 from harness.planting import nobody, plant
@@ -27,7 +27,7 @@ LIMITS = ExecLimits(retain_s=1000.0, retain_per_container=3, purged_retain_s=200
 OUTPUT = [b"%d\n" % number for number in range(20)]
 
 
-class StillClock(MovableClock):
+class StillClock(FakeClock):
     """Time that only a test moves."""
 
     def now(self) -> datetime:
@@ -120,7 +120,7 @@ def may_go(command: Exec, all_of_them: list[Exec], now: datetime) -> bool:
     return age_s >= LIMITS.retain_s or crowded
 
 
-async def read(store: Store, clock: MovableClock, ended: list[Exec], command: Exec) -> None:
+async def read(store: Store, clock: FakeClock, ended: list[Exec], command: Exec) -> None:
     async with open_host(nobody, b"", store=store, exec_limits=LIMITS, clock=clock) as host:
         host.container = attrs.evolve(host.container, id=command.container_id)
         listed = command.id in [each.id for each in await host.execs.list(command.container_id)]
@@ -135,7 +135,7 @@ async def read(store: Store, clock: MovableClock, ended: list[Exec], command: Ex
         assert b"".join(chunk.data for chunk in page.chunks) == b"".join(OUTPUT)
 
 
-async def sweep(store: Store, clock: MovableClock, steps: int | None) -> None:
+async def sweep(store: Store, clock: FakeClock, steps: int | None) -> None:
     """Let a host sweep once, or die in the middle of it."""
     life = Life(steps=steps)
 

@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from devbench_core.clock import SystemClock
 from devbench_core.contracts.provider import OpenContext, Provider
-from devbench_core.contracts.store import Append, LogEntry, Put, Record, Remove, Store
-from devbench_core.errors import Conflict
+from devbench_core.contracts.store import Append, Fence, LogEntry, Put, Record, Remove, Store
+from devbench_core.errors import Conflict, StaleToken
 from devbench_core.json_types import JsonObject, JsonValue
 from devbench_core.memory import plugin as memory
 from devbench_store_sql import plugin as sql
@@ -53,6 +53,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         self.records: dict[tuple[str, str], Record] = {}
         self.logs: dict[str, dict[int, bytes]] = {}
+        self.fences: dict[str, int] = {}
         self.store: Store
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -99,6 +100,24 @@ class StoreMachine(RuleBasedStateMachine):
                 after[change.kind, change.key] = record
             results.append(record)
         return tuple(results), after
+
+    @rule(changes=CHANGES, key=NAMES, token=st.integers(1, 5))
+    def apply_fenced(self, changes: list[Put | Remove], key: str, token: int) -> None:
+        greatest = self.fences.get(key, 0)
+        if token < greatest:
+            with pytest.raises(StaleToken) as caught:
+                self.run(self.store.apply(Fence(key=key, token=token), *changes))
+            assert caught.value.details == {"key": key, "token": token, "greatest": greatest}
+            return
+        expected, after = self._applied(changes)
+        call = self.store.apply(*changes, Fence(key=key, token=token))
+        if isinstance(expected, dict):
+            with pytest.raises(Conflict):
+                self.run(call)
+            return
+        assert self.run(call) == (*expected, None)
+        self.records = after
+        self.fences[key] = token
 
     @rule(kind=KINDS, key=NAMES)
     def get(self, kind: str, key: str) -> None:

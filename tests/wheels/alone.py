@@ -5,6 +5,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.commands import answering_podman
+from engines.images import provide
 from engines.progress import say
 from wheels.build import DIST, REPOSITORY, run, uv
 
@@ -63,5 +65,8 @@ def prove(package: Package, resolution: str) -> None:
         for program in package.programs:
             run([str(environment / "bin" / program), "--help"], timeout_s=COMPOSE_TIMEOUT_S, cwd=Path(folder))
         state = {"DEVBENCH_STATE_DIR": f"{folder}/state", "DEVBENCH_CACHE_DIR": f"{folder}/cache"}
+        if "podman" in package.plugins and (service := answering_podman()):
+            provide(service)
+            state["CONTAINER_HOST"] = service
         argv = [python, "-I", str(SCRIPT), *package.plugins]
         run(argv, timeout_s=COMPOSE_TIMEOUT_S, env=state, cwd=Path(folder))

@@ -15,10 +15,16 @@ from devbench_core.config.load import load_settings
 from devbench_core.containers import SpawnRequest
 from devbench_core.contracts.provider import OpenContext, Provider
 from devbench_core.contracts.runtime import Runtime
+from devbench_core.errors import LockFailed
 from devbench_core.hookspecs import hookimpl
 from devbench_core.model.execution import ExecRequest
 
-IMAGES = {"docker": "devbench-test/busybox:latest", "bubblewrap": "host"}
+IMAGES = {
+    "docker": "devbench-test/busybox:latest",
+    "podman": "devbench-test/busybox:latest",
+    "bubblewrap": "host",
+}
+LOCKS = ("redis",)
 WAIT_S = 30
 
 
@@ -65,13 +71,39 @@ async def _open_store(store: str) -> None:
         assert opened is not None
 
 
+async def _open_lock(lock: str) -> None:
+    settings = load_settings(overrides={"plugins": [lock], "runtime": "nowhere", "lock": lock}).settings
+    composition = compose(settings, extra=[_Nowhere()])
+    context = OpenContext(
+        installation="",
+        state_dir=settings.state_dir,
+        cache_dir=settings.cache_dir,
+        clock=SystemClock(),
+    )
+    try:
+        async with composition.lock.provider.open(composition.lock.settings, context) as opened:
+            assert opened is not None
+    except LockFailed as error:
+        if "cannot be reached" not in error.message:  # nobody has started a server
+            raise
+
+
+async def _use_any(plugin: str) -> None:
+    if plugin in IMAGES:
+        await _use(plugin)
+    elif plugin in LOCKS:
+        await _open_lock(plugin)
+    else:
+        await _open_store(plugin)
+
+
 def main(plugins: list[str]) -> None:
     """Use each plugin; without one, compose from core alone."""
     if not plugins:
         settings = load_settings(overrides={"plugins": [], "runtime": "nowhere", "store": "memory"}).settings
         assert compose(settings, extra=[_Nowhere()]).tools
     for plugin in plugins:
-        asyncio.run(_use(plugin) if plugin in IMAGES else _open_store(plugin))
+        asyncio.run(_use_any(plugin))
 
 
 main(sys.argv[1:])

@@ -247,8 +247,19 @@ static void pump_one(struct channel *c, struct command *x, uint64_t now) {
     if (x->due_credit) stdin_send_credit(c, x);
     if (command_held(x, now)) return;
     if (x->due_started) pump_started(c, x);
-    bool all_sent = x->state != ST_LEFTOVERS && output_send(c, x);
+    bool all_sent = x->state != ST_LEFTOVERS && output_send(c, x, now);
     if (x->due_ending && all_sent) ending_send(c, x);
+}
+
+uint64_t commands_due(uint64_t now) {
+    uint64_t next = NEVER;
+    for (size_t i = 0; i < commands_top; i++) {
+        const struct command *x = &commands[i];
+        if (x->state == 0 || x->state == ST_LEFTOVERS || x->owner == NULL || command_held(x, now)) continue;
+        uint64_t at = output_due(x, now);
+        if (at < next) next = at;
+    }
+    return next;
 }
 
 void commands_pump(struct channel *c) {

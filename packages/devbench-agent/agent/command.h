@@ -48,6 +48,8 @@ struct command {
     uint64_t side_ticks;     /* when the last came, as /proc tells a process's start */
     struct spool spool;
     uint64_t sent, limit; /* of the owner: next offset to send, end of its window */
+    uint64_t gather_until; /* small output that follows other output waits for more */
+    bool urgent;           /* not now: somebody waits for a report on the side stream */
 
     int terminal; /* the slave, so that it is not hung up while the command lives; -1: none */
 
@@ -101,6 +103,8 @@ void commands_pump(struct channel *c);
 bool command_held(const struct command *x, uint64_t now);
 /* Deadlines and endings; returns when to look again. */
 uint64_t commands_run(uint64_t now);
+/* When output that waits for more must go. */
+uint64_t commands_due(uint64_t now);
 /* A child of the agent ended (a keeper or not). */
 void commands_reaped(pid_t pid);
 /* Is it a keeper's? */

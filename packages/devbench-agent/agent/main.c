@@ -107,6 +107,7 @@ static uint64_t round_of_work(void) {
     next = earlier(next, jobs_run(now));
     next = earlier(next, channels_run(now));
     next = earlier(next, jobs_due());
+    next = earlier(next, commands_due(now));
     next = earlier(next, keepers_run(now));
     return earlier(next, listen_run(now));
 }

@@ -106,6 +106,7 @@ static bool read_some(struct command *x, unsigned i, bool *full) {
     if (x->discarding) return true;
     note_read(x, i, (size_t)n);
     spool_commit(&x->spool, stream, (size_t)n);
+    x->urgent = x->urgent || i == SIDE;
     if (x->leader_ended) x->drained_bytes[i] += (uint64_t)n;
     if (x->drained_bytes[i] >= DRAIN_MAX) x->drained[i] = true;
     return !x->drained[i];
@@ -153,13 +154,29 @@ static void send_run(struct channel *c, struct command *x) {
     x->sent += n;
 }
 
-bool output_send(struct channel *c, struct command *x) {
+static bool can_send(const struct command *x) { return x->sent < x->spool.next && x->sent < x->limit; }
+
+/* The first output after a rest goes at once. What follows so soon is gathered into a whole block: a program that writes
+ * without a pause writes small pieces, and each frame costs the host more than a thousand bytes do. */
+static bool waits(const struct command *x, uint64_t now) {
+    bool part = x->spool.next / SPOOL_BLOCK == x->sent / SPOOL_BLOCK;
+    return part && now < x->gather_until && !x->urgent && !x->finished;
+}
+
+bool output_send(struct channel *c, struct command *x, uint64_t now) {
+    uint64_t before = x->sent;
     while (channel_has_room(c)) {
         if (x->sent < x->spool.first) send_gap(c, x);
-        else if (x->sent < x->spool.next && x->sent < x->limit) send_run(c, x);
+        else if (can_send(x) && !waits(x, now)) send_run(c, x);
         else break;
     }
+    if (x->sent > before) x->gather_until = now + GATHER_MS * NS_PER_MS;
+    if (x->sent == x->spool.next) x->urgent = false;
     return x->sent == x->spool.next && channel_has_room(c);
+}
+
+uint64_t output_due(const struct command *x, uint64_t now) {
+    return can_send(x) && waits(x, now) ? x->gather_until : NEVER;
 }
 
 bool output_drained(const struct command *x) { return x->drained[0] && x->drained[1] && x->drained[SIDE]; }

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.databases import URL
+from harness.postgres import Server
+
 Devbench = Callable[..., "subprocess.CompletedProcess[str]"]
 TIMEOUT_S = 60.0
 
@@ -51,3 +54,18 @@ def devbench(tmp_path: Path) -> Devbench:
         )
 
     return run
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Give the folder that holds the state of `devbench`."""
+    return tmp_path / "state"
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def kept(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Give the variables that choose a database; an empty one each time."""
+    if request.param == "SQLite":
+        return {}
+    server: Server = request.getfixturevalue("postgres_server")
+    return {URL: server.database()}

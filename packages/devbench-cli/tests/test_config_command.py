@@ -37,9 +37,9 @@ def test_secrets_are_never_shown(devbench: Devbench, tmp_path: Path):
 
 
 def test_a_table_that_no_model_knows_shows_only_its_keys(devbench: Devbench, tmp_path: Path):
-    (tmp_path / "devbench.toml").write_text('[plugin.redis]\nurl = "redis://:hunter2@cache"\n')
+    (tmp_path / "devbench.toml").write_text('[plugin.vault]\nurl = "vault://:hunter2@cache"\n')
     done = devbench("config", "show", "--json")
-    assert json.loads(done.stdout)["plugin"]["redis"] == {"url": "**********"}
+    assert json.loads(done.stdout)["plugin"]["vault"] == {"url": "**********"}
 
 
 def test_check_says_what_would_be_used(devbench: Devbench):

@@ -71,6 +71,19 @@ def test_a_broken_configuration_is_one_finding_among_others(devbench: Devbench, 
     assert "ok   agent" in done.stdout
 
 
+def test_a_lock_that_does_not_answer_is_one_finding_among_others(devbench: Devbench, tmp_path: Path):
+    (tmp_path / "devbench.toml").write_text(
+        f'lock = "redis"\n[plugin.redis]\nurl = "unix://{tmp_path}/redis.sock"\n'
+    )
+    done = devbench("doctor", env=NO_ENGINE)
+    assert "FAIL lock" in done.stdout
+    assert f"redis: Redis at {tmp_path}/redis.sock cannot be reached" in done.stdout
+    (tmp_path / "devbench.toml").write_text('lock = "redis"\n[plugin.redis]\npoll_s = 0\n')
+    assert "setting 'plugin.redis.poll_s'" in devbench("doctor", env=NO_ENGINE).stdout
+    (tmp_path / "devbench.toml").write_text('lock = "nowhere"\n')
+    assert "'nowhere' is not installed" in devbench("doctor", env=NO_ENGINE).stdout
+
+
 def test_package_lists_are_fetched_before_the_first_package_and_nothing_runs_twice():
     start = Remedy(argv=("service", "docker", "start"))
     planned = plan([start, INSTALL, INSTALL])

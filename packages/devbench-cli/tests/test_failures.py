@@ -13,6 +13,7 @@ BY_DESIGN_ONE = {
     "internal",
     "engine_failed",
     "store_failed",
+    "lock_failed",
     "container_exited",
     "file_failed",
     "invalid_text",

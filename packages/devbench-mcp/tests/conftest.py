@@ -1,4 +1,4 @@
-"""A bench on the local runtime with a few tools of a plugin, served for real."""
+"""A bench on fakes with a few tools of a plugin, served for real."""
 
 from __future__ import annotations
 
@@ -11,16 +11,10 @@ from pathlib import Path
 import pytest
 
 import devbench_core
-from devbench_core.testing.moody import LOOSE, MoodyPlugin
+from devbench_core.testing.fake import FakeBench, fake_bench
 from devbench_mcp.http import bind, serve_http
 from devbench_mcp.settings import McpSettings, mcp_settings
 from harness.toolbox import Serve, Served, Toolbox
-
-
-@pytest.fixture
-def moody(tmp_path: Path) -> MoodyPlugin:
-    (tmp_path / "containers").mkdir()
-    return MoodyPlugin(tmp_path / "containers")
 
 
 @pytest.fixture
@@ -29,20 +23,14 @@ def toolbox() -> Toolbox:
 
 
 @pytest.fixture
-async def bench(
-    tmp_path: Path, moody: MoodyPlugin, toolbox: Toolbox
-) -> AsyncGenerator[devbench_core.Bench, None]:
-    config: dict[str, object] = {
-        "plugins": [],
-        "runtime": "local",
-        "store": "memory",
-        "state_dir": str(tmp_path / "state"),
-        "cache_dir": str(tmp_path / "cache"),
-        "policy": LOOSE,
-    }
-    async with devbench_core.open(config, plugins=[moody, toolbox]) as opened:
+async def fakes(tmp_path: Path, toolbox: Toolbox) -> AsyncGenerator[FakeBench, None]:
+    async with fake_bench(tmp_path, toolbox) as opened:
         yield opened
-        moody.runtime.answer_again()
+
+
+@pytest.fixture
+def bench(fakes: FakeBench) -> devbench_core.Bench:
+    return fakes.bench
 
 
 @pytest.fixture

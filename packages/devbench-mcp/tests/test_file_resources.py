@@ -144,7 +144,7 @@ async def test_files_of_one_container_are_followed_by_one_watch_and_none_when_no
     box = (await bench.containers.spawn(SpawnRequest())).container.id
     told = Counter[int]()
     async with background() as tasks:
-        watches = FileWatches(bench.files, tasks, every_s=0.01)
+        watches = FileWatches(bench, tasks, every_s=0.01)
         stops: list[Callable[[], None]] = []
         for number in range(3):
             await bench.files.write(box, f"f{number}", b"1")
@@ -174,7 +174,7 @@ async def test_a_fault_that_nobody_foresaw_is_tried_again_and_ends_no_other_watc
 
     monkeypatch.setattr(bench.files, "changes", faulty)
     async with background() as tasks:
-        watches = FileWatches(bench.files, tasks, every_s=0.01)
+        watches = FileWatches(bench, tasks, every_s=0.01)
         stop = await watches.follow(box, "f", LOCAL, rings.append)
         await bench.files.write(box, "f", b"2")
         await until(lambda: rings == [False])

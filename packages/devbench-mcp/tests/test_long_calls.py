@@ -14,7 +14,7 @@ import devbench_core
 from devbench_core.errors import ImageNotFound, TaskNotFound
 from devbench_core.execs import holds
 from devbench_core.model.image import Image
-from devbench_core.testing.moody import MoodyPlugin
+from devbench_core.testing.fake import FakeBench
 from devbench_mcp.settings import McpSettings
 from devbench_mcp.tasks import records
 from devbench_mcp.tasks.service import Tasks
@@ -28,10 +28,10 @@ FOREVER = ["sh", "-c", "echo begun; while [ ! -e go ]; do sleep 0.02; done; echo
 class SlowImages:
     """Holds the runtime's answer about an image back, as a pull does."""
 
-    def __init__(self, moody: MoodyPlugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, fakes: FakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go, self.asked, self.given_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.fails = False
-        known = moody.runtime.resolve_image
+        known = fakes.runtime.resolve_image
 
         async def resolve(name: str) -> Image:
             self.asked.set()
@@ -44,12 +44,12 @@ class SlowImages:
                 raise ImageNotFound(f"no image {name!r}", hint="spell it otherwise")
             return await known(name)
 
-        monkeypatch.setattr(moody.runtime, "resolve_image", resolve)
+        monkeypatch.setattr(fakes.runtime, "resolve_image", resolve)
 
 
 @pytest.fixture
-def images(moody: MoodyPlugin, monkeypatch: pytest.MonkeyPatch) -> SlowImages:
-    return SlowImages(moody, monkeypatch)
+def images(fakes: FakeBench, monkeypatch: pytest.MonkeyPatch) -> SlowImages:
+    return SlowImages(fakes, monkeypatch)
 
 
 async def made(client: Client) -> tuple[Tools, str]:

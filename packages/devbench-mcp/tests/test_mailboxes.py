@@ -53,7 +53,7 @@ async def test_a_session_that_takes_nothing_delays_no_other(bench: devbench_core
         await let_go.wait()
 
     async with background() as tasks:
-        watches = Watches(bench.execs, tasks, every_s=0.1)
+        watches = Watches(bench, tasks, every_s=0.1)
         slow, quick = Mailbox(tasks, hang, most=9), Mailbox(tasks, into(told), most=9)
         for mailbox in (slow, quick):
             await mailbox.subscribe("a", following(watches, exec_id))
@@ -70,7 +70,7 @@ async def test_a_session_that_takes_nothing_delays_no_other(bench: devbench_core
 async def test_the_last_update_comes_with_the_end_and_frees_the_place(bench: devbench_core.Bench):
     told = list[str]()
     async with background() as tasks:
-        watches = Watches(bench.execs, tasks, every_s=60)
+        watches = Watches(bench, tasks, every_s=60)
         mailbox = Mailbox(tasks, into(told), most=1)
         first = await start(bench, "sleep 300")
         await mailbox.subscribe("a", following(watches, first))
@@ -93,7 +93,7 @@ async def test_the_last_update_comes_with_the_end_and_frees_the_place(bench: dev
 async def test_a_command_that_is_forgotten_is_told_as_ended(bench: devbench_core.Bench):
     told = list[str]()
     async with background() as tasks:
-        watches = Watches(bench.execs, tasks, every_s=0.1)
+        watches = Watches(bench, tasks, every_s=0.1)
         mailbox = Mailbox(tasks, into(told), most=1)
         exec_id = await start(bench, "sleep 300")
         await mailbox.subscribe("a", following(watches, exec_id))

@@ -7,7 +7,7 @@ import pytest
 from mcp import Client
 
 from devbench_core.errors import EngineUnreachable
-from devbench_core.testing.moody import MoodyPlugin
+from devbench_core.testing.fake import FakeBench
 from devbench_mcp import readiness
 from harness.toolbox import Serve
 
@@ -34,7 +34,7 @@ async def test_probes_need_neither_name_nor_token(serve: Serve):
 
 
 async def test_a_runtime_that_does_not_answer_makes_it_unready_but_alive(
-    serve: Serve, moody: MoodyPlugin, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, fakes: FakeBench, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(readiness, "REMEMBER_S", 0.0)
 
@@ -42,7 +42,7 @@ async def test_a_runtime_that_does_not_answer_makes_it_unready_but_alive(
         raise EngineUnreachable("the engine at /run/secret.sock does not answer")
 
     async with serve() as served:
-        monkeypatch.setattr(moody.runtime, "ping", silent)
+        monkeypatch.setattr(fakes.runtime, "ping", silent)
         answer = await get(f"{served.base}/readyz")
         assert answer.status_code == 503
         assert answer.json()["runtime"] == "engine_unreachable"
@@ -54,7 +54,7 @@ async def test_a_runtime_that_does_not_answer_makes_it_unready_but_alive(
 
 
 async def test_a_runtime_that_hangs_makes_it_unready_in_time(
-    serve: Serve, moody: MoodyPlugin, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, fakes: FakeBench, monkeypatch: pytest.MonkeyPatch
 ):
     import asyncio
 
@@ -62,7 +62,7 @@ async def test_a_runtime_that_hangs_makes_it_unready_in_time(
         await asyncio.Event().wait()
 
     async with serve(probe_timeout_s=0.2) as served:
-        monkeypatch.setattr(moody.runtime, "ping", hang)
+        monkeypatch.setattr(fakes.runtime, "ping", hang)
         answer = await asyncio.wait_for(get(f"{served.base}/readyz"), 5)
     assert answer.status_code == 503
     assert answer.json()["runtime"] == "timeout"

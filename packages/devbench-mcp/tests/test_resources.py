@@ -209,7 +209,7 @@ async def test_a_command_that_ended_before_it_was_followed_is_told_once(serve: S
 async def test_nothing_is_left_of_a_thousand_subscriptions(bench: devbench_core.Bench, era: str):
     from devbench_core.model.caller import LOCAL
 
-    server = await ToolServer.prepare(bench, LOCAL)
+    server = ToolServer(bench, LOCAL)
     async with Client(server.build(), mode=era) as client:
         container = await spawn(client)
         running = await started(client, container, ["sleep", "300"])

@@ -169,7 +169,7 @@ async def test_an_in_process_client_gets_the_same(bench: devbench_core.Bench, er
     from devbench_core.model.caller import LOCAL
     from devbench_mcp.server import ToolServer
 
-    server = (await ToolServer.prepare(bench, LOCAL)).build()
+    server = ToolServer(bench, LOCAL).build()
     async with Client(server, mode=era) as client:
         result = await client.call_tool("status", {})
     assert not result.is_error

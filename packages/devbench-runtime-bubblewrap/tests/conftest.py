@@ -12,7 +12,6 @@ import pytest
 
 import devbench_agent
 from contract.runtime.bubblewrap_engine import FOLDER
-from contract.runtime.fixtures import Live, Requests
 from devbench_core.clock import SystemClock
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import (
@@ -24,6 +23,7 @@ from devbench_core.contracts.runtime import (
 from devbench_core.model.container import WORKSPACE
 from devbench_core.model.image import Image
 from devbench_core.model.policy import Clause, Policy
+from devbench_core.testing.living import Live, Requests
 from devbench_runtime_bubblewrap.opening import open_bubblewrap
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from contract.runtime.fixtures import Live
-from contract.runtime.seeing import until
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.errors import ContainerNotFound
 from devbench_core.model.container import Status
+from devbench_core.testing.living import Live
+from devbench_core.testing.seeing import until
 from devbench_runtime_bubblewrap.opening import open_bubblewrap
 from devbench_runtime_bubblewrap.processes import ProcessMark, read_mark, start_ticks
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.runtime.fixtures import Live, Requests
+from devbench_core.testing.living import Live, Requests
 from devbench_runtime_bubblewrap.deletion import discard, empty
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 

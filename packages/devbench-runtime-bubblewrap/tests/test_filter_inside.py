@@ -8,9 +8,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from contract.runtime.fixtures import Live, Requests
 from devbench_core.model.image import Image
 from devbench_core.model.policy import Policy
+from devbench_core.testing.living import Live, Requests
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.seccomp.calls import FORBIDDEN, MACHINES
 

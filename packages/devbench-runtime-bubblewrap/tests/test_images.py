@@ -11,9 +11,9 @@ from typing import Literal
 
 import pytest
 
-from contract.runtime.fixtures import Live, Requests
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.errors import Conflict, DevbenchError, ImageNotFound, TooLarge, ValidationFailed
+from devbench_core.testing.living import Live, Requests
 from devbench_runtime_bubblewrap.opening import open_bubblewrap
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings

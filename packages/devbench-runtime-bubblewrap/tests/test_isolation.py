@@ -7,9 +7,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from contract.runtime.fixtures import Live, Requests
 from devbench_core.model.image import Image
 from devbench_core.model.policy import Network, Policy
+from devbench_core.testing.living import Live, Requests
 from devbench_runtime_bubblewrap.processes import read_mark
 from devbench_runtime_bubblewrap.program import CLEAN_ENVIRONMENT
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime

@@ -5,11 +5,11 @@ import time
 import attrs
 import pytest
 
-from contract.runtime.fixtures import Live, Requests
-from contract.runtime.seeing import until
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import AgentProgram
 from devbench_core.model.policy import MEBIBYTE, Clause, Policy
+from devbench_core.testing.living import Live, Requests
+from devbench_core.testing.seeing import until
 from devbench_runtime_bubblewrap.opening import open_bubblewrap
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings

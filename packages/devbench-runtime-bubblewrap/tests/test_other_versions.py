@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from contract.runtime.fixtures import Requests
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.errors import EngineFailed
+from devbench_core.testing.living import Requests
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.runtime.fixtures import Live, Requests
 from devbench_core.errors import AgentUnavailable, ContainerExited, ContainerNotFound
+from devbench_core.testing.living import Live, Requests
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 

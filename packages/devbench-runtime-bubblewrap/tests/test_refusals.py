@@ -9,7 +9,6 @@ import attrs
 import pytest
 from pydantic import ValidationError
 
-from contract.runtime.fixtures import Live, Requests
 from devbench_core.contracts.provider import OpenContext, Remedy
 from devbench_core.contracts.runtime import AgentProgram
 from devbench_core.errors import (
@@ -24,6 +23,7 @@ from devbench_core.errors import (
 )
 from devbench_core.model.container import Status
 from devbench_core.model.policy import Policy
+from devbench_core.testing.living import Live, Requests
 from devbench_runtime_bubblewrap.diagnosis import diagnose_bubblewrap
 from devbench_runtime_bubblewrap.opening import open_bubblewrap
 from devbench_runtime_bubblewrap.plugin import plugin

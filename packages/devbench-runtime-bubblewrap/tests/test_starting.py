@@ -8,11 +8,11 @@ from pathlib import Path
 import attrs
 import pytest
 
-from contract.runtime.fixtures import Live, Requests
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.errors import EngineFailed
 from devbench_core.model.container import Status
 from devbench_core.model.policy import Policy
+from devbench_core.testing.living import Live, Requests
 from devbench_runtime_bubblewrap.processes import start_ticks
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings

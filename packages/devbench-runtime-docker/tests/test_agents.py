@@ -16,16 +16,17 @@ import pytest
 from devbench_core.clock import SystemClock
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import AGENT_PATH, AgentProgram, CreateRequest
+from devbench_core.engines import tars
+from devbench_core.engines.agents import FOLDER, Agents
+from devbench_core.engines.answers import EngineAnswer
+from devbench_core.engines.names import LABEL_ROLE, ROLE_AGENT, agent_volume_name, fill_name
+from devbench_core.engines.sweep import Sweep
 from devbench_core.errors import EngineFailed
-from devbench_runtime_docker import archive
-from devbench_runtime_docker.agents import FOLDER, Agents
+from devbench_runtime_docker.calls import DockerCalls
 from devbench_runtime_docker.engine import Engine, connected
-from devbench_runtime_docker.failures import EngineAnswer
 from devbench_runtime_docker.helper import helper, volume_mount
-from devbench_runtime_docker.names import LABEL_ROLE, ROLE_AGENT, agent_volume_name, fill_name
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
-from devbench_runtime_docker.sweep import Sweep
 
 Requests = Callable[..., Awaitable[CreateRequest]]
 
@@ -45,7 +46,7 @@ async def nothing(in_use: frozenset[str]) -> None:
 
 
 def agents_on(engine: Engine) -> Agents:
-    return Agents(engine, SystemClock(), after_fill=nothing)
+    return Agents(DockerCalls(engine), SystemClock(), after_fill=nothing)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ async def on_the_engine(engine: Engine, agent: AgentProgram, image_id: str) -> t
         tar = await engine.get_archive(
             container, f"{FOLDER}/{AGENT_PATH.name}", doing="look", setting="fill_timeout_s"
         )
-    return archive.only_file(tar)
+    return tars.only_file(tar)
 
 
 async def volume(engine: Engine, name: str) -> dict[str, Any] | None:
@@ -133,7 +134,7 @@ async def test_a_half_filled_volume_is_filled_again(
         "POST", "volumes/create", doing="make", body={"Name": name, "Labels": {LABEL_ROLE: ROLE_AGENT}}
     )
     async with helper(engine, image, [volume_mount(name, FOLDER)], {}) as container:
-        half = archive.program(AGENT_PATH.name, odd_agent.path.read_bytes()[:5000], 0o111)
+        half = tars.program(AGENT_PATH.name, odd_agent.path.read_bytes()[:5000], 0o111)
         await engine.put_archive(container, FOLDER, half, doing="fill by half", setting="fill_timeout_s")
     await agents_on(engine).ensure(odd_agent, image)
     data, _ = await on_the_engine(engine, odd_agent, image)
@@ -192,17 +193,17 @@ async def test_only_old_agents_that_nothing_uses_are_swept(
     ]  # those of other tests that run just now
     ref = await runtime.create(await wanted(agent=odd_agent))
 
-    await Sweep(engine, later, context.installation).agents(frozenset(others))
+    await Sweep(DockerCalls(engine), later, context.installation).agents(frozenset(others))
     assert await volume(engine, name) is not None  # a container has it
 
     await runtime.remove(ref)
-    await Sweep(engine, SystemClock(), context.installation).agents(frozenset(others))
+    await Sweep(DockerCalls(engine), SystemClock(), context.installation).agents(frozenset(others))
     assert await volume(engine, name) is not None  # it is young: another host may be about to use it
 
-    await Sweep(engine, later, context.installation).agents(frozenset({*others, name}))
+    await Sweep(DockerCalls(engine), later, context.installation).agents(frozenset({*others, name}))
     assert await volume(engine, name) is not None  # it is ours
 
-    await Sweep(engine, later, context.installation).agents(frozenset(others))
+    await Sweep(DockerCalls(engine), later, context.installation).agents(frozenset(others))
     assert await volume(engine, name) is None
 
 

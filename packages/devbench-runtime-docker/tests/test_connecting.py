@@ -9,9 +9,9 @@ import pytest
 
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import AgentProgram, CreateRequest
+from devbench_core.engines.names import agent_volume_name
 from devbench_core.errors import AgentUnavailable, ContainerExited
 from devbench_runtime_docker.engine import Engine
-from devbench_runtime_docker.names import agent_volume_name
 from devbench_runtime_docker.opening import opened
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings

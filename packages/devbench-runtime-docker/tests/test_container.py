@@ -16,10 +16,9 @@ import pytest
 
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import AgentProgram, CreateRequest
-from devbench_core.errors import AgentUnavailable, ContainerNotFound, NotEnforced
+from devbench_core.errors import AgentUnavailable, ContainerNotFound
 from devbench_core.model.container import Status
 from devbench_core.model.policy import Clause, Network, Policy
-from devbench_runtime_docker.creating import Creator
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.info import capabilities_of, notes_of
 from devbench_runtime_docker.opening import opened
@@ -301,25 +300,3 @@ def test_what_it_cannot_is_not_claimed_and_explained(change: dict[str, Any], cla
 
 def test_a_kernel_without_swap_limits_is_noted():
     assert "swap" in notes_of({**INFO, "SwapLimit": False})[0]
-
-
-@pytest.mark.parametrize(
-    ("warning", "clause"),
-    [
-        (
-            "Your kernel does not support memory limit capabilities or the cgroup is not mounted.",
-            Clause.MEMORY,
-        ),
-        ("Your kernel does not support pids limit capabilities or the cgroup is not mounted.", Clause.PIDS),
-        ("Your kernel does not support CPU CFS quota. Quota discarded.", Clause.CPU),
-    ],
-)
-def test_a_limit_that_docker_dropped_with_a_warning_is_a_refusal(warning: str, clause: Clause):
-    with pytest.raises(NotEnforced) as refused:
-        Creator._check_warnings({"Warnings": [warning]})  # pyright: ignore[reportPrivateUsage]
-    assert refused.value.details["clauses"] == [clause]
-
-
-def test_a_warning_about_swap_is_none():
-    text = "Your kernel does not support swap limit capabilities. Memory limited without swap."
-    Creator._check_warnings({"Warnings": [text]})  # pyright: ignore[reportPrivateUsage]

@@ -13,13 +13,13 @@ import pytest
 from devbench_core.channel.unix import UnixStream
 from devbench_core.contracts.runtime import SOCKET_PATH, CreateRequest
 from devbench_core.contracts.stream import ByteStream
+from devbench_core.engines import direct
+from devbench_core.engines.attached import AttachedStream
+from devbench_core.engines.direct import reach
+from devbench_core.engines.names import split_ref
 from devbench_core.errors import EngineUnreachable
-from devbench_runtime_docker import direct
-from devbench_runtime_docker.direct import reach
 from devbench_runtime_docker.engine import Engine
-from devbench_runtime_docker.names import split_ref
 from devbench_runtime_docker.runtime import DockerRuntime
-from devbench_runtime_docker.stream import DockerStream
 
 Requests = Callable[..., Awaitable[CreateRequest]]
 IS_ROOT = os.geteuid() == 0
@@ -58,7 +58,7 @@ async def test_root_reaches_the_socket_itself_again_and_again_and_others_go_thro
 ):
     for _ in range(3):
         stream = await runtime.connect(started.ref)
-        assert isinstance(stream, UnixStream if IS_ROOT else DockerStream)
+        assert isinstance(stream, UnixStream if IS_ROOT else AttachedStream)
         await speaks(stream)
 
 
@@ -107,7 +107,7 @@ async def test_an_engine_that_falls_silent_in_between_costs_only_the_short_way(
 
     monkeypatch.setattr(runtime._connector, "_show", silent)  # pyright: ignore[reportPrivateUsage]
     stream = await runtime.connect(started.ref)
-    assert isinstance(stream, DockerStream)
+    assert isinstance(stream, AttachedStream)
     await speaks(stream)
 
 
@@ -133,7 +133,7 @@ async def test_a_number_that_means_another_process_here_is_not_believed(started:
 
 ASK = """
 import asyncio, sys
-from devbench_runtime_docker.direct import Forbidden, reach
+from devbench_core.engines.direct import Forbidden, reach
 try:
     print(asyncio.run(reach(sys.argv[1], int(sys.argv[2]))))
 except Forbidden:

@@ -11,6 +11,8 @@ import pytest
 
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import CreateRequest
+from devbench_core.engines.answers import EngineAnswer
+from devbench_core.engines.failures import translate
 from devbench_core.errors import (
     AgentUnavailable,
     Conflict,
@@ -22,7 +24,7 @@ from devbench_core.errors import (
     ImageNotFound,
 )
 from devbench_runtime_docker.endpoint import Endpoint
-from devbench_runtime_docker.failures import EngineAnswer, translate, unreachable
+from devbench_runtime_docker.failures import unreachable
 from devbench_runtime_docker.opening import opened
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings

@@ -15,16 +15,16 @@ import pytest
 
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import LABEL_INSTALLATION, CreateRequest
+from devbench_core.engines.names import LABEL_OWNER, LABEL_ROLE, ROLE_HELPER, ROLE_WORKSPACE
+from devbench_core.engines.owner import is_dead, this_process
+from devbench_core.engines.users import User, user_of
 from devbench_core.errors import ImageNotFound, ValidationFailed
 from devbench_core.model.policy import Policy
 from devbench_runtime_docker.engine import Engine
 from devbench_runtime_docker.helper import volume_mount
-from devbench_runtime_docker.names import LABEL_OWNER, LABEL_ROLE, ROLE_HELPER, ROLE_WORKSPACE
 from devbench_runtime_docker.opening import opened
-from devbench_runtime_docker.owner import is_dead, this_process
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
-from devbench_runtime_docker.users import User, user_of
 
 Requests = Callable[..., Awaitable[CreateRequest]]
 

@@ -7,8 +7,7 @@ from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
 from devbench_core.contracts.store import Append, LogEntry, Put
-from devbench_store_sql.engines import LOG_PAGES_MAX
-from devbench_store_sql.statements import driver_of
+from devbench_store_sql.connections import LOG_PAGES_MAX
 from devbench_store_sql.store import SqlStore
 
 OpenSql = Callable[..., AbstractAsyncContextManager[SqlStore]]
@@ -39,9 +38,7 @@ async def test_the_log_stays_within_its_bound_while_a_stream_is_written(open_sql
 
 async def test_where_copying_falls_behind_a_commit_copies_the_log(open_sql: OpenSql):
     async with open_sql() as store:
-        pages = await store.writer.do(
-            lambda c: driver_of(c).execute("PRAGMA wal_autocheckpoint").fetchone()[0]
-        )
+        pages = await store.writer.do(lambda c: c.execute("PRAGMA wal_autocheckpoint").fetchone()[0])
     assert pages == LOG_PAGES_MAX
 
 

@@ -109,8 +109,8 @@ async def test_a_damaged_page_is_reported_and_the_rest_stays_readable(open_sql: 
 async def test_a_full_database_says_so_keeps_what_it_has_and_recovers(open_sql: OpenSql):
     async with open_sql() as store:
         await fill(store, 5)
-        pages = await store.writer.do(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
-        await store.writer.do(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one())
+        pages = await store.writer.do(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+        await store.writer.do(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone()[0])
         with pytest.raises(StoreFailed, match="disk is full") as caught:
             await store.apply(
                 Put(kind="k", key="0000", data={"changed": True}), Put(kind="k", key="big", data=BIG)
@@ -119,17 +119,15 @@ async def test_a_full_database_says_so_keeps_what_it_has_and_recovers(open_sql: 
         assert caught.value.retry is True
         kept = (await store.list("k")).records
         assert [record.revision for record in kept] == [1] * 5
-        await store.writer.do(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 100000").scalar_one())
+        await store.writer.do(lambda c: c.execute("PRAGMA max_page_count = 100000").fetchone()[0])
         await store.apply(Put(kind="k", key="big", data=BIG))
 
 
 async def test_a_write_that_does_not_fit_does_not_fail_its_neighbours(open_sql: OpenSql):
     async with open_sql() as store:
         await fill(store, 5)
-        pages = await store.writer.do(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
-        await store.writer.do(
-            lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages + 3}").scalar_one()
-        )
+        pages = await store.writer.do(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+        await store.writer.do(lambda c: c.execute(f"PRAGMA max_page_count = {pages + 3}").fetchone()[0])
         outcomes = await asyncio.gather(
             store.apply(Put(kind="k", key="a", data={})),
             store.apply(Put(kind="k", key="big", data=BIG)),
@@ -209,6 +207,42 @@ async def test_a_write_waits_for_another_process_no_longer_than_the_busy_timeout
         (record,) = await store.apply(Put(kind="k", key="a", data={"n": 2}))
         assert record is not None
         assert record.revision == 2
+
+
+async def test_writes_that_wait_together_wait_once_for_another_process(open_sql: OpenSql, database: Path):
+    async with open_sql(busy_timeout_s=0.5) as store:
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            started = time.monotonic()
+            outcomes = await asyncio.gather(
+                *(store.apply(Put(kind="k", key=str(n), data={})) for n in range(20)), return_exceptions=True
+            )
+            assert 0.45 < time.monotonic() - started < 4
+            assert {type(outcome) for outcome in outcomes} == {StoreFailed}
+            assert all("another process" in str(outcome) for outcome in outcomes)
+            assert isinstance(outcomes[0], StoreFailed)
+            assert isinstance(outcomes[0].__cause__, sqlite3.OperationalError)
+            other.execute("ROLLBACK")
+        await store.apply(Put(kind="k", key="a", data={}))
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+async def test_a_migration_that_another_process_holds_up_names_its_own_timeout(
+    open_sql: OpenSql, database: Path, mode: str
+):
+    await asyncio.to_thread(database.parent.mkdir)
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute(f"PRAGMA journal_mode = {mode}")
+        other.execute("BEGIN IMMEDIATE").execute("CREATE TABLE t (n)")
+        with pytest.raises(StoreFailed, match="another process") as caught:
+            async with open_sql(migration_timeout_s=0.3):
+                pass
+        other.execute("ROLLBACK")
+    assert "plugin.sql.migration_timeout_s" in caught.value.hint
+    assert "busy_timeout_s" not in caught.value.hint
+    assert caught.value.retry is True
+    async with open_sql() as store:
+        await store.apply(Put(kind="k", key="a", data={}))
 
 
 async def test_a_write_goes_on_when_the_other_process_has_finished(open_sql: OpenSql, database: Path):

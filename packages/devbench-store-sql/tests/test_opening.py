@@ -22,11 +22,12 @@ from sqlalchemy import create_engine
 from devbench_core.contracts.store import Put
 from devbench_core.errors import ConfigurationInvalid, StoreFailed
 from devbench_store_sql.diagnosis import look
-from devbench_store_sql.migrate import HEAD, SCRIPTS
+from devbench_store_sql.migrate import HEAD
 from devbench_store_sql.opening import opened
 from devbench_store_sql.settings import SqlSettings
 from devbench_store_sql.store import SqlStore
 from devbench_store_sql.tables import metadata
+from devbench_store_sql.upgrade import SCRIPTS
 
 OpenSql = Callable[..., AbstractAsyncContextManager[SqlStore]]
 PUT = Put(kind="k", key="a", data={"n": 1})
@@ -66,8 +67,10 @@ def overwrite(path: Path, data: bytes) -> None:
 
 
 def set_schema(database: Path, version: str) -> None:
+    """Make a database one of a newer program that no older one may use, or take that back."""
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        connection.execute("UPDATE schema_rule SET oldest = ?", (version,))
 
 
 async def test_the_database_and_all_its_files_are_private(open_sql: OpenSql, database: Path):
@@ -125,14 +128,14 @@ async def test_the_pragmas_hold_on_the_writing_and_the_reading_connections(open_
         }
         for run in (store.writer.do, store.readers.read):
             for name, value in wanted.items():
-                found = await run(lambda c, name=name: c.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+                found = await run(lambda c, name=name: c.execute(f"PRAGMA {name}").fetchone()[0])
                 assert (name, found) == (name, value)
 
 
 async def test_a_reading_connection_cannot_write(open_sql: OpenSql):
     async with open_sql() as store:
         with pytest.raises(StoreFailed, match="read-only"):
-            await store.readers.read(lambda c: c.exec_driver_sql("DELETE FROM records").rowcount)
+            await store.readers.read(lambda c: c.execute("DELETE FROM records").rowcount)
 
 
 def test_the_programs_schema_is_the_last_migration():

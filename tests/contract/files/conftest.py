@@ -1,26 +1,15 @@
-"""One container for each module, runtime and image: a case costs what its calls cost."""
+"""A host's configuration for each runtime and image, for cases that the conformance kit cannot have."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-import devbench_core
-from contract.files.lab import FileLab
-from contract.files.place import Place, seen_from_outside
-from devbench_core.containers import SpawnRequest
-
-KINDS = ("bubblewrap", "docker-debian", "docker-busybox", "docker-empty")
-"""A runtime, and which of the test images: nothing of the image is used, so also one with nothing in it will do."""
-_numbers = count(1)
+from contract.hosts import FILES_KINDS, config_of
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=FILES_KINDS)
 def where_it_runs(request: pytest.FixtureRequest) -> str:
     """Which runtime and image."""
     return str(request.param)
@@ -30,62 +19,5 @@ def where_it_runs(request: pytest.FixtureRequest) -> str:
 def files_config(
     where_it_runs: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """The configuration of a bench on one real runtime."""
-    folder = tmp_path_factory.mktemp("files")
-    runtime, _, image_name = where_it_runs.partition("-")
-    values: dict[str, Any] = {
-        "runtime": runtime,
-        "store": "sql",
-        "state_dir": str(folder / "state"),
-        "cache_dir": str(folder / "cache"),
-        "images": {"default": "host"},
-    }
-    if runtime == "docker":
-        host: str = request.getfixturevalue("docker_host")
-        image: Callable[[str], str] = request.getfixturevalue("docker_image")
-        values["plugin"] = {"docker": {"host": host}}
-        values["images"] = {"default": image(image_name), "pull_policy": "never"}
-    return values
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_place(files_config: dict[str, Any], where_it_runs: str) -> AsyncGenerator[Place]:
-    """A container."""
-    runtime, _, image = where_it_runs.partition("-")
-    async with devbench_core.open(files_config) as bench:
-        spawned = await bench.containers.spawn(SpawnRequest())
-        yield Place(bench=bench, container=spawned.container.id, runtime=runtime, image=image, folder=".")
-
-
-@pytest.fixture(scope="module")
-def lab(shared_place: Place) -> FileLab:
-    """The same container, for cases that make their folders themselves."""
-    return FileLab(
-        bench=shared_place.bench,
-        container=shared_place.container,
-        runtime=shared_place.runtime,
-        has_shell=shared_place.image != "empty",
-    )
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def place(shared_place: Place) -> Place:
-    """A folder of its own in that container."""
-    folder = f"case-{next(_numbers)}"
-    await shared_place.files.mkdir(shared_place.container, folder)
-    return Place(
-        bench=shared_place.bench,
-        container=shared_place.container,
-        runtime=shared_place.runtime,
-        image=shared_place.image,
-        folder=folder,
-    )
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def outside(place: Place) -> Path:
-    """The case's folder as root of this machine sees it."""
-    await place.write("marker")
-    seen = seen_from_outside(place.at("marker")) / place.folder
-    await place.files.delete(place.container, place.at("marker"))
-    return seen
+    """The configuration of a host on one real runtime."""
+    return config_of(where_it_runs, request, tmp_path_factory)

@@ -15,7 +15,6 @@ import pytest
 import pytest_asyncio
 
 import devbench_core
-from contract.files.place import seen_from_outside
 from devbench_core.containers import SpawnRequest
 from devbench_core.containers.requests import PolicyRequest
 from devbench_core.contracts.runtime import Runtime
@@ -24,9 +23,10 @@ from devbench_core.model.archive import ArchiveFormat
 from devbench_core.model.batch import BatchDelete, BatchOperation, BatchWrite
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.policy import Clause
+from devbench_core.testing.kit.files_place import seen_from_outside
+from devbench_core.testing.kit.hostile_archives import by_tarfile
 from harness.agent_host import CONTAINER_ID as C
 from harness.agent_host import eventually, open_host, running_agent
-from harness.hostile_archives import by_tarfile
 from harness.mortal_container import MortalContainer, create, started
 
 pytestmark = [

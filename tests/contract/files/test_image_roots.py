@@ -9,13 +9,14 @@ import pytest
 import pytest_asyncio
 
 import devbench_core
-from contract.files.place import Place
 from devbench_core.containers import SpawnRequest
 from devbench_core.errors import FileFailed
 from devbench_core.model.batch import BatchDelete, BatchMove, BatchWrite
+from devbench_core.testing.kit.files_place import Place
+from devbench_core.testing.kit.host_lab import Lab
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-AS_OWNER = pytest.mark.parametrize("shared_place", ["0"], indirect=True)
+AS_OWNER = pytest.mark.parametrize("place", ["0"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=["docker-debian"])
@@ -25,24 +26,23 @@ def where_it_runs(request: pytest.FixtureRequest) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_place(request: pytest.FixtureRequest, files_config: dict[str, Any]) -> AsyncGenerator[Place]:
-    """A container of the image's owner, or of an ordinary user."""
+async def place(request: pytest.FixtureRequest, files_config: dict[str, Any]) -> AsyncGenerator[Place]:
+    """The workspace of a container of the image's owner, or of an ordinary user."""
     policy = {"file_roots": ["/var", "/opt"], "read_only_root": False, "user": request.param}
     async with devbench_core.open(files_config | {"policy": policy}) as bench:
         spawned = await bench.containers.spawn(SpawnRequest())
-        yield Place(
-            bench=bench, container=spawned.container.id, runtime="docker", image=request.param, folder="."
-        )
+        yield Place(lab=Lab(bench=bench, container=spawned.container.id, has_shell=True), folder=".")
 
 
-@pytest.mark.parametrize("shared_place", ["0", "1000"], indirect=True)
+@pytest.mark.parametrize("place", ["0", "1000"], indirect=True)
 async def test_a_batch_needs_a_place_in_its_root(place: Place):
     files, container = place.files, place.container
+    owner = (await files.stat(container, ".")).uid == 0
     await files.write(container, "/var/tmp/f", b"1", parents=True)
     batch = files.batch(
         container, [BatchWrite(path="/var/tmp/f", data=b"2"), BatchWrite(path="/var/tmp/g", data=b"")]
     )
-    if place.image == "0":
+    if owner:
         await batch
     else:
         error = await place.refused(FileFailed, batch)
@@ -51,7 +51,7 @@ async def test_a_batch_needs_a_place_in_its_root(place: Place):
             in error.message
         )
         assert error.details["reason"] == "permission_denied"
-    assert (await files.read(container, "/var/tmp/f")).data == (b"2" if place.image == "0" else b"1")
+    assert (await files.read(container, "/var/tmp/f")).data == (b"2" if owner else b"1")
 
 
 @AS_OWNER

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-RUNTIMES = ("bubblewrap", "docker")
+RUNTIMES = ("bubblewrap", "docker", "podman")
+HOST_VARIABLES = {"docker": "DOCKER_HOST", "podman": "CONTAINER_HOST"}
 MEASURED = "bubblewrap"
 """The runtime with which the coverage of the command line is measured, which costs each start half as much again."""
 TIMEOUT_S = 100.0
@@ -73,16 +74,16 @@ class Cli:
 
 
 def environment_of(runtime: str, folder: Path, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Return the variables that point `devbench` at a state folder and, for Docker, at the test engine."""
+    """Return the variables that point `devbench` at a state folder and at the test engine."""
     found = {
         "DEVBENCH_STATE_DIR": str(folder / "state"),
         "DEVBENCH_CACHE_DIR": str(folder / "cache"),
         "DEVBENCH_RUNTIME": runtime,
         "HOME": str(folder),
     }
-    if runtime == "docker":
-        found["DOCKER_HOST"] = request.getfixturevalue("docker_host")
-        image: Callable[[str], str] = request.getfixturevalue("docker_image")
+    if runtime in HOST_VARIABLES:
+        found[HOST_VARIABLES[runtime]] = request.getfixturevalue(f"{runtime}_host")
+        image: Callable[[str], str] = request.getfixturevalue(f"{runtime}_image")
         found["DEVBENCH_IMAGES__DEFAULT"] = image("busybox")
     return found
 

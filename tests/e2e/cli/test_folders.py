@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from harness.hostile_archives import member, tar
+from devbench_core.testing.kit.hostile_archives import member, tar
 
 
 def plant(folder: Path) -> None:

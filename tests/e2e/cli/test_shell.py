@@ -224,13 +224,16 @@ def test_a_shell_that_was_left_goes_on_and_is_attached_to_again(each_cli: Any, b
         assert again.exit_code() == 4
 
 
-def test_typing_at_a_command_that_another_process_holds_is_refused_with_the_reason(cli: Any, web: str):
+def test_two_who_are_attached_from_processes_of_their_own_type_at_the_same_command(cli: Any, web: str):
     with shell(cli, "shell", web) as typist:
         found = cli.json("execs", "--running", web)["execs"][-1]["id"]
         with terminal(cli, "attach", found) as screen:
-            screen.press(b"x")
-            assert b"error[input_unavailable]" in screen.rest()
-            assert screen.process.wait(DEADLINE_S) == 5
+            screen.press(b"echo fr''om beside\n")
+            screen.read_until(lambda seen: b"from beside\r\n" in seen)
+            screen.press(b"\x10\x11")
+            screen.rest()
+            assert screen.process.wait(DEADLINE_S) == 0
+        typist.sees(b"from beside\r\n")
         typist.runs(b"echo st''ill", b"still\r\n")
 
 

@@ -15,15 +15,15 @@ Configure = Callable[..., Path]
 Connect = Callable[[Path], AbstractAsyncContextManager[Tools]]
 
 
-@pytest.fixture(params=["docker", "bubblewrap"], scope="module")
+@pytest.fixture(params=["docker", "podman", "bubblewrap"], scope="module")
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The settings that choose one real runtime."""
     if request.param == "bubblewrap":
         return {"runtime": "bubblewrap", "images": {"default": "host"}}
-    image: Callable[[str], str] = request.getfixturevalue("docker_image")
+    image: Callable[[str], str] = request.getfixturevalue(f"{request.param}_image")
     return {
-        "runtime": "docker",
-        "plugin": {"docker": {"host": request.getfixturevalue("docker_host")}},
+        "runtime": request.param,
+        "plugin": {request.param: {"host": request.getfixturevalue(f"{request.param}_host")}},
         "images": {"default": image("busybox"), "pull_policy": "never"},
     }
 

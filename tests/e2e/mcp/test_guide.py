@@ -30,7 +30,7 @@ async def test_its_python_asks_a_host_for_its_status(program: Address, capsys: p
     exec(compile(code, str(GUIDE), "exec"), names)  # noqa: S102 - our own page
     ask = cast("Callable[[str, str], Awaitable[None]]", names["status"])
     await ask(program.url, "any-token-on-loopback")
-    assert capsys.readouterr().out.strip() in {"docker", "bubblewrap"}
+    assert capsys.readouterr().out.strip() in {"docker", "podman", "bubblewrap"}
 
 
 def test_its_configurations_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

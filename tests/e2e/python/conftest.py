@@ -12,7 +12,7 @@ import devbench_core
 from devbench_core.containers import SpawnRequest
 
 
-@pytest.fixture(params=["docker", "bubblewrap"])
+@pytest.fixture(params=["docker", "podman", "bubblewrap"])
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     """The configuration of a bench on one real runtime, with a state folder of its own."""
     values: dict[str, Any] = {
@@ -22,10 +22,10 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
         "cache_dir": str(tmp_path / "cache"),
         "images": {"default": "host"},
     }
-    if request.param == "docker":
-        host: str = request.getfixturevalue("docker_host")
-        image: Callable[[str], str] = request.getfixturevalue("docker_image")
-        values["plugin"] = {"docker": {"host": host}}
+    if request.param in ("docker", "podman"):
+        host: str = request.getfixturevalue(f"{request.param}_host")
+        image: Callable[[str], str] = request.getfixturevalue(f"{request.param}_image")
+        values["plugin"] = {request.param: {"host": host}}
         values["images"] = {"default": image("busybox"), "pull_policy": "never"}
     return values
 

@@ -19,7 +19,7 @@ from devbench_core.hookspecs import hookimpl
 from devbench_core.model.caller import Caller
 from devbench_core.model.event import Request, Veto
 from devbench_core.model.execution import ExecRequest
-from devbench_core.testing.moody import MovableClock
+from devbench_core.testing.fake import FakeClock
 from devbench_core.tools.call import call_tool
 
 ABSTRACT = {"not_found"}
@@ -29,12 +29,17 @@ ELSEWHERE = {
     "agent_misbehaved": "packages/devbench-core/tests/channel",
     "agent_outdated": "packages/devbench-core/tests/files",
     "archive_refused": "packages/devbench-core/tests/files/test_import.py",
+    "dump_refused": "packages/devbench-core/tests/dumps/test_form.py",
     "edit_failed": "packages/devbench-core/tests/files/test_editing.py",
     "invalid_text": "packages/devbench-core/tests/tools/test_file_changes.py",
     "agent_silent": "packages/devbench-runtime-docker/tests/test_guests.py",
     "cancelled": "packages/devbench-core/tests/containers/test_spawn.py",
     "lease_lost": "tests/contract/lock",
+    "lock_failed": "packages/devbench-lock-redis/tests/test_reaching.py",
+    "plugin_incompatible": "packages/devbench-core/tests/compose/test_api_versions.py",
+    "outcome_unknown": "packages/devbench-core/tests/forwarding",
     "shell_elsewhere": "packages/devbench-core/tests/shells/test_several_hosts.py",
+    "stale_token": "tests/contract/store",
     "task_not_found": "packages/devbench-mcp/tests/test_tasks.py",
 }
 
@@ -109,7 +114,7 @@ async def idle_shell(world: World) -> None:
 async def purged(world: World) -> None:
     started = await world.bench.execs.start(world.lab, ExecRequest(argv=("true",)))
     await world.bench.execs.wait(started.id, wait_s=20)
-    later = MovableClock()
+    later = FakeClock()
     later.pass_s(8 * 86400)
     async with devbench_core.open(world.config, clock=later, serving=False) as bench:
         await bench.execs.sweep()

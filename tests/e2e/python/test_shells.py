@@ -45,7 +45,7 @@ class Lab:
             assert page.chunks, "nothing came in time"
 
 
-@pytest.fixture(params=["docker-busybox", "docker-debian", "bubblewrap"])
+@pytest.fixture(params=["docker-busybox", "docker-debian", "podman-busybox", "bubblewrap"])
 async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Lab, None]:
     """A shell in a fresh container of each kind."""
     runtime, _, image_name = request.param.partition("-")
@@ -58,9 +58,9 @@ async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[
         "shells": {"interrupt_grace_s": 0.5},
     }
     if image_name:
-        host: str = request.getfixturevalue("docker_host")
-        image: Callable[[str], str] = request.getfixturevalue("docker_image")
-        values["plugin"] = {"docker": {"host": host}}
+        host: str = request.getfixturevalue(f"{runtime}_host")
+        image: Callable[[str], str] = request.getfixturevalue(f"{runtime}_image")
+        values["plugin"] = {runtime: {"host": host}}
         values["images"] = {"default": image(image_name), "pull_policy": "never"}
     async with devbench_core.open(values) as bench:
         container = (await bench.containers.spawn(SpawnRequest())).container.id

@@ -12,14 +12,12 @@ import pytest
 import devbench_core
 from devbench_core.containers import SpawnRequest
 from devbench_core.errors import (
-    Conflict,
-    ContainerExited,
     FileConflict,
     ImageNotFound,
     PathOutside,
     ValidationFailed,
 )
-from devbench_core.model.container import EndReason, Status
+from devbench_core.model.container import Status
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, StreamName
 
 Bench = devbench_core.Bench
@@ -163,45 +161,6 @@ async def test_a_container_is_as_isolated_as_its_policy_says(bench: Bench, lab: 
     assert [line.split(b":")[0].strip() for line in links.splitlines()[2:]] == [b"lo"]
 
 
-async def test_a_restart_of_the_host_keeps_persistent_work(config: dict[str, Any]):
-    async with devbench_core.open(config) as bench:
-        spawned = await bench.containers.spawn(SpawnRequest(alias="keep", persistent=True))
-        await bench.files.write("keep", "note", b"kept")
-        started = await bench.execs.start("keep", ExecRequest(argv=("sh", "-c", "echo a; sleep 1; echo b")))
-    async with devbench_core.open(config) as bench:
-        assert (await bench.containers.get("keep")).id == spawned.container.id
-        assert (await bench.files.read("keep", "note")).data == b"kept"
-        done = await bench.execs.wait(started.id, wait_s=20)
-        assert reason(done) is ExecReason.EXITED
-        page = await bench.execs.poll(started.id)
-        assert b"".join(chunk.data for chunk in page.chunks) == b"a\nb\n"
-        await bench.containers.kill("keep")
-        with pytest.raises(ContainerExited):
-            await bench.files.read(spawned.container.id, "note")
-
-
-async def test_a_command_with_a_key_runs_once_for_many_callers_on_several_hosts(config: dict[str, Any]):
-    request = ExecRequest(argv=("sh", "-c", "echo ran >> count; cat count"))
-
-    async def start(bench: Bench) -> Exec:
-        return await bench.execs.start("once", request, idempotency_key="k")
-
-    async with devbench_core.open(config) as one:
-        await one.containers.spawn(SpawnRequest(alias="once", persistent=True))
-        async with devbench_core.open(config) as two:
-            started = await asyncio.gather(*(start(bench) for bench in (one, two) * 10))
-    assert len({each.id for each in started}) == 1
-    assert sum(not each.replayed for each in started) == 1
-    async with devbench_core.open(config) as three:
-        again = await start(three)
-        assert (again.replayed, again.id) == (True, started[0].id)
-        assert reason(await three.execs.wait(again.id, wait_s=20)) is ExecReason.EXITED
-        assert (await three.files.read("once", "count")).data == b"ran\n"
-        with pytest.raises(Conflict, match="'k' was used for a different request"):
-            await three.execs.start("once", ExecRequest(argv=("true",)), idempotency_key="k")
-        await three.containers.kill("once")
-
-
 async def test_twenty_callers_get_twenty_answers(bench: Bench, lab: str):
     async def one(number: int) -> bytes:
         await bench.files.write(lab, f"n{number}", str(number).encode())
@@ -211,16 +170,6 @@ async def test_twenty_callers_get_twenty_answers(bench: Bench, lab: str):
     assert answers == [str(number).encode() for number in range(20)]
     listing = await bench.files.list(lab)
     assert len(listing.entries) == 20
-
-
-async def test_what_happened_to_a_killed_container_can_be_asked_later(bench: Bench, lab: str):
-    started = await bench.execs.start(lab, ExecRequest(argv=("sleep", "600")))
-    await bench.containers.kill(lab)
-    ended = await bench.containers.get(lab)
-    assert ended.ending is not None
-    assert ended.ending.reason is EndReason.KILLED
-    done = await bench.execs.wait(started.id, wait_s=5)
-    assert reason(done) is ExecReason.CONTAINER_EXITED
 
 
 async def test_an_unknown_image_is_named(bench: Bench):

@@ -15,8 +15,8 @@ from devbench_cli.backends.contents import pages
 from devbench_cli.backends.protocol import Backend, ask
 from devbench_cli.places import InContainer
 from devbench_core.errors import DevbenchError, FileMissing, TooLarge, ValidationFailed
+from devbench_core.tools.file_views import FileView
 from devbench_core.tools.files import FsWriteOutput
-from devbench_core.tools.views import FileView
 
 FALLBACK = "vi"
 NAME_MAX = 100

@@ -112,8 +112,17 @@ async def read_pieces(source: str, progress: ProgressSink) -> AsyncGenerator[byt
         await asyncio.to_thread(file.close)
 
 
-async def write_pieces(stream: AsyncIterator[bytes], target: str, progress: ProgressSink) -> int:
-    """Write an archive to stdout or to a file, which appears under its name only when it is complete."""
+async def write_pieces(
+    stream: AsyncIterator[bytes], target: str, progress: ProgressSink, *, private: bool = False
+) -> int:
+    """Write an archive to stdout or to a file, which appears under its name only when it is complete.
+
+    Args:
+        stream: The archive.
+        target: A path, or ``-``.
+        progress: Told how far it is.
+        private: Whether nobody else may read the file, which is then on the disk when it appears, too.
+    """
     done = 0
     if target == STANDARD:
         async for piece in stream:
@@ -122,13 +131,15 @@ async def write_pieces(stream: AsyncIterator[bytes], target: str, progress: Prog
             await progress(done, None, "")
         return done
     path = Path(target)
-    descriptor, part = await asyncio.to_thread(_part_of, path)
+    descriptor, part = await asyncio.to_thread(_part_of, path, private=private)
     try:
         try:
             async for piece in stream:
-                await write(descriptor, piece)
+                await _write(descriptor, piece, path)
                 done += len(piece)
                 await progress(done, None, "")
+            if private:
+                await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
         await asyncio.to_thread(os.replace, part, path)
@@ -139,12 +150,25 @@ async def write_pieces(stream: AsyncIterator[bytes], target: str, progress: Prog
     return done
 
 
-def _part_of(path: Path) -> tuple[int, str]:
+async def _write(descriptor: int, piece: bytes, path: Path) -> None:
+    try:
+        await write(descriptor, piece)
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> ValidationFailed:
+    return ValidationFailed("target", f"{str(path)!r} cannot be written: {error.strerror}")
+
+
+def _part_of(path: Path, *, private: bool) -> tuple[int, str]:
     """Make a file beside another, under a name of its own: two exports to one name do not write into each other."""
     try:
         descriptor, part = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     except OSError as error:
-        raise ValidationFailed("ARCHIVE", f"{str(path)!r} cannot be written: {error.strerror}") from error
+        raise _not_written(path, error) from error
+    if private:
+        return descriptor, part
     mask = os.umask(0)
     os.umask(mask)
     os.fchmod(descriptor, NEW_MODE & ~mask)

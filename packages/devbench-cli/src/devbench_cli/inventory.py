@@ -1,4 +1,4 @@
-"""Looks at every installed plugin on its own, so that a broken one hides none of the others."""
+"""Looks at every plugin on its own, so that a broken one hides none of the others; what is not enabled is not run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Any
 
 import attrs
 
-from devbench_core.compose.discovery import Found, PluginSource, installed, load
+from devbench_core.compose.discovery import (
+    EntryPoints,
+    Found,
+    PluginSource,
+    enabled,
+    installed,
+    line_to_write,
+    load,
+    scan,
+)
+from devbench_core.compose.files import file_of
 from devbench_core.compose.registry import Registry
 from devbench_core.contracts.provider import Provider
 from devbench_core.tool import Tool
@@ -21,7 +31,7 @@ OFFERING_HOOKS = {
     "devbench_lifespans": "lifespan",
 }
 OTHER_HOOKS = {"devbench_review": "review", "devbench_event": "events"}
-LOADED, DISABLED, FAILED = "loaded", "not enabled", "failed"
+LOADED, DISABLED, FAILED, INCOMPATIBLE = "loaded", "not enabled", "failed", "incompatible"
 
 
 @attrs.frozen(kw_only=True)
@@ -30,15 +40,28 @@ class PluginReport:
 
     Attributes:
         source: Where it came from.
-        state: ``loaded``, ``not enabled`` (the configuration leaves it out) or ``failed``.
-        error: Why it failed, "" otherwise.
+        state: ``loaded``, ``not enabled`` (the configuration leaves it out, or does not name what is not ours),
+            ``incompatible`` (not enabled either, and made for another version of the plugin API) or ``failed``.
+        error: Why it failed or could not be enabled, "" otherwise.
+        enable_with: The line of the configuration that enables it; "" when it is, or cannot be.
         offers: By kind: what it gives through its hooks.
     """
 
     source: PluginSource
     state: str
     error: str = ""
+    enable_with: str = ""
     offers: Mapping[str, tuple[object, ...]] = attrs.field(factory=dict[str, tuple[object, ...]])
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether it may run."""
+        return self.state not in {DISABLED, INCOMPATIBLE}
+
+    @property
+    def file(self) -> str:
+        """The file of its module, "" when it cannot be found."""
+        return str(file_of(self.source.target) or "")
 
     def provides(self) -> list[str]:
         """Return what it provides in words: ``runtime docker``, ``3 tools`` and so on."""
@@ -54,20 +77,27 @@ class PluginReport:
         return words
 
 
-def plugin_reports(enabled: Sequence[str] | None) -> list[PluginReport]:
+def plugin_reports(names: Sequence[str] | None) -> list[PluginReport]:
     """Look at the built-in and all installed plugins.
 
     Args:
-        enabled: The names in the configuration; None for all.
+        names: The ``plugins`` of the configuration; None when it names none.
     """
     from devbench_core.builtin import builtin_plugins  # after compose: the two import each other
 
     reports = [_registered(found) for found in builtin_plugins()]
-    for source in installed():
-        if enabled is not None and source.name not in enabled:
-            reports.append(PluginReport(source=source, state=DISABLED))
+    points = scan()
+    sources, mine = installed(points), enabled(points, names)
+    for source in sources:
+        if source.fault:
+            reports.append(PluginReport(source=source, state=FAILED, error=source.fault))
+        elif source.enabled(names):
+            reports.append(_installed(source, mine))
+        elif not source.is_compatible:
+            reports.append(PluginReport(source=source, state=INCOMPATIBLE, error=source.mismatch))
         else:
-            reports.append(_installed(source))
+            line = line_to_write(source.name, names, sources)
+            reports.append(PluginReport(source=source, state=DISABLED, enable_with=line))
     return reports
 
 
@@ -78,9 +108,11 @@ def providers(reports: Sequence[PluginReport], kind: str) -> list[Provider[Any]]
     ]
 
 
-def _installed(source: PluginSource) -> PluginReport:
+def _installed(source: PluginSource, points: EntryPoints) -> PluginReport:
+    if not source.is_compatible:
+        return PluginReport(source=source, state=FAILED, error=source.mismatch)
     faults: list[str] = []
-    found = [each for each in load([source.name], faults) if each.source == source]
+    found = [each for each in load([source.name], faults, points) if each.source == source]
     if faults or not found:
         return PluginReport(source=source, state=FAILED, error="; ".join(faults) or "it cannot be found")
     return _registered(found[0])

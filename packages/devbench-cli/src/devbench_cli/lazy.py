@@ -32,7 +32,9 @@ ENTRIES = {
     "demo": Entry("demo", remote=True),
     "doctor": Entry("doctor"),
     "plugins": Entry("plugins"),
+    "plugin": Entry("plugin"),
     "config": Entry("config"),
+    "db": Entry("db"),
     "serve": Entry("serve", common=False),
     "spawn": Entry("spawn", remote=True),
     "ps": Entry("ps", remote=True),
@@ -58,6 +60,8 @@ ENTRIES = {
     "watch": Entry("watch", remote=True),
     "kill": Entry("kill", remote=True),
     "images": Entry("images", remote=True),
+    "gc": Entry("gc"),
+    "pools": Entry("pools"),
 }
 """Every command, in the order of `devbench --help`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -11,6 +12,9 @@ def main() -> None:
         from devbench_cli.version import print_version
 
         return print_version()
+    gc.disable()  # a start makes much and throws little away; `running` enables it when the work begins
     from devbench_cli.program import run_program
 
-    sys.exit(run_program(sys.argv[1:]))
+    code = run_program(sys.argv[1:])
+    gc.freeze()  # the interpreter's end collects garbage again and again, and the process takes all of it along
+    sys.exit(code)

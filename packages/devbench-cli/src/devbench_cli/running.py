@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -25,10 +26,11 @@ def run_with_backend(ctx: typer.Context, work: Work[T]) -> T:
         from devbench_cli.backends.opening import open_backend
 
         async with open_backend(options) as backend:
+            _started()
             done = await _outcome(work(backend, options))
         return done()
 
-    return run(options, whole())
+    return _run(options, whole())
 
 
 def run(options: Options, work: Coroutine[Any, Any, T]) -> T:
@@ -36,6 +38,17 @@ def run(options: Options, work: Coroutine[Any, Any, T]) -> T:
 
     SIGTERM cancels it, so that it can clean up; Ctrl-C does so as well and raises KeyboardInterrupt.
     """
+    _started()
+    return _run(options, work)
+
+
+def _started() -> None:
+    """Collect garbage from here on, without looking again and again at what the start has made and what stays."""
+    gc.freeze()
+    gc.enable()
+
+
+def _run(options: Options, work: Coroutine[Any, Any, T]) -> T:
     from devbench_core.logs import configure
 
     configure(options.log_level)

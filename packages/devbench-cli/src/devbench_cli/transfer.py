@@ -17,9 +17,9 @@ from devbench_cli.descriptors import PIECE_BYTES, STDOUT, input_pieces, write
 from devbench_cli.places import STANDARD, InContainer
 from devbench_core.errors import Conflict, DevbenchError, FileMissing, NotFound, ValidationFailed
 from devbench_core.tool import ProgressSink
+from devbench_core.tools.file_views import FileView
 from devbench_core.tools.files import FsStatOutput
 from devbench_core.tools.path_text import shown
-from devbench_core.tools.views import FileView
 
 PERMISSION_BITS = 0o777
 

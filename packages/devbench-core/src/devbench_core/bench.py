@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from pydantic import BaseModel
 
-from devbench_core import identity
+from devbench_core import identity, metrics
 from devbench_core.clock import Clock, SystemClock
 from devbench_core.compose.composition import Composition, compose
 from devbench_core.compose.opening import open_chosen, open_runtime
@@ -23,6 +24,7 @@ from devbench_core.contracts.runtime import Runtime
 from devbench_core.contracts.scanner import Scanner
 from devbench_core.contracts.store import Store
 from devbench_core.ids import INSTANCE, new_id
+from devbench_core.leading.fencing import FencedStore
 from devbench_core.logs import get_logger
 from devbench_core.tasks import background
 from devbench_core.tool import Tool
@@ -32,9 +34,14 @@ if TYPE_CHECKING:
     from devbench_core.execs import Execs
     from devbench_core.files import Files
     from devbench_core.images import Images
+    from devbench_core.pools import Pools
     from devbench_core.shells import Shells
 
+__all__ = ["Bench", "Config", "open"]
+
 log = get_logger(__name__)
+MEMORY = "memory"
+"""The store that no restart, and no other host, sees again."""
 STATE_MODE = 0o700
 
 
@@ -85,6 +92,11 @@ class Bench:
         return self.services.files
 
     @property
+    def pools(self) -> Pools:
+        """Containers that wait for spawns that ask for exactly such ones."""
+        return self.services.pools
+
+    @property
     def images(self) -> Images:
         """Resolve and list images."""
         return self.services.images
@@ -119,6 +131,7 @@ async def open(  # noqa: A001 - read as devbench_core.open
     plugins: Sequence[object] = (),
     clock: Clock | None = None,
     serving: bool = True,
+    passive: bool = False,
 ) -> AsyncGenerator[Bench, None]:
     """Open the core.
 
@@ -133,6 +146,7 @@ async def open(  # noqa: A001 - read as devbench_core.open
         clock: Where time comes from.
         serving: A host that stays: it adopts what dead hosts left. False for a short command, which leaves
             the containers of others, and its own, as they are.
+        passive: Only to look: nothing is reconciled, and no lifespan runs.
 
     Raises:
         ConfigurationInvalid: The configuration has faults; all are named.
@@ -141,6 +155,8 @@ async def open(  # noqa: A001 - read as devbench_core.open
         StoreFailed: The store cannot be opened.
     """
     settings, composition = await asyncio.to_thread(_composed, config, overrides, plugins)
+    if serving:
+        await asyncio.to_thread(metrics.registry)
     ticking = clock or SystemClock()
     await asyncio.to_thread(_folders, settings)
     async with AsyncExitStack() as stack:
@@ -160,11 +176,14 @@ async def open(  # noqa: A001 - read as devbench_core.open
                 registry=composition.registry,
                 installation=installation,
                 instance=instance,
-                serving=serving,
-                store=store,
+                serving=serving and not passive,
+                lasting=composition.store.provider.name != MEMORY,
+                store=FencedStore(store),
                 runtime=runtime,
                 clock=ticking,
                 tasks=tasks,
+                runtime_settings=_settings_of(runtime, composition),
+                plugins=composition.plugins,
             )
             bench = Bench(
                 settings=settings,
@@ -177,12 +196,12 @@ async def open(  # noqa: A001 - read as devbench_core.open
                 scanners=scanners,
                 services=Services(parts),
             )
-            async with _served(bench):
+            async with _served(bench, passive=passive):
                 yield bench
 
 
 @asynccontextmanager
-async def _served(bench: Bench) -> AsyncGenerator[None, None]:
+async def _served(bench: Bench, *, passive: bool) -> AsyncGenerator[None, None]:
     """Reconcile, run the lifespans for the block, and end this host's responsibility."""
     async with AsyncExitStack() as stack:
         # each of these runs whatever the others raise: an open link would keep its tasks, and us, alive for ever
@@ -190,10 +209,12 @@ async def _served(bench: Bench) -> AsyncGenerator[None, None]:
         stack.push_async_callback(bench.services.close_execs)
         stack.callback(bench.services.close_shells)
         stack.push_async_callback(bench.containers.leave)
-        await bench.containers.beat()
-        await bench.containers.reconcile()
-        for lifespan in bench.composition.lifespans:
-            await stack.enter_async_context(lifespan(bench))
+        if not passive:
+            stack.push_async_callback(bench.services.leave_pools)
+            await bench.containers.beat()
+            await bench.containers.reconcile()
+            for lifespan in bench.composition.lifespans:
+                await stack.enter_async_context(lifespan(bench))
         yield
 
 
@@ -208,9 +229,16 @@ def _composed(
 async def _installation(
     settings: Settings, composition: Composition, store: Store, stack: AsyncExitStack
 ) -> str:
-    if composition.store.provider.name == "memory":
+    if composition.store.provider.name == MEMORY:
         return stack.enter_context(identity.slot(settings.state_dir, settings.installation))
     return await identity.lasting(store, settings.installation)
+
+
+def _settings_of(runtime: Runtime, composition: Composition) -> BaseModel | None:
+    """Return the settings of the runtime that was opened."""
+    return next(
+        (chosen.settings for chosen in composition.runtimes if chosen.provider.name == runtime.name), None
+    )
 
 
 def _folders(settings: Settings) -> None:

@@ -10,6 +10,58 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+__all__ = [
+    "AgentGone",
+    "AgentMisbehaved",
+    "AgentOutdated",
+    "AgentSilent",
+    "AgentUnavailable",
+    "ArchiveRefused",
+    "Cancelled",
+    "CompositionFailed",
+    "ConcurrencyLimit",
+    "ConfigurationInvalid",
+    "Conflict",
+    "ContainerExited",
+    "ContainerNotFound",
+    "Details",
+    "DevbenchError",
+    "DumpRefused",
+    "EditFailed",
+    "EngineFailed",
+    "EngineUnreachable",
+    "ExecNotFound",
+    "ExecPurged",
+    "FileConflict",
+    "FileFailed",
+    "FileMissing",
+    "ImageNotFound",
+    "ImagePullFailed",
+    "ImageRefused",
+    "InputUnavailable",
+    "LeaseLost",
+    "NotEnforced",
+    "NotFound",
+    "OutcomeUnknown",
+    "PathOutside",
+    "PluginIncompatible",
+    "PluginNotFound",
+    "ShellBusy",
+    "ShellElsewhere",
+    "ShellEnded",
+    "ShellIdle",
+    "ShellNotFound",
+    "StaleToken",
+    "StoreFailed",
+    "TaskNotFound",
+    "TextInvalid",
+    "TimedOut",
+    "TooLarge",
+    "Unauthorised",
+    "ValidationFailed",
+    "Vetoed",
+]
+
 Details = Mapping[str, object]
 
 
@@ -134,7 +186,7 @@ class ConcurrencyLimit(DevbenchError):
 
 
 class InputUnavailable(DevbenchError):
-    """A command takes no input here: ``reason`` is ``ended``, ``no_stdin``, ``closed``, ``shell`` or ``elsewhere``."""
+    """A command takes no input: ``reason`` is ``ended``, ``no_stdin``, ``closed``, ``shell``, seldom ``elsewhere``."""
 
     code = "input_unavailable"
 
@@ -159,9 +211,10 @@ class ShellIdle(DevbenchError):
 
 
 class ShellElsewhere(DevbenchError):
-    """Another living host follows the shell; only that one can give it something to do."""
+    """The shell goes from host to host, and none of them that was asked follows it."""
 
     code = "shell_elsewhere"
+    retry = True
 
 
 class TimedOut(DevbenchError):
@@ -169,6 +222,12 @@ class TimedOut(DevbenchError):
 
     code = "timeout"
     retry = True
+
+
+class OutcomeUnknown(DevbenchError):
+    """Another host began with the call and did not answer; whether it was done is not known."""
+
+    code = "outcome_unknown"
 
 
 class Cancelled(DevbenchError):
@@ -286,6 +345,15 @@ class StoreFailed(DevbenchError):
     retry = True
 
 
+class DumpRefused(DevbenchError):
+    """A dump of a store is not taken, and nothing was changed; ``details['reason']`` is one of the reasons below.
+
+    Reasons: ``format`` (it is none), ``version`` (a newer devbench made it), ``cut`` (its end is missing), ``damaged``.
+    """
+
+    code = "dump_refused"
+
+
 class NotEnforced(DevbenchError):
     """A policy clause cannot be enforced here, so nothing was started. ``details['clauses']`` name them."""
 
@@ -311,6 +379,20 @@ class LeaseLost(DevbenchError):
     retry = True
 
 
+class StaleToken(LeaseLost):
+    """The store refused a change of a lease that a later one superseded; ``details`` hold both tokens."""
+
+    code = "stale_token"
+    retry = False
+
+
+class LockFailed(DevbenchError):
+    """What keeps the locks did not answer or refused; nothing new is held."""
+
+    code = "lock_failed"
+    retry = True
+
+
 class ConfigurationInvalid(DevbenchError):
     """The configuration cannot be used; each fault is named."""
 
@@ -330,3 +412,19 @@ class CompositionFailed(DevbenchError):
         self.faults = tuple(faults)
         lines = "\n".join(f"  - {fault}" for fault in faults)
         super().__init__(f"devbench cannot start:\n{lines}", details={"faults": list(faults)})
+
+
+class PluginIncompatible(CompositionFailed):
+    """A plugin that is to be used is made for another version of the plugin API, so it was not loaded.
+
+    ``details['plugins']`` name each with its ``distribution``, ``version`` and entry-point ``group``,
+    ``details['group']`` is the group of this devbench. The message has all other faults of the start-up too.
+    """
+
+    code = "plugin_incompatible"
+
+    def __init__(
+        self, faults: Sequence[str], plugins: Sequence[Mapping[str, object]] = (), *, group: str = ""
+    ) -> None:
+        super().__init__(faults)
+        self.details.update(plugins=[dict(plugin) for plugin in plugins], group=group)

@@ -24,6 +24,8 @@ from devbench_core.tool import Tool
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
 
+__all__ = ["HookSpecs", "Lifespan", "hookimpl"]
+
 PROJECT = "devbench"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -20,6 +20,7 @@ from devbench_core.model.caller import Caller
 
 KIND = "idempotency"
 TEXT_MAX = 200
+PAGE = 200
 TAKE_OVER_S = 1800.0
 """How long after its end a claim is taken over in its place; an older one is removed first."""
 SWEEP_AFTER_S = 2 * TAKE_OVER_S
@@ -171,6 +172,17 @@ class Keys:
             removed += len(over)
             if not over or not self._cursor:
                 return removed
+
+    async def expired(self) -> int:
+        """Return how many claims, of every kind, `sweep` would remove in the end."""
+        count, cursor = 0, ""
+        limit = self._clock.now() - timedelta(seconds=SWEEP_AFTER_S)
+        while True:
+            page = await self._store.list(KIND, after=cursor, limit=PAGE)
+            count += len([record for record in page.records if _expiry(record) <= limit])
+            cursor = page.cursor
+            if not cursor:
+                return count
 
     @property
     def _field(self) -> str:

@@ -9,10 +9,11 @@ from devbench_core.errors import ValidationFailed
 
 CONTAINER = "c"
 EXEC = "x"
+FORWARDED = "f"
 INSTANCE = "i"
 INSTALLATION = "n"
 TASK = "t"
-PREFIXES = frozenset({CONTAINER, EXEC, INSTANCE, INSTALLATION, TASK})
+PREFIXES = frozenset({CONTAINER, EXEC, FORWARDED, INSTANCE, INSTALLATION, TASK})
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 RANDOM_LENGTH = 20  # 32**20 = 100 bits: no two will ever meet
 _PATTERN = re.compile(rf"([a-z]+)_[{ALPHABET}]{{{RANDOM_LENGTH}}}")

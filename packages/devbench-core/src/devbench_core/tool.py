@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +16,19 @@ from devbench_core.model.link import LinkMaker
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
+
+__all__ = [
+    "Handler",
+    "ProgressSink",
+    "Tool",
+    "ToolContext",
+    "ToolHints",
+    "ToolInput",
+    "ToolOutput",
+    "ToolUnusable",
+]
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class ToolInput(BaseModel):
@@ -34,7 +50,15 @@ class ToolOutput(BaseModel):
 
 @attrs.frozen(kw_only=True)
 class ToolHints:
-    """What a client may assume before it calls (the four annotations of MCP)."""
+    """What a client may assume before it calls (the four annotations of MCP).
+
+    Attributes:
+        read_only: It changes nothing: no container, no command, no file. Its scope is ``read``.
+        destructive: It may end or overwrite what is there; a tool that says no only adds. Never with ``read_only``,
+            and never with the scope ``read``.
+        idempotent: A repeat with the same arguments changes nothing more.
+        open_world: It reaches beyond this host, for example a registry or the internet.
+    """
 
     read_only: bool
     destructive: bool
@@ -75,26 +99,84 @@ class ToolContext:
         return self.progress is not _no_progress
 
 
+Handler = Callable[[ToolContext, Any], Awaitable[ToolOutput]]
+PLACE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+"""``module:name``, both of them identifiers with dots."""
+
+
+class ToolUnusable(Exception):
+    """What a tool names as ``"module:name"`` is not there or not what it must be; for logs, not for clients."""
+
+
+def _has_the_form(tool: Tool, field: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, str) and PLACE.fullmatch(value) is None:
+        raise ValueError(f'tool {tool.name!r}: {field.alias} is {value!r}, not "module:name"')
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Tool:
     """One tool.
 
     Attributes:
-        name: Unique, ``snake_case``.
+        name: Unique, ``snake_case``, at most 64 characters.
         title: For people.
-        description: Teaches an agent when and how to use it.
-        input: Model of the arguments; a subclass of `ToolInput`.
-        output: Model of the structured result; a subclass of `ToolOutput`.
+        description: Teaches an agent when and how to use it, in 40 to 1000 characters. What it names in backticks
+            is there: a tool, an argument, a field of a result, or an error code.
+        input: Model of the arguments; a subclass of `ToolInput`. Closed at every level, and every field described.
+            Like the next two it may be given as ``"module:name"``: it is imported when it is first asked for, so that
+            tools that nobody calls cost nothing. `ToolUnusable` is raised then when it is not there or of another
+            type.
+        output: Model of the structured result; a subclass of `ToolOutput`. It holds declared fields only, each
+            described.
         hints: The four annotations.
         scope: What the caller needs: ``read``, ``exec``, ``write`` or ``manage``.
-        handler: Does it. Raises `DevbenchError` for everything that a client should read.
+        handler: Does it. Raises `DevbenchError` for everything that a client should read, and lets those of core
+            through with their codes. What else goes wrong it leaves to the caller of tools, which logs it and tells
+            the client nothing of it. It ends when it is cancelled.
     """
 
     name: str
     title: str
     description: str
-    input: type[ToolInput]
-    output: type[ToolOutput]
+    _input: type[ToolInput] | str = attrs.field(alias="input", validator=_has_the_form)
+    _output: type[ToolOutput] | str = attrs.field(alias="output", validator=_has_the_form)
     hints: ToolHints
     scope: str
-    handler: Callable[[ToolContext, Any], Awaitable[ToolOutput]]
+    _handler: Handler | str = attrs.field(alias="handler", validator=_has_the_form)
+
+    @property
+    def input(self) -> type[ToolInput]:
+        """The model of the arguments."""
+        return self._model("input", self._input, ToolInput) if isinstance(self._input, str) else self._input
+
+    @property
+    def output(self) -> type[ToolOutput]:
+        """The model of the result."""
+        return (
+            self._model("output", self._output, ToolOutput) if isinstance(self._output, str) else self._output
+        )
+
+    @property
+    def handler(self) -> Handler:
+        """What does it."""
+        if not isinstance(self._handler, str):
+            return self._handler
+        found = self._imported("handler", self._handler)
+        if not callable(found):
+            raise ToolUnusable(f"tool {self.name!r}: its handler {self._handler!r} is not callable")
+        return cast("Handler", found)
+
+    def _model(self, field: str, place: str, base: type[M]) -> type[M]:
+        found = self._imported(field, place)
+        if not (isinstance(found, type) and issubclass(found, base)):
+            raise ToolUnusable(f"tool {self.name!r}: its {field} {place!r} is no subclass of {base.__name__}")
+        return found
+
+    def _imported(self, field: str, place: str) -> object:
+        module, _, name = place.partition(":")
+        try:
+            return attrgetter(name)(import_module(module))
+        except Exception as error:
+            raise ToolUnusable(
+                f"tool {self.name!r}: its {field} {place!r} cannot be imported: {type(error).__name__}: {error}"
+            ) from error

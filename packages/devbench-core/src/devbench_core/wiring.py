@@ -6,23 +6,27 @@ Each is made when it is first asked for, and its modules are imported then: a sh
 from __future__ import annotations
 
 import asyncio
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import attrs
+from pydantic import BaseModel
 
 from devbench_core import metrics
 from devbench_core.clock import Clock
+from devbench_core.compose.discovery import PluginSource
 from devbench_core.compose.registry import Registry
 from devbench_core.config.settings import Settings
 from devbench_core.containers.context import Context
 from devbench_core.containers.instances import Instances
 from devbench_core.containers.links import Links
+from devbench_core.containers.orphans import Orphans
 from devbench_core.containers.repository import Repository
 from devbench_core.containers.service import Containers
 from devbench_core.contracts.runtime import Runtime
-from devbench_core.contracts.store import Store
 from devbench_core.idempotency import Keys
+from devbench_core.json_types import JsonObject
+from devbench_core.leading.fencing import FencedStore
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Event
@@ -33,8 +37,11 @@ from devbench_core.shells.settings import SHELL_KIND
 if TYPE_CHECKING:
     from devbench_core.execs.service import Execs
     from devbench_core.files.service import Files
+    from devbench_core.forwarding.asking import Asker
+    from devbench_core.forwarding.serving import Handler, Server
     from devbench_core.images.pulls import Progress
     from devbench_core.images.service import Images
+    from devbench_core.pools.service import Pools, Record
     from devbench_core.shells.service import Shells
 
 
@@ -47,14 +54,17 @@ class Parts:
     installation: str
     instance: str
     serving: bool
-    store: Store
+    lasting: bool
+    store: FencedStore
     runtime: Runtime
     clock: Clock
     tasks: asyncio.TaskGroup
+    runtime_settings: BaseModel | None = None
+    plugins: tuple[PluginSource, ...] = ()
 
     def emit(self, event: Event) -> None:
         """Count an event and tell the observers."""
-        metrics.EVENTS.labels(name=event.name).inc()
+        metrics.EVENTS.labels(event.name).inc()
         self.registry.emit(event)
 
     def image_event(self, name: str, caller: Caller | None, fields: dict[str, object]) -> None:
@@ -67,7 +77,9 @@ class Services:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._instances = Instances(parts.store, parts.clock, parts.settings.startup.dead_after_s)
+        self._instances = Instances(
+            parts.store, parts.clock, parts.settings.startup.dead_after_s, own=parts.instance
+        )
         self._links = Links(
             runtime=parts.runtime,
             store=parts.store,
@@ -78,11 +90,25 @@ class Services:
             look=self._look,
         )
 
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+        return self._parts.clock
+
+    async def alive(self, instance_id: str) -> bool:
+        """Tell whether a host lives, as far as this one has seen."""
+        return await self._instances.alive(instance_id)
+
+    @property
+    def serving(self) -> bool:
+        """Whether this is a host that stays."""
+        return self._parts.serving
+
     @cached_property
     def containers(self) -> Containers:
         """Spawn, attach, kill, inspect, list."""
         return Containers(
-            self._context(),
+            self._context,
             resolve_image=self._resolve_image,
             forget_image=self._forget_image,
             run_entrypoint=self._run_entrypoint,
@@ -91,6 +117,20 @@ class Services:
             running_execs=self._running_execs,
             forget_execs=self._forget,
             sweep_shells=self._sweep_shells,
+            take_warm=self._take_warm if self._parts.settings.pools.warm else None,
+        )
+
+    @cached_property
+    def pools(self) -> Pools:
+        """Containers that wait for spawns."""
+        from devbench_core.pools.service import Pools
+        from devbench_core.pools.template import maker_of
+
+        parts = self._parts
+        return Pools(
+            self._context,
+            maker=maker_of(parts.runtime.name, parts.runtime_settings, parts.plugins),
+            resolve=lambda name, caller: self._resolve_image(name, caller, None),
         )
 
     @cached_property
@@ -112,6 +152,7 @@ class Services:
                 review=self._parts.registry.review,
                 emit=self._parts.emit,
                 alive=self._instances.alive,
+                ask=self._asker.ask,
                 file_limits=self._parts.settings.files,
             )
         )
@@ -133,8 +174,37 @@ class Services:
                 find=self._find,
                 review=self._parts.registry.review,
                 emit=self._parts.emit,
+                ask=self._asker.ask,
             )
         )
+
+    @cached_property
+    def _asker(self) -> Asker:
+        from devbench_core.forwarding.asking import Asker
+
+        parts = self._parts
+        return Asker(parts.store, parts.clock, parts.settings.forwarding, parts.tasks, self._instances.alive)
+
+    @cached_property
+    def _server(self) -> Server:
+        from devbench_core.execs.inputs import INPUT
+        from devbench_core.forwarding.serving import Server
+        from devbench_core.shells.calls import OPERATIONS
+
+        parts = self._parts
+        handlers: dict[str, Handler] = {each: partial(self._serve_shell, each) for each in OPERATIONS}
+        handlers[INPUT] = self.execs.inputs.serve
+        return Server(
+            parts.store, parts.clock, parts.settings.forwarding, parts.tasks, parts.instance, handlers
+        )
+
+    async def serve_others(self) -> None:
+        """Serve what other hosts were asked and this one alone can do: input for what it follows."""
+        if "execs" in self.__dict__ and self.execs.inputs.are_open:
+            await self._server.round()
+
+    async def _serve_shell(self, operation: str, arguments: JsonObject, caller: Caller) -> JsonObject:
+        return await self.shells.serve(operation, arguments, caller)
 
     @cached_property
     def files(self) -> Files:
@@ -172,11 +242,22 @@ class Services:
         if "execs" in self.__dict__:
             await self.execs.aclose()
 
+    async def tend_execs(self) -> None:
+        """Look after what this host remembers of commands, if any were asked for."""
+        if "execs" in self.__dict__:
+            await self.execs.tend()
+
     def close_shells(self) -> None:
         """Follow no shell any longer, if any was followed."""
         if "shells" in self.__dict__:
             self.shells.aclose()
 
+    async def leave_pools(self) -> None:
+        """Remove the warm containers that this host is responsible for, if it kept any."""
+        if "pools" in self.__dict__ and self.serving:
+            await self.pools.leave(heirs=await self.containers.has_heirs())
+
+    @cached_property
     def _context(self) -> Context:
         parts, settings = self._parts, self._parts.settings
         return Context(
@@ -190,10 +271,17 @@ class Services:
             keys=Keys(parts.store, parts.clock, settings.containers.idempotency_ttl_s, "container"),
             instances=self._instances,
             links=self._links,
+            orphans=Orphans(
+                parts.store, parts.clock, settings.lifetimes.orphan_grace_s if parts.lasting else 0.0
+            ),
+            confirm=parts.store.confirm,
             tasks=parts.tasks,
             review_hook=parts.registry.review,
             emit_hook=parts.emit,
         )
+
+    async def _take_warm(self, wanted: Container, image: Image, record: Record) -> Container | None:
+        return await self.pools.take(wanted, image, record)
 
     async def _living(self, name: str, caller: Caller) -> Container:
         return await self.containers.living(name, caller=caller)

@@ -142,6 +142,30 @@ async def test_what_does_not_speak_the_protocol_is_refused(script: Script):
         await against(script)
 
 
+async def test_an_agent_of_another_major_version_is_named_with_both_versions_and_what_to_do():
+    with pytest.raises(
+        AgentMisbehaved, match=r"speaks version 2\.0 of the protocol, this host 1\.x"
+    ) as caught:
+        await against(hello_of_another_major_version)
+    assert "spawn the container anew" in caught.value.hint
+
+
+@pytest.mark.parametrize("minor", [0, 7])
+async def test_an_agent_of_another_minor_version_is_spoken_to_and_unknown_features_mean_nothing(minor: int):
+    async def script(agent: ScriptedAgent) -> None:
+        nonce = secrets.token_bytes(32)
+        await agent.send(agent.hello(nonce, minor=minor))
+        auth = await agent.receive_a(Auth)
+        await agent.send(agent.welcome(agent_proof(TOKEN, auth.nonce, nonce)))
+
+    host, agent = duplex()
+    playing = asyncio.create_task(script(ScriptedAgent(agent)))
+    async with AgentChannel.open(host, token=TOKEN, claim=False, instance="i_x") as channel:
+        assert channel.agent.version == (1, minor)
+        assert "unheard-of" in channel.agent.features
+    await playing
+
+
 @pytest.mark.parametrize("fault", list(Fault))
 async def test_an_agents_error_is_passed_on(fault: Fault):
     async def script(agent: ScriptedAgent) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from devbench_core.compose import GROUP
 
 Install = Callable[..., Path]
 
@@ -19,7 +21,14 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     monkeypatch.setattr(sys, "path", [str(site), *sys.path])
     modules: list[str] = []
 
-    def add(name: str, source: str, *, distribution: str = "", version: str = "1.0") -> Path:
+    def add(
+        name: str,
+        source: str,
+        *,
+        distribution: str = "",
+        version: str = "1.0",
+        groups: Sequence[str] = (GROUP,),
+    ) -> Path:
         distribution = distribution or f"acme-{name}"
         module = f"acme_{distribution.replace('-', '_')}"
         modules.append(module)
@@ -27,7 +36,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[devbench.v1]\n{name} = {module}:plugin\n")
+        points = "\n".join(f"[{group}]\n{name} = {module}:plugin" for group in groups)
+        (info / "entry_points.txt").write_text(f"{points}\n")
         return info
 
     yield add

@@ -68,6 +68,13 @@ def test_a_coroutine_hook_implementation_is_refused_by_name(install: Install):
     assert any("sleepy" in fault and "devbench_event is a coroutine function" in fault for fault in faults)
 
 
+def test_a_plugin_object_that_cannot_be_hashed_is_refused_by_name(install: Install):
+    install("listed", "class Listed(list): ...\nplugin = Listed()\n")
+    fault = next(fault for fault in faults_of(["listed"]) if "hashable" in fault)
+    assert "listed" in fault
+    assert "must be hashable, and unhashable type: 'Listed'" in fault
+
+
 def test_one_failing_observer_does_not_silence_the_others(install: Install):
     heard: list[str] = []
 
@@ -140,9 +147,14 @@ def test_an_unknown_name_suggests_the_nearest(install: Install):
     assert any("did you mean 'moonlight'?" in fault for fault in faults)
 
 
-def test_an_official_plugin_that_is_absent_comes_with_the_command_that_installs_it():
-    faults = faults_of(["redis"])
-    assert "plugin 'redis': not installed; try: uv add devbench-lock-redis" in faults
+def test_an_official_plugin_that_is_absent_comes_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(
+        "devbench_core.compose.composition.scan", lambda: ()
+    )  # all of ours are installed here
+    faults = faults_of(["docker"])
+    assert "plugin 'docker': not installed; try: uv add devbench-runtime-docker" in faults
 
 
 def test_all_faults_of_a_start_up_come_out_together(install: Install):

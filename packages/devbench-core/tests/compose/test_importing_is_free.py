@@ -7,12 +7,32 @@ import sys
 
 import pytest
 
-HEAVY = ("aiodocker", "aiohttp", "sqlalchemy", "alembic", "aiosqlite", "mcp", "starlette", "uvicorn", "typer")
+HEAVY = (
+    "aiodocker",
+    "aiohttp",
+    "podman",
+    "redis",
+    "requests",
+    "sqlalchemy",
+    "alembic",
+    "aiosqlite",
+    "mcp",
+    "starlette",
+    "uvicorn",
+    "typer",
+)
 
 
 @pytest.mark.parametrize(
     "module",
-    ["devbench_runtime_docker", "devbench_runtime_bubblewrap", "devbench_store_sql", "devbench_core"],
+    [
+        "devbench_runtime_docker",
+        "devbench_runtime_podman",
+        "devbench_runtime_bubblewrap",
+        "devbench_store_sql",
+        "devbench_lock_redis",
+        "devbench_core",
+    ],
 )
 def test_importing_a_plugin_imports_no_client_library(module: str):
     code = f"import {module}, sys; {module}.__dict__.get('plugin'); print(*sys.modules)"

@@ -1,4 +1,4 @@
-"""A bench on the local runtime: real agents, no engine, time that a test can move."""
+"""A bench on the fake runtime and the lasting store: real agents, no engine, time that a test can move."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Any
 import pytest
 
 import devbench_core
-from devbench_core.testing.moody import LOOSE, MoodyPlugin, MoodyRuntime, MovableClock, Opener
+from devbench_core.testing.fake import FakeClock, FakePlugin, FakeRuntime
+from devbench_core.testing.fake.bench import LOOSE, Opener
 
 
 @pytest.fixture
-def moody(tmp_path: Path) -> MoodyPlugin:
-    (tmp_path / "containers").mkdir()
-    return MoodyPlugin(tmp_path / "containers")
+def fakes(tmp_path: Path, clock: FakeClock) -> FakePlugin:
+    return FakePlugin(tmp_path / "containers", clock)
 
 
 @pytest.fixture
-def runtime(moody: MoodyPlugin) -> MoodyRuntime:
-    return moody.runtime
+def runtime(fakes: FakePlugin) -> FakeRuntime:
+    return fakes.runtime
 
 
 @pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def opener(tmp_path: Path, moody: MoodyPlugin, clock: MovableClock) -> Opener:
+def opener(tmp_path: Path, fakes: FakePlugin, clock: FakeClock) -> Opener:
     """Return a function that opens a bench on the same store, engine and clock, as often as a test likes."""
 
     def open_bench(
-        *plugins: object, serving: bool = True, **values: Any
+        *plugins: object, serving: bool = True, passive: bool = False, **values: Any
     ) -> AbstractAsyncContextManager[devbench_core.Bench]:
         config = {
             "plugins": ["sql"],
-            "runtime": "local",
+            "runtime": "fake",
             "store": "sql",
             "state_dir": str(tmp_path / "state"),
             "cache_dir": str(tmp_path / "cache"),
@@ -46,13 +46,15 @@ def opener(tmp_path: Path, moody: MoodyPlugin, clock: MovableClock) -> Opener:
             "startup": {"engine_wait_s": 0},
             **values,
         }
-        return devbench_core.open(config, plugins=[moody, *plugins], clock=clock, serving=serving)
+        return devbench_core.open(
+            config, plugins=[fakes, *plugins], clock=clock, serving=serving, passive=passive
+        )
 
     return open_bench
 
 
 @pytest.fixture
-async def bench(opener: Opener, runtime: MoodyRuntime) -> AsyncGenerator[devbench_core.Bench, None]:
+async def bench(opener: Opener, runtime: FakeRuntime) -> AsyncGenerator[devbench_core.Bench, None]:
     async with opener() as opened:
         yield opened
         runtime.answer_again()

@@ -16,7 +16,7 @@ from devbench_core.errors import StoreFailed
 from devbench_core.hookspecs import hookimpl
 from devbench_core.model.container import EndReason, Status
 from devbench_core.model.event import Event
-from devbench_core.testing.moody import Opener
+from devbench_core.testing.fake.bench import Opener
 
 
 class Listener:

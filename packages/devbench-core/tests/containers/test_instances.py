@@ -1,7 +1,7 @@
-"""Whether a host lives is seen by its process."""
+"""Whether a host lives is seen by its process, and by its heartbeat."""
 
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
@@ -9,6 +9,7 @@ import attrs
 from devbench_core.clock import SystemClock
 from devbench_core.containers.instances import Instance, Instances, this_process
 from devbench_core.memory.store import MemoryStore
+from devbench_core.testing.fake import FakeClock
 from harness.agent_host import eventually
 
 
@@ -33,14 +34,90 @@ async def test_a_killed_host_is_dead_also_before_its_parent_has_buried_it():
         assert not await instances.alive("i_other")
 
 
-async def test_a_stopped_host_lives():
-    instances = Instances(MemoryStore(), SystemClock(), dead_after_s=0.001)
+async def test_a_stopped_host_is_dead_when_it_was_silent_for_too_long():
+    clock = FakeClock()
+    instances = Instances(MemoryStore(), clock, dead_after_s=10)
     with subprocess.Popen(["sleep", "600"]) as process:  # noqa: ASYNC220 - it starts at once
         await instances.beat(host_of(process))
         process.send_signal(19)
         await eventually(lambda: status_of(process.pid)[0] == "T")
         assert await instances.alive("i_other")
+        clock.pass_s(9)
+        assert await instances.alive("i_other")
+        clock.pass_s(1)
+        assert not await instances.alive("i_other")
         process.kill()
+
+
+def elsewhere() -> Instance:
+    """Describe a host of another machine."""
+    return attrs.evolve(this_process("i_far", serving=True, now=datetime.now(UTC)), boot_id="another")
+
+
+class SetClock(FakeClock):
+    """A clock that can be set without time passing."""
+
+    wrong_by = timedelta()
+
+    def now(self) -> datetime:
+        """What it shows."""
+        return super().now() + self.wrong_by
+
+
+async def test_a_host_whose_clock_is_wrong_lives_as_long_as_it_beats():
+    store, ours, theirs = MemoryStore(), SetClock(), SetClock()
+    here, far = (Instances(store, clock, dead_after_s=10) for clock in (ours, theirs))
+    await far.beat(elsewhere())
+    assert await here.alive("i_far")
+    for step in (timedelta(hours=1), timedelta(hours=-1)):
+        ours.wrong_by += step
+        for _ in range(5):
+            ours.pass_s(5)
+            await far.beat(elsewhere())
+            assert await here.alive("i_far")
+
+
+async def test_a_silent_host_is_dead_whatever_the_clock_was_set_to():
+    store, clock = MemoryStore(), SetClock()
+    instances = Instances(store, clock, dead_after_s=10)
+    await instances.beat(elsewhere())
+    assert await instances.alive("i_far")
+    clock.wrong_by = timedelta(hours=-1)
+    clock.pass_s(10)
+    assert not await instances.alive("i_far")
+
+
+async def test_while_nobody_could_look_nobody_was_silent():
+    store, clock = MemoryStore(), FakeClock()
+    instances = Instances(store, clock, dead_after_s=10)
+    await instances.beat(elsewhere())
+    assert await instances.alive("i_far")
+    clock.pass_s(2)
+    await instances.beat(elsewhere())
+    assert await instances.alive("i_far")
+    clock.pass_s(60)  # the store was away
+    assert await instances.alive("i_far")
+    for _ in range(4):
+        clock.pass_s(2)
+        assert await instances.alive("i_far")
+    clock.pass_s(2)
+    assert not await instances.alive("i_far")
+
+
+async def test_at_the_first_look_the_time_of_the_heartbeat_counts():
+    store, clock = MemoryStore(), SetClock()
+    await Instances(store, clock, dead_after_s=10).beat(elsewhere())
+    clock.pass_s(10)
+    assert not await Instances(store, clock, dead_after_s=10).alive("i_far")
+
+
+async def test_this_host_lives_whatever_is_written():
+    clock = FakeClock()
+    instances = Instances(MemoryStore(), clock, dead_after_s=10, own="i_far")
+    await instances.beat(elsewhere())
+    clock.pass_s(3600)
+    assert await instances.alive("i_far")
+    assert [lives for _, lives in await instances.all()] == [True]
 
 
 async def test_a_process_that_was_never_heard_of_is_no_host():

@@ -12,7 +12,8 @@ from devbench_core.containers import SpawnRequest
 from devbench_core.errors import ContainerExited
 from devbench_core.idempotency import KIND, SWEEP_AFTER_S
 from devbench_core.model.execution import Exec, ExecRequest
-from devbench_core.testing.moody import MovableClock, Opener
+from devbench_core.testing.fake import FakeClock
+from devbench_core.testing.fake.bench import Opener
 
 ONCE = ExecRequest(argv=("sh", "-c", "echo ran >> count"))
 
@@ -53,9 +54,7 @@ async def test_a_repeat_finds_its_command_also_when_its_container_has_ended(benc
         await bench.execs.start(container.id, ONCE, idempotency_key="other")
 
 
-async def test_a_key_is_remembered_as_long_as_is_configured_and_then_swept(
-    opener: Opener, clock: MovableClock
-):
+async def test_a_key_is_remembered_as_long_as_is_configured_and_then_swept(opener: Opener, clock: FakeClock):
     async with opener(execs={"idempotency_ttl_s": 60.0}) as bench:
         container = (await bench.containers.spawn(SpawnRequest())).container
         first = await start(bench, container.id)

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 import devbench_core
+from devbench_core import metrics
 from devbench_core.containers import SpawnRequest
 from devbench_core.errors import ContainerNotFound, ValidationFailed
-from devbench_core.metrics import REGISTRY
 from devbench_core.model.container import Container, EndReason, Status
 from devbench_core.model.execution import ExecRequest
+from devbench_core.testing.fake import FakeClock, FakeRuntime
+from devbench_core.testing.fake.bench import Opener
 from devbench_core.testing.local import _pid  # pyright: ignore[reportPrivateUsage]
-from devbench_core.testing.moody import MoodyRuntime, MovableClock, Opener
 from devbench_core.tools.call import call_tool
 
 
@@ -29,7 +30,7 @@ def ending_of(container: Container) -> EndReason | None:
     return container.ending.reason if container.ending else None
 
 
-async def test_a_time_to_live_is_enforced_by_a_lifespan(opener: Opener, clock: MovableClock):
+async def test_a_time_to_live_is_enforced_by_a_lifespan(opener: Opener, clock: FakeClock):
     async with opener(lifetimes={"check_interval_s": 0.05}) as bench:
         container = await spawn(bench, ttl_s=60.0)
         lasting = await spawn(bench)
@@ -41,7 +42,7 @@ async def test_a_time_to_live_is_enforced_by_a_lifespan(opener: Opener, clock: M
         assert (await bench.containers.get(lasting.id)).ending is None
 
 
-async def test_an_idle_container_ends_and_a_used_one_stays(bench: devbench_core.Bench, clock: MovableClock):
+async def test_an_idle_container_ends_and_a_used_one_stays(bench: devbench_core.Bench, clock: FakeClock):
     idle, used = await spawn(bench, idle_timeout_s=60.0), await spawn(bench, idle_timeout_s=60.0)
     clock.pass_s(50)
     await bench.containers.attach(used.id, client="test")
@@ -51,9 +52,7 @@ async def test_an_idle_container_ends_and_a_used_one_stays(bench: devbench_core.
     assert (await bench.containers.get(used.id)).ending is None
 
 
-async def test_a_container_with_a_running_command_is_not_idle(
-    bench: devbench_core.Bench, clock: MovableClock
-):
+async def test_a_container_with_a_running_command_is_not_idle(bench: devbench_core.Bench, clock: FakeClock):
     busy = await spawn(bench, idle_timeout_s=60.0)
     run = await bench.execs.start(busy.id, ExecRequest(argv=("sleep", "600")))
     clock.pass_s(120)
@@ -75,7 +74,7 @@ async def test_an_agent_that_dies_is_an_exit_by_the_engine(bench: devbench_core.
     assert found.ending.by == "engine"
 
 
-async def test_a_container_removed_behind_our_back_is_lost(bench: devbench_core.Bench, runtime: MoodyRuntime):
+async def test_a_container_removed_behind_our_back_is_lost(bench: devbench_core.Bench, runtime: FakeRuntime):
     container = await spawn(bench)
     await runtime.remove(container.ref)
     await bench.containers.sweep()
@@ -89,9 +88,7 @@ async def test_a_killed_container_has_one_ending_whoever_kills_it_again(bench: d
     assert all(e.status is Status.GONE for e in endings)
 
 
-async def test_the_ending_stays_for_its_retention_and_goes_then(
-    bench: devbench_core.Bench, clock: MovableClock
-):
+async def test_the_ending_stays_for_its_retention_and_goes_then(bench: devbench_core.Bench, clock: FakeClock):
     container = await spawn(bench)
     await bench.containers.kill(container.id)
     clock.pass_s(6 * 86400)
@@ -146,7 +143,7 @@ async def test_a_short_command_leaves_all_containers_alone(opener: Opener):
 
 async def test_the_status_and_the_metrics_count_running_and_ended_commands(bench: devbench_core.Bench):
     def ended() -> float:
-        return REGISTRY.get_sample_value("devbench_execs_ended_total", {"reason": "cancelled"}) or 0
+        return metrics.registry().get_sample_value("devbench_execs_ended_total", {"reason": "cancelled"}) or 0
 
     before = ended()
     container = await spawn(bench)

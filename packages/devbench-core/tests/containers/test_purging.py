@@ -14,7 +14,8 @@ from devbench_core.execs import records, tombstones
 from devbench_core.execs.retention import GRACE_S
 from devbench_core.journal.log import log_name
 from devbench_core.model.execution import Exec, ExecRequest
-from devbench_core.testing.moody import MovableClock, Opener
+from devbench_core.testing.fake import FakeClock
+from devbench_core.testing.fake.bench import Opener
 from devbench_core.tools.call import call_tool
 
 LIMITS = {"retain_s": 600.0, "retain_per_container": 2}
@@ -38,7 +39,7 @@ async def purged(bench: devbench_core.Bench, exec_id: str) -> None:
                 await asyncio.sleep(0.01)
 
 
-async def test_a_lifespan_purges_what_is_beyond_its_retention(opener: Opener, clock: MovableClock):
+async def test_a_lifespan_purges_what_is_beyond_its_retention(opener: Opener, clock: FakeClock):
     async with opener(execs=LIMITS, lifetimes={"check_interval_s": 0.05}) as bench:
         container = (await bench.containers.spawn(SpawnRequest())).container.id
         first, *rest = [await ended(bench, container) for _ in range(3)]
@@ -52,7 +53,7 @@ async def test_a_lifespan_purges_what_is_beyond_its_retention(opener: Opener, cl
                 await asyncio.sleep(0.01)
 
 
-async def test_a_client_is_told_purged_and_not_not_found(opener: Opener, clock: MovableClock):
+async def test_a_client_is_told_purged_and_not_not_found(opener: Opener, clock: FakeClock):
     async with opener(execs=LIMITS) as bench:
         container = (await bench.containers.spawn(SpawnRequest())).container.id
         first = await ended(bench, container)
@@ -66,7 +67,7 @@ async def test_a_client_is_told_purged_and_not_not_found(opener: Opener, clock: 
         assert listed.structured["execs"] == []
 
 
-async def test_hosts_on_one_database_purge_beside_each_other(opener: Opener, clock: MovableClock):
+async def test_hosts_on_one_database_purge_beside_each_other(opener: Opener, clock: FakeClock):
     async with opener(execs=LIMITS) as one, opener(execs=LIMITS) as two:
         container = (await one.containers.spawn(SpawnRequest())).container.id
         commands = [await ended(bench, container) for bench in (one, two) * 5]
@@ -82,9 +83,7 @@ async def test_hosts_on_one_database_purge_beside_each_other(opener: Opener, clo
                 assert await bench.store.read(log_name(each.id)) == ()
 
 
-async def test_of_a_forgotten_container_no_command_is_known_purged_or_not(
-    opener: Opener, clock: MovableClock
-):
+async def test_of_a_forgotten_container_no_command_is_known_purged_or_not(opener: Opener, clock: FakeClock):
     async with opener(execs=LIMITS) as bench:
         container = (await bench.containers.spawn(SpawnRequest())).container.id
         purged = await ended(bench, container)

@@ -16,11 +16,12 @@ from devbench_core.errors import DevbenchError, EngineFailed, EngineUnreachable,
 from devbench_core.model.container import Observed, Status
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.policy import Clause, Policy
-from devbench_core.testing.moody import MoodyRuntime, MovableClock, Opener
+from devbench_core.testing.fake import FakeClock, FakeRuntime
+from devbench_core.testing.fake.bench import Opener
 
 
 async def test_a_container_spawned_while_the_engine_is_listed_lives(
-    bench: devbench_core.Bench, runtime: MoodyRuntime, monkeypatch: pytest.MonkeyPatch
+    bench: devbench_core.Bench, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ):
     spawned: list[str] = []
     listing = runtime.list
@@ -37,9 +38,9 @@ async def test_a_container_spawned_while_the_engine_is_listed_lives(
     assert (await bench.containers.get(spawned[0])).status is Status.RUNNING
 
 
-async def test_an_engines_own_error_ends_no_container(bench: devbench_core.Bench, runtime: MoodyRuntime):
+async def test_an_engines_own_error_ends_no_container(bench: devbench_core.Bench, runtime: FakeRuntime):
     spawned = await bench.containers.spawn(SpawnRequest())
-    runtime.failing["inspect"] = EngineFailed("500")
+    runtime.faults.fail("inspect", EngineFailed("500"), times=None)
     found = await bench.containers.inspect(spawned.container.id)
     assert (found.status, found.ending) == (Status.UNKNOWN, None)
     runtime.answer_again()
@@ -54,7 +55,7 @@ def test_a_user_written_with_leading_zeros_is_refused(user: str):
     assert Clause.NON_ROOT not in Policy(user="00").clauses()
 
 
-async def test_a_shutdown_ends_although_the_engine_is_silent(opener: Opener, runtime: MoodyRuntime):
+async def test_a_shutdown_ends_although_the_engine_is_silent(opener: Opener, runtime: FakeRuntime):
     async with asyncio.timeout(20):
         async with opener() as bench:
             first = (await bench.containers.spawn(SpawnRequest())).container
@@ -67,7 +68,7 @@ async def test_a_shutdown_ends_although_the_engine_is_silent(opener: Opener, run
 
 
 async def test_a_kill_during_the_creation_leaves_nothing_running(
-    bench: devbench_core.Bench, runtime: MoodyRuntime, monkeypatch: pytest.MonkeyPatch
+    bench: devbench_core.Bench, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ):
     create = runtime.create
 
@@ -81,9 +82,7 @@ async def test_a_kill_during_the_creation_leaves_nothing_running(
     assert [o async for o in runtime.list(bench.installation)] == []
 
 
-async def test_a_container_in_which_another_hosts_command_runs_is_not_idle(
-    opener: Opener, clock: MovableClock
-):
+async def test_a_container_in_which_another_hosts_command_runs_is_not_idle(opener: Opener, clock: FakeClock):
     async with opener() as one, opener() as two:
         container = (await one.containers.spawn(SpawnRequest(idle_timeout_s=60.0))).container.id
         run = await one.execs.start(container, ExecRequest(argv=("sleep", "600")))
@@ -94,7 +93,7 @@ async def test_a_container_in_which_another_hosts_command_runs_is_not_idle(
 
 
 async def test_one_container_that_cannot_be_ended_does_not_keep_the_others_alive(
-    bench: devbench_core.Bench, runtime: MoodyRuntime, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+    bench: devbench_core.Bench, runtime: FakeRuntime, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ):
     stuck, other = [(await bench.containers.spawn(SpawnRequest(ttl_s=60.0))).container for _ in range(2)]
     remove = runtime.remove

@@ -19,7 +19,8 @@ from devbench_core.errors import EngineUnreachable
 from devbench_core.model.container import EndReason, Status
 from devbench_core.model.execution import ExecReason, ExecRequest
 from devbench_core.model.policy import Policy
-from devbench_core.testing.moody import LOOSE, MoodyRuntime, Opener
+from devbench_core.testing.fake import FakeClock, FakeRuntime
+from devbench_core.testing.fake.bench import LOOSE, Opener
 
 STEPS = (
     "before create",
@@ -37,7 +38,7 @@ from pathlib import Path, PurePosixPath
 import devbench_core
 from devbench_core.containers import SpawnRequest
 from devbench_core.model.policy import Policy
-from devbench_core.testing.moody import MoodyPlugin, MoodyRuntime
+from devbench_core.testing.fake import FakePlugin, FakeRuntime
 
 step, root, config = sys.argv[1], Path(sys.argv[2]), __import__("json").loads(sys.argv[3])
 
@@ -46,7 +47,7 @@ def die(here):
         os.kill(os.getpid(), signal.SIGKILL)
 
 def deadly(name):
-    method = getattr(MoodyRuntime, name)
+    method = getattr(FakeRuntime, name)
     async def call(self, *args, **kwargs):
         die(f"before {name}")
         result = await method(self, *args, **kwargs)
@@ -55,10 +56,10 @@ def deadly(name):
     return call
 
 for name in ("create", "start", "connect"):
-    setattr(MoodyRuntime, name, deadly(name))
+    setattr(FakeRuntime, name, deadly(name))
 
 async def main():
-    async with devbench_core.open(config, plugins=[MoodyPlugin(root)]) as bench:
+    async with devbench_core.open(config, plugins=[FakePlugin(root)]) as bench:
         await bench.containers.spawn(SpawnRequest(alias="lab", idempotency_key="k", persistent=True))
         die("after spawn")
 
@@ -69,7 +70,7 @@ asyncio.run(main())
 def config_of(tmp_path: Path) -> dict[str, object]:
     return {
         "plugins": ["sql"],
-        "runtime": "local",
+        "runtime": "fake",
         "store": "sql",
         "state_dir": str(tmp_path / "state"),
         "cache_dir": str(tmp_path / "cache"),
@@ -79,7 +80,7 @@ def config_of(tmp_path: Path) -> dict[str, object]:
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_host_killed_at_any_step_of_a_spawn_leaves_one_container_or_none(
-    step: str, tmp_path: Path, opener: Opener, runtime: MoodyRuntime
+    step: str, tmp_path: Path, opener: Opener, runtime: FakeRuntime
 ):
     root = tmp_path / "containers"
     command = [sys.executable, "-c", HOST, step, str(root), json.dumps(config_of(tmp_path))]
@@ -102,7 +103,7 @@ async def test_a_host_killed_at_any_step_of_a_spawn_leaves_one_container_or_none
 
 
 async def test_a_container_recorded_but_gone_gets_its_ending_at_the_next_start(
-    opener: Opener, runtime: MoodyRuntime
+    opener: Opener, runtime: FakeRuntime
 ):
     async with opener() as bench:
         spawned = await bench.containers.spawn(SpawnRequest(alias="lab", persistent=True))
@@ -130,7 +131,7 @@ async def test_a_command_that_ran_through_a_restart_of_the_host_is_followed_to_i
 
 
 async def test_containers_of_another_installation_are_never_touched(
-    bench: devbench_core.Bench, runtime: MoodyRuntime
+    bench: devbench_core.Bench, runtime: FakeRuntime
 ):
     spawned = await bench.containers.spawn(SpawnRequest())
     spec_path = Path(spawned.container.ref) / "spec.json"
@@ -144,8 +145,8 @@ async def test_containers_of_another_installation_are_never_touched(
     assert [o.container_id async for o in runtime.list("n_other")] == ["c_foreign"]
 
 
-async def test_an_orphan_of_ours_is_removed(bench: devbench_core.Bench, runtime: MoodyRuntime):
-    spawned = await bench.containers.spawn(SpawnRequest())
+async def make_orphan(bench: devbench_core.Bench, runtime: FakeRuntime) -> None:
+    """Make a container with the installation's label, as if its record had been lost."""
     agent = AgentProgram(path=Path("/bin/true"), digest="0")
     image = await runtime.resolve_image("host")
     await runtime.create(
@@ -160,13 +161,49 @@ async def test_an_orphan_of_ours_is_removed(bench: devbench_core.Bench, runtime:
             labels={LABEL_INSTALLATION: bench.installation, LABEL_CONTAINER: "c_orphan"},
         )
     )
-    report = await bench.containers.reconcile()
-    assert report.removed == ["c_orphan"]
-    assert [o.container_id async for o in runtime.list(bench.installation)] == [spawned.container.id]
+
+
+async def test_an_orphan_of_ours_is_removed_when_its_grace_is_over(
+    opener: Opener, runtime: FakeRuntime, clock: FakeClock
+):
+    async with opener() as bench:
+        spawned = await bench.containers.spawn(SpawnRequest(persistent=True))
+        await make_orphan(bench, runtime)
+        assert (await bench.containers.reconcile()).removed == []
+        clock.pass_s(200)
+        await bench.containers.reap()
+        assert len([o async for o in runtime.list(bench.installation)]) == 2
+    async with opener() as bench:  # another life counts on
+        clock.pass_s(99)
+        await bench.containers.reap()
+        assert len([o async for o in runtime.list(bench.installation)]) == 2
+        clock.pass_s(2)
+        await bench.containers.reap()
+        assert [o.container_id async for o in runtime.list(bench.installation)] == [spawned.container.id]
+
+
+async def test_a_grace_begins_anew_for_an_orphan_that_comes_back(
+    bench: devbench_core.Bench, runtime: FakeRuntime, clock: FakeClock
+):
+    await make_orphan(bench, runtime)
+    await bench.containers.reap()
+    clock.pass_s(301)
+    await bench.containers.reap()
+    await bench.containers.reap()
+    assert [o async for o in runtime.list(bench.installation)] == []
+    await make_orphan(bench, runtime)
+    await bench.containers.reap()
+    assert len([o async for o in runtime.list(bench.installation)]) == 1
+
+
+async def test_without_a_grace_an_orphan_is_removed_at_once(opener: Opener, runtime: FakeRuntime):
+    async with opener(lifetimes={"orphan_grace_s": 0}) as bench:
+        await make_orphan(bench, runtime)
+        assert (await bench.containers.reconcile()).removed == ["c_orphan"]
 
 
 async def test_a_silent_engine_makes_containers_unknown_and_destroys_nothing(
-    bench: devbench_core.Bench, runtime: MoodyRuntime
+    bench: devbench_core.Bench, runtime: FakeRuntime
 ):
     spawned = await bench.containers.spawn(SpawnRequest(alias="lab", ttl_s=3600.0))
     runtime.fall_silent()
@@ -181,7 +218,7 @@ async def test_a_silent_engine_makes_containers_unknown_and_destroys_nothing(
 
 
 async def test_a_kill_that_the_engine_did_not_answer_is_finished_later(
-    bench: devbench_core.Bench, runtime: MoodyRuntime
+    bench: devbench_core.Bench, runtime: FakeRuntime
 ):
     spawned = await bench.containers.spawn(SpawnRequest(alias="lab"))
     runtime.fall_silent()

@@ -24,12 +24,13 @@ from devbench_core.model.caller import Caller
 from devbench_core.model.container import EndReason, Status
 from devbench_core.model.event import Event, Request, Veto
 from devbench_core.model.policy import Clause
-from devbench_core.testing.moody import LOOSE, MoodyRuntime, MovableClock, Opener
+from devbench_core.testing.fake import FakeClock, FakeRuntime
+from devbench_core.testing.fake.bench import LOOSE, Opener
 
 KEY = SpawnRequest(idempotency_key="k1", labels={"a": "b"})
 
 
-async def left(runtime: MoodyRuntime, bench: devbench_core.Bench) -> list[str]:
+async def left(runtime: FakeRuntime, bench: devbench_core.Bench) -> list[str]:
     return [o.container_id async for o in runtime.list(bench.installation)]
 
 
@@ -51,19 +52,19 @@ async def test_the_same_key_gives_the_same_container(bench: devbench_core.Bench)
 
 
 async def test_a_hundred_concurrent_calls_with_one_key_make_one_container(
-    bench: devbench_core.Bench, runtime: MoodyRuntime
+    bench: devbench_core.Bench, runtime: FakeRuntime
 ):
     spawned = await asyncio.gather(*(bench.containers.spawn(KEY) for _ in range(100)))
     assert len({s.container.id for s in spawned}) == 1
     assert sum(not s.replayed for s in spawned) == 1
-    assert runtime.calls.count("create") == 1
+    assert runtime.faults.count("create") == 1
 
 
-async def test_two_hosts_with_one_key_make_one_container(opener: Opener, runtime: MoodyRuntime):
+async def test_two_hosts_with_one_key_make_one_container(opener: Opener, runtime: FakeRuntime):
     async with opener() as one, opener() as two:
         spawned = await asyncio.gather(*(host.containers.spawn(KEY) for host in (one, two) * 10))
         assert len({s.container.id for s in spawned}) == 1
-        assert runtime.calls.count("create") == 1
+        assert runtime.faults.count("create") == 1
 
 
 async def test_a_key_with_a_different_request_is_refused(bench: devbench_core.Bench):
@@ -79,10 +80,10 @@ async def test_the_same_key_of_another_subject_is_another_key(bench: devbench_co
 
 
 async def test_a_spawn_that_failed_frees_its_key_and_alias_and_leaves_nothing(
-    bench: devbench_core.Bench, runtime: MoodyRuntime
+    bench: devbench_core.Bench, runtime: FakeRuntime
 ):
     request = SpawnRequest(idempotency_key="k1", alias="lab")
-    runtime.failing["start"] = EngineFailed("no")
+    runtime.faults.fail("start", EngineFailed("no"), times=None)
     with pytest.raises(EngineFailed):
         await bench.containers.spawn(request)
     runtime.answer_again()
@@ -95,18 +96,18 @@ async def test_a_spawn_that_failed_frees_its_key_and_alias_and_leaves_nothing(
 
 
 async def test_an_image_that_vanished_from_the_engine_is_resolved_once_more(
-    bench: devbench_core.Bench, runtime: MoodyRuntime
+    bench: devbench_core.Bench, runtime: FakeRuntime
 ):
     await bench.containers.spawn(SpawnRequest())
     hits = bench.images.cache.hits
-    runtime.failing["create"] = ImageNotFound("gone")
+    runtime.faults.fail("create", ImageNotFound("gone"), times=None)
     with pytest.raises(ImageNotFound):
         await bench.containers.spawn(SpawnRequest())
-    assert runtime.calls.count("create") == 3
+    assert runtime.faults.count("create") == 3
     assert bench.images.cache.hits == hits + 1
 
 
-async def test_expired_keys_are_free_and_swept(bench: devbench_core.Bench, clock: MovableClock):
+async def test_expired_keys_are_free_and_swept(bench: devbench_core.Bench, clock: FakeClock):
     first = await bench.containers.spawn(KEY)
     clock.pass_s(25 * 3600)
     second = await bench.containers.spawn(KEY)
@@ -116,10 +117,10 @@ async def test_expired_keys_are_free_and_swept(bench: devbench_core.Bench, clock
     assert (await bench.store.list("idempotency")).records == ()
 
 
-async def test_a_spawn_that_is_cancelled_leaves_nothing(bench: devbench_core.Bench, runtime: MoodyRuntime):
+async def test_a_spawn_that_is_cancelled_leaves_nothing(bench: devbench_core.Bench, runtime: FakeRuntime):
     task = asyncio.create_task(bench.containers.spawn(SpawnRequest(alias="lab")))
     async with asyncio.timeout(10):
-        while "create" not in runtime.calls:
+        while not runtime.faults.count("create"):
             await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -130,11 +131,11 @@ async def test_a_spawn_that_is_cancelled_leaves_nothing(bench: devbench_core.Ben
 
 
 async def test_a_cancelled_spawn_does_not_fail_those_who_wait_for_the_same_key(
-    bench: devbench_core.Bench, runtime: MoodyRuntime
+    bench: devbench_core.Bench, runtime: FakeRuntime
 ):
     first = asyncio.create_task(bench.containers.spawn(KEY))
     async with asyncio.timeout(10):
-        while "create" not in runtime.calls:
+        while not runtime.faults.count("create"):
             await asyncio.sleep(0.001)
     second = asyncio.create_task(bench.containers.spawn(KEY))
     await asyncio.sleep(0)
@@ -168,15 +169,15 @@ async def test_tenants_do_not_see_each_other(bench: devbench_core.Bench):
 
 
 async def test_a_policy_that_cannot_be_enforced_is_refused_before_anything_starts(
-    opener: Opener, runtime: MoodyRuntime
+    opener: Opener, runtime: FakeRuntime
 ):
     async with opener(policy={}) as strict:
         with pytest.raises(NotEnforced, match="memory"):
             await strict.containers.spawn(SpawnRequest())
-    assert "create" not in runtime.calls
+    assert runtime.faults.count("create") == 0
 
 
-async def test_a_veto_refuses_and_names_its_clause(opener: Opener, runtime: MoodyRuntime):
+async def test_a_veto_refuses_and_names_its_clause(opener: Opener, runtime: FakeRuntime):
     class NoSpawns:
         @hookimpl
         def devbench_review(self, request: Request) -> Veto | None:
@@ -185,7 +186,7 @@ async def test_a_veto_refuses_and_names_its_clause(opener: Opener, runtime: Mood
     async with opener(NoSpawns()) as bench:
         with pytest.raises(Vetoed, match="night: not now"):
             await bench.containers.spawn(SpawnRequest())
-    assert "create" not in runtime.calls
+    assert runtime.faults.count("create") == 0
 
 
 async def test_observers_hear_of_spawn_and_end(opener: Opener):
@@ -202,9 +203,7 @@ async def test_observers_hear_of_spawn_and_end(opener: Opener):
     assert heard == ["container.spawned", "container.ended"]
 
 
-async def test_a_silent_engine_refuses_a_spawn_as_retryable(
-    bench: devbench_core.Bench, runtime: MoodyRuntime
-):
+async def test_a_silent_engine_refuses_a_spawn_as_retryable(bench: devbench_core.Bench, runtime: FakeRuntime):
     runtime.fall_silent()
     with pytest.raises(EngineUnreachable) as caught:
         await bench.containers.spawn(SpawnRequest())

@@ -60,7 +60,7 @@ async def connect():
     return Stream(await open_unix(Path(socket)))
 
 async def main():
-    store = await Store.load(Path(file))
+    store = await Store.from_file(Path(file))
     async with open_host(connect, bytes.fromhex(token), store=store, instance="i_killed") as host:
         request = ExecRequest(argv=tuple(argv))
         started = await host.execs.start(CONTAINER_ID, request, idempotency_key="k")
@@ -85,7 +85,7 @@ async def test_a_host_killed_at_any_step_of_a_start_leaves_a_command_that_runs_o
 ):
     file = tmp_path / "changes"
     assert await asyncio.to_thread(kill_a_host, step, local_agent, file) == -signal.SIGKILL
-    store = await FileStore.load(file)
+    store = await FileStore.from_file(file)
     async with open_host(
         local_agent.connect, local_agent.token, claim=False, store=store, instance="i_next"
     ) as host:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from devbench_core.contracts.store import LogEntry, Remove, Store
+from devbench_core.contracts.store import LogEntry, RecordPage, Remove, Store
 from devbench_core.errors import ExecNotFound, ExecPurged
 from devbench_core.execs import holds, records, tombstones
 from devbench_core.execs.retention import GRACE_S
@@ -18,7 +18,7 @@ from devbench_core.journal.log import log_name
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Exec, ExecRequest
-from devbench_core.testing.moody import MovableClock
+from devbench_core.testing.fake import FakeClock
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, open_host
 from harness.mortal_host import Life, MortalStore
 from harness.planting import nobody, plant
@@ -28,12 +28,12 @@ LIMITS = ExecLimits(retain_s=DAY_S, retain_per_container=3, purged_retain_s=2 * 
 
 
 @pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-async def host(local_agent: LocalAgent, clock: MovableClock) -> AsyncGenerator[Host]:
+async def host(local_agent: LocalAgent, clock: FakeClock) -> AsyncGenerator[Host]:
     async with open_host(local_agent.connect, local_agent.token, exec_limits=LIMITS, clock=clock) as opened:
         yield opened
 
@@ -66,7 +66,7 @@ ASKS: dict[str, Ask] = {
 }
 
 
-async def test_an_ended_command_is_kept_for_its_time_and_then_purged(host: Host, clock: MovableClock):
+async def test_an_ended_command_is_kept_for_its_time_and_then_purged(host: Host, clock: FakeClock):
     old = await ended(host)
     clock.pass_s(DAY_S - 60)
     young = await ended(host)
@@ -85,7 +85,7 @@ async def test_an_ended_command_is_kept_for_its_time_and_then_purged(host: Host,
     assert b"".join(chunk.data for chunk in (await host.execs.poll(young.id)).chunks) != b""
 
 
-async def test_of_more_than_are_kept_the_oldest_are_purged_after_a_grace(host: Host, clock: MovableClock):
+async def test_of_more_than_are_kept_the_oldest_are_purged_after_a_grace(host: Host, clock: FakeClock):
     commands = [await ended(host) for _ in range(5)]
     await sweep_all(host)
     assert len(await host.execs.list(CONTAINER_ID)) == 5
@@ -96,8 +96,50 @@ async def test_of_more_than_are_kept_the_oldest_are_purged_after_a_grace(host: H
         await host.execs.get(commands[0].id)
 
 
+async def test_a_container_is_not_counted_again_before_a_count_can_show_something(
+    host: Host, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+):
+    counted: list[frozenset[str]] = []
+    listed = host.store.list
+
+    async def listing(kind: str, *, terms: frozenset[str], after: str = "", limit: int) -> RecordPage:
+        if f"container={CONTAINER_ID}" in terms and kind == records.KIND:
+            counted.append(terms)
+        return await listed(kind, terms=terms, after=after, limit=limit)
+
+    monkeypatch.setattr(host.store, "list", listing)
+    await ended(host)
+    await sweep_all(host)  # one, and room for two more
+    assert len(counted) == 1
+    for _ in range(4):
+        await ended(host)
+        await sweep_all(host)  # at the fourth there is one too many, within its grace
+    assert len(counted) == 2
+    clock.pass_s(GRACE_S - 1)
+    await sweep_all(host)
+    assert len(counted) == 2
+    clock.pass_s(1)
+    await sweep_all(host)
+    assert len(counted) == 3
+
+
+async def test_a_clock_that_is_set_back_does_not_stop_the_counting(
+    host: Host, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+):
+    for _ in range(5):
+        await ended(host)
+    await sweep_all(host)
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() - timedelta(hours=6))
+    for _ in range(5):
+        await ended(host)
+    clock.pass_s(2 * GRACE_S)
+    await sweep_all(host)
+    assert len(await host.execs.list(CONTAINER_ID)) == 5
+
+
 async def test_a_held_command_is_kept_however_many_are_newer_and_no_longer_than_its_time(
-    host: Host, clock: MovableClock
+    host: Host, clock: FakeClock
 ):
     commands = [await ended(host) for _ in range(5)]
     for name in ("one", "other"):
@@ -125,7 +167,7 @@ async def test_a_held_command_is_kept_however_many_are_newer_and_no_longer_than_
         await host.execs.get(last.id)
 
 
-async def test_a_running_command_is_never_purged_however_old_it_is(host: Host, clock: MovableClock):
+async def test_a_running_command_is_never_purged_however_old_it_is(host: Host, clock: FakeClock):
     running = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("sh", "-c", "echo here; sleep 300")))
     await host.execs.poll(running.id, wait_s=10)
     clock.pass_s(10 * DAY_S)
@@ -140,7 +182,7 @@ async def test_a_running_command_is_never_purged_however_old_it_is(host: Host, c
     await host.execs.cancel(running.id)
 
 
-async def test_another_tenant_does_not_learn_that_a_command_was_purged(host: Host, clock: MovableClock):
+async def test_another_tenant_does_not_learn_that_a_command_was_purged(host: Host, clock: FakeClock):
     old = await ended(host)
     clock.pass_s(DAY_S)
     await sweep_all(host)
@@ -148,7 +190,7 @@ async def test_another_tenant_does_not_learn_that_a_command_was_purged(host: Hos
         await host.execs.get(old.id, caller=Caller(tenant="other"))
 
 
-async def test_it_is_known_for_a_while_and_of_some_that_a_command_was_purged(host: Host, clock: MovableClock):
+async def test_it_is_known_for_a_while_and_of_some_that_a_command_was_purged(host: Host, clock: FakeClock):
     first = await ended(host)
     clock.pass_s(DAY_S)
     await sweep_all(host)
@@ -174,7 +216,7 @@ async def test_it_is_known_for_a_while_and_of_some_that_a_command_was_purged(hos
 
 
 async def test_a_repeat_with_the_key_of_a_purged_command_does_not_run_it_again(
-    host: Host, local_agent: LocalAgent, clock: MovableClock
+    host: Host, local_agent: LocalAgent, clock: FakeClock
 ):
     request = ExecRequest(argv=("sh", "-c", "echo ran >> count"))
     first = await host.execs.start(CONTAINER_ID, request, idempotency_key="k")
@@ -193,9 +235,7 @@ async def test_a_repeat_with_the_key_of_a_purged_command_does_not_run_it_again(
     assert (local_agent.workspace / "count").read_text() == "ran\n"
 
 
-async def test_a_host_remembers_no_longer_what_another_one_purged(
-    local_agent: LocalAgent, clock: MovableClock
-):
+async def test_a_host_remembers_no_longer_what_another_one_purged(local_agent: LocalAgent, clock: FakeClock):
     store = MemoryStore()
     async with (
         open_host(
@@ -248,7 +288,7 @@ async def read_all(host: Host, exec_id: str, max_bytes: int | None) -> tuple[byt
 @pytest.mark.parametrize("max_bytes", [1, 50, None])
 @pytest.mark.parametrize("at", range(1, 8))
 async def test_a_reader_in_the_middle_gets_its_bytes_or_hears_that_they_were_purged(
-    clock: MovableClock, at: int, max_bytes: int | None
+    clock: FakeClock, at: int, max_bytes: int | None
 ):
     store = BusyStore()
     old = await plant(store, clock.now(), *PIECES)
@@ -267,7 +307,7 @@ async def test_a_reader_in_the_middle_gets_its_bytes_or_hears_that_they_were_pur
 
 @pytest.mark.parametrize("at", [1, 2, 5])
 async def test_a_reader_of_output_that_left_memory_hears_that_it_was_purged(
-    local_agent: LocalAgent, clock: MovableClock, at: int
+    local_agent: LocalAgent, clock: FakeClock, at: int
 ):
     store = BusyStore()
     limits = LIMITS.model_copy(update={"journal_memory_bytes": 64 * 1024})
@@ -289,7 +329,7 @@ async def test_a_reader_of_output_that_left_memory_hears_that_it_was_purged(
 
 
 @pytest.mark.parametrize("steps", range(12))
-async def test_a_purge_that_was_killed_is_finished_by_the_next_sweep(clock: MovableClock, steps: int):
+async def test_a_purge_that_was_killed_is_finished_by_the_next_sweep(clock: FakeClock, steps: int):
     store, life = MemoryStore(), Life(steps=steps)
     commands = [await plant(store, clock.now(), b"x", b"y") for _ in range(3)]
     clock.pass_s(DAY_S)
@@ -311,7 +351,7 @@ async def test_a_purge_that_was_killed_is_finished_by_the_next_sweep(clock: Mova
         assert unfinished.records == ()
 
 
-async def test_hosts_that_sweep_at_once_purge_the_same(clock: MovableClock):
+async def test_hosts_that_sweep_at_once_purge_the_same(clock: FakeClock):
     store = MemoryStore()
     for _ in range(120):
         clock.pass_s(1)

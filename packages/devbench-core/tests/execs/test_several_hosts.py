@@ -262,7 +262,7 @@ async def main():
     async with open_host(
         lambda: open_unix(Path(socket)),
         bytes.fromhex(token),
-        store=await FileStore.load(Path(file)),
+        store=await FileStore.from_file(Path(file)),
         instance="i_killed",
     ) as host:
         started = await host.execs.start(CONTAINER_ID, ExecRequest(argv=(sys.executable, "-c", code)))
@@ -284,7 +284,7 @@ async def test_a_host_killed_in_mid_output_loses_and_repeats_nothing(
     file = tmp_path / "changes"
     exec_id, cursor, seen, ended = await asyncio.to_thread(kill_a_host, local_agent, file, reads)
     assert not ended
-    store: Store = await FileStore.load(file)
+    store: Store = await FileStore.from_file(file)
     async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_next") as host:
         host.dead.add("i_killed")
         await host.execs.recover(host.container)
@@ -357,3 +357,27 @@ async def test_a_command_that_another_host_adopted_is_left_to_it(host: Host):
     await eventually(lambda: not host.execs.running_here)
     assert (await host.execs.get(started.id)).ending is None
     assert host.told("exec.ended") == []
+
+
+async def test_a_host_that_is_succeeded_while_it_lives_loses_no_output_and_writes_none(
+    local_agent: LocalAgent,
+):
+    store = MemoryStore()
+    count = "import sys\nfor i in range(300_000):\n  print(i)\nsys.stdin.read()"
+    for number in range(4):
+        async with (
+            open_host(local_agent.connect, local_agent.token, store=store, claim=number == 0) as first,
+            open_host(
+                local_agent.connect, local_agent.token, store=store, claim=False, instance="i_second"
+            ) as second,
+        ):
+            second.dead.add("i_first")
+            request = ExecRequest(argv=python(count), stdin=b"")
+            started = await first.execs.start(CONTAINER_ID, request)
+            await first.execs.poll(started.id, wait_s=10)
+            await second.execs.recover(second.container)
+            ended = await second.execs.wait(started.id, wait_s=30)
+            assert ended.ending is not None
+            output = await all_output(second, started.id)
+            assert output == b"".join(b"%d\n" % i for i in range(300_000))
+            assert ended.ending.output_bytes == len(output)

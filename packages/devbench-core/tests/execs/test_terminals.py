@@ -11,7 +11,7 @@ from devbench_core.execs.settings import ExecLimits
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.event import Veto
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, InputTaken, StreamName, TerminalSize
-from harness.agent_host import CONTAINER_ID, Host, LocalAgent, open_host, python
+from harness.agent_host import CONTAINER_ID, Host, LocalAgent, open_host, python, serving
 
 SIZE = TerminalSize(columns=100, rows=30)
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)\nprint('over')"
@@ -94,18 +94,49 @@ async def test_a_resize_reaches_the_program_and_the_process_interface_does_the_s
     assert not await host.execs.resize(record.id, SIZE), "it has ended"
 
 
-async def test_another_host_resizes_but_does_not_type(local_agent: LocalAgent):
+async def test_another_host_resizes_and_types(local_agent: LocalAgent):
     store = MemoryStore()
     async with (
         open_host(local_agent.connect, local_agent.token, store=store) as first,
         open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second,
+        serving(first),
     ):
         record = await started(first, *python(HEARS_RESIZES), tty=SIZE)
         await seen(first, record.id, b"100 30\r\n")
         assert await second.execs.resize(record.id, TerminalSize(columns=90, rows=20))
         await seen(first, record.id, b"90 20\r\n")
+        assert await second.execs.write_input(record.id, b"typed\n") == InputTaken(accepted_bytes=6)
+        await seen(first, record.id, b"typed\r\n")
+        assert [each.operation for each in second.requests][-1] == "exec.input"
+        await first.execs.cancel(record.id)
         details = await refused(second, record.id)
-        assert (details["reason"], details["accepted_bytes"]) == ("elsewhere", 0)
+        assert (details["reason"], details["accepted_bytes"]) == ("ended", 0)
+
+
+async def test_of_several_hosts_each_gives_the_whole_of_its_bytes(local_agent: LocalAgent):
+    store, lines = MemoryStore(), 20
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store) as first,
+        open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second,
+        serving(first),
+    ):
+        record = await first.execs.start(CONTAINER_ID, ExecRequest(argv=("cat",)), open_stdin=True)
+
+        async def give(host: Host, word: str) -> None:
+            for number in range(lines):
+                await host.execs.write_input(record.id, f"{word * 500}{number}\n".encode())
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(give(first, "a"))
+            group.create_task(give(second, "b"))
+        assert await second.execs.write_input(record.id, b"", eof=True) == InputTaken(
+            accepted_bytes=0, eof=True
+        )
+        process = await second.execs.process(record.id)
+        said = b"".join([chunk.data async for chunk in process.output()]).decode().splitlines()
+        for word in "ab":
+            own = [line for line in said if line.startswith(word)]
+            assert own == [f"{word * 500}{number}" for number in range(lines)]
 
 
 async def test_a_terminal_goes_on_when_its_host_died_and_the_next_one_types(local_agent: LocalAgent):

@@ -23,9 +23,7 @@ from devbench_core.errors import (
 from devbench_core.files.settings import FileLimits
 from devbench_core.model.archive import ArchiveFormat
 from devbench_core.model.event import Veto
-from harness.agent_host import CONTAINER_ID as C
-from harness.agent_host import Host, LocalAgent, open_host
-from harness.hostile_archives import (
+from devbench_core.testing.kit.hostile_archives import (
     BYTES_MAX,
     ENTRIES_MAX,
     RATIO_MAX,
@@ -38,6 +36,8 @@ from harness.hostile_archives import (
     tar,
     zipped,
 )
+from harness.agent_host import CONTAINER_ID as C
+from harness.agent_host import Host, LocalAgent, open_host
 
 LIMITS = FileLimits(
     archive_max_entries=ENTRIES_MAX,

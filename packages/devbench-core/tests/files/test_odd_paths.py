@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from devbench_core.files.paths import RESERVED, absolute_path, name_text
+from devbench_core.testing.kit.odd_texts import Text, texts
 from harness.agent_host import CONTAINER_ID as C
 from harness.file_bench import Bench, everything
 from harness.odd_places import SECRET, Place, places, plant
-from harness.odd_texts import Text, texts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TEXTS = list(texts())

@@ -20,8 +20,8 @@ from devbench_core.errors import AgentOutdated, FileFailed, PathOutside, Validat
 from devbench_core.files import Files
 from devbench_core.model.batch import BatchDelete, BatchEdit, BatchMkdir, BatchMove, BatchWrite
 from devbench_core.model.filechange import Replacement
+from devbench_core.testing.fake.bench import LOOSE
 from devbench_core.testing.local import LocalPlugin
-from devbench_core.testing.moody import LOOSE
 from harness.agent_host import CONTAINER_ID as C
 from harness.agent_host import Host, a_container, open_host, running_agent
 

@@ -6,15 +6,15 @@ from devbench_core.errors import Conflict, ValidationFailed
 from devbench_core.idempotency import KIND, SWEEP_AFTER_S, TAKE_OVER_S, Claim, Key, Keys, check_text
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.caller import LOCAL, Caller
-from devbench_core.testing.moody import MovableClock
+from devbench_core.testing.fake import FakeClock
 
 TTL_S = 100.0
 KEY = Key.of("k", {"a": 1}, LOCAL, "exec", "c_1")
 
 
 @pytest.fixture
-def clock() -> MovableClock:
-    return MovableClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def keys(store: MemoryStore, clock: MovableClock) -> Keys:
+def keys(store: MemoryStore, clock: FakeClock) -> Keys:
     return Keys(store, clock, TTL_S, "exec")
 
 
@@ -71,7 +71,7 @@ async def test_whoever_saw_a_claim_before_it_was_freed_and_taken_again_does_not_
 
 
 async def test_whoever_saw_a_claim_before_it_was_swept_and_made_anew_does_not_get_it(
-    store: MemoryStore, keys: Keys, clock: MovableClock
+    store: MemoryStore, keys: Keys, clock: FakeClock
 ):
     await store.apply(keys.take(KEY, "x_1", Claim()))
     clock.pass_s(TTL_S + TAKE_OVER_S + 1)
@@ -83,7 +83,7 @@ async def test_whoever_saw_a_claim_before_it_was_swept_and_made_anew_does_not_ge
 
 
 async def test_an_expired_claim_is_free_whatever_it_stood_for(
-    store: MemoryStore, keys: Keys, clock: MovableClock
+    store: MemoryStore, keys: Keys, clock: FakeClock
 ):
     await store.apply(keys.take(KEY, "x_1", Claim()))
     clock.pass_s(TTL_S - 1)
@@ -94,7 +94,7 @@ async def test_an_expired_claim_is_free_whatever_it_stood_for(
 
 
 async def test_a_sweep_looks_at_one_batch_and_goes_on_while_it_finds_something(
-    store: MemoryStore, keys: Keys, clock: MovableClock
+    store: MemoryStore, keys: Keys, clock: FakeClock
 ):
     for number in range(25):
         await store.apply(

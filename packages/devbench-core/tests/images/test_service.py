@@ -251,7 +251,7 @@ async def test_a_realistic_replay_is_answered_from_memory_in_more_than_four_of_f
 
 
 def counted(result: str) -> float:
-    return metrics.REGISTRY.get_sample_value("devbench_image_cache_total", {"result": result}) or 0
+    return metrics.registry().get_sample_value("devbench_image_cache_total", {"result": result}) or 0
 
 
 async def test_never_pulls_nothing(make: Make, shelf: Shelf):

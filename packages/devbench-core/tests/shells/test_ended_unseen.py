@@ -7,7 +7,7 @@ import pytest
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.shell import RunReason, ShellState
-from devbench_core.testing.moody import MovableClock
+from devbench_core.testing.fake import FakeClock
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, eventually, open_host
 
 from .conftest import QUICK, User
@@ -16,7 +16,7 @@ DAY_S = 86400.0
 LIMITS = ExecLimits(retain_s=DAY_S, purged_retain_s=2 * DAY_S)
 
 
-async def purge(host: Host, clock: MovableClock, *, forgotten: bool) -> None:
+async def purge(host: Host, clock: FakeClock, *, forgotten: bool) -> None:
     """Purge all ended commands; also the knowledge that they were."""
     for _ in range(2 if forgotten else 1):
         clock.pass_s(2 * DAY_S + 1)
@@ -28,7 +28,7 @@ async def purge(host: Host, clock: MovableClock, *, forgotten: bool) -> None:
 async def test_a_dead_shell_whose_command_was_purged_has_ended_and_is_in_nobodys_way(
     local_agent: LocalAgent, *, forgotten: bool
 ):
-    clock = MovableClock()
+    clock = FakeClock()
     async with open_host(
         local_agent.connect, local_agent.token, clock=clock, exec_limits=LIMITS, shell_limits=QUICK
     ) as host:
@@ -51,7 +51,7 @@ async def test_a_dead_shell_whose_command_was_purged_has_ended_and_is_in_nobodys
 async def test_a_run_of_a_dead_host_in_a_shell_that_ended_meanwhile_has_its_ending(
     local_agent: LocalAgent, script: str, reason: RunReason, code: int, *, purged: bool
 ):
-    store, clock = MemoryStore(), MovableClock()
+    store, clock = MemoryStore(), FakeClock()
     async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first:
         shell = await first.shells.open(CONTAINER_ID)
         begun = await first.shells.run(shell.id, f"echo one; until [ -e go ]; do sleep 0.02; done; {script}")

@@ -13,7 +13,7 @@ from devbench_core.errors import TimedOut
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.model.shell import RunReason, ShellState
 from devbench_core.shells.settings import ShellLimits
-from devbench_core.testing.moody import MovableClock
+from devbench_core.testing.fake import FakeClock
 from harness.agent_host import CONTAINER_ID, LocalAgent, eventually, open_host
 
 from .conftest import User
@@ -51,7 +51,7 @@ async def test_a_cancel_does_not_wait_for_a_frozen_agent_without_end(local_agent
 
 
 async def test_the_sweep_waits_for_no_frozen_agent(local_agent: LocalAgent):
-    clock = MovableClock()
+    clock = FakeClock()
     async with open_host(local_agent.connect, local_agent.token, shell_limits=HASTY, clock=clock) as host:
         for _ in range(2):
             await host.shells.open(CONTAINER_ID)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import attrs
 import pytest
 
+from devbench_core.clock import SystemClock
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.errors import ShellElsewhere
+from devbench_core.errors import ShellBusy, ShellElsewhere, ShellIdle
+from devbench_core.forwarding.serving import Server
+from devbench_core.json_types import JsonObject
 from devbench_core.memory.store import MemoryStore
+from devbench_core.model.caller import Caller
 from devbench_core.model.shell import RunReason, ShellState
 from devbench_core.shells import records
+from devbench_core.shells.calls import HANDOVERS, RUN
 from devbench_core.shells.driver import frame_of
-from harness.agent_host import CONTAINER_ID, LocalAgent, eventually, open_host
+from devbench_core.shells.refusals import elsewhere
+from harness.agent_host import CONTAINER_ID, FORWARDING, LocalAgent, eventually, open_host, serving
 
 from .conftest import QUICK, User
 
@@ -114,7 +122,44 @@ async def test_a_run_that_its_host_recorded_and_never_sent_is_lost_and_the_shell
         assert (await user.run("echo $kept; ls")).out == b"yes\n"
 
 
-async def test_another_living_host_may_read_and_not_run(local_agent: LocalAgent):
+async def test_another_living_host_runs_types_and_cancels_too(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first,
+        open_host(
+            local_agent.connect,
+            local_agent.token,
+            claim=False,
+            store=store,
+            instance="i_second",
+            shell_limits=QUICK,
+        ) as second,
+        serving(first),
+    ):
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        begun = await first.shells.run(mine.shell.id, "echo seen")
+        assert (await User(host=second, shell=mine.shell).rest(begun)).out == b"seen\n"
+        theirs = User(host=second, shell=mine.shell)
+        assert (await theirs.run("kept=yes; echo from there")).out == b"from there\n"
+        assert (await mine.run("echo $kept")).out == b"yes\n"
+        reading = await second.shells.run(mine.shell.id, "read word; echo =$word=", interactive=True)
+        await second.shells.input(mine.shell.id, b"typed\n")
+        assert (await theirs.rest(reading)).out == b"=typed=\n"
+        await second.shells.run(mine.shell.id, "sleep 600")
+        with pytest.raises(ShellBusy):
+            await second.shells.run(mine.shell.id, "echo")
+        cancelled = await second.shells.cancel(mine.shell.id)
+        assert cancelled is not None
+        assert cancelled.reason is RunReason.CANCELLED
+        assert await second.shells.cancel(mine.shell.id) is None
+        with pytest.raises(ShellIdle):
+            await second.shells.input(mine.shell.id, b"nobody reads\n")
+        assert (await second.shells.close(mine.shell.id)).state is ShellState.ENDED
+
+
+async def test_a_shell_that_no_host_follows_any_more_is_refused_after_a_few_handovers(
+    local_agent: LocalAgent,
+):
     store = MemoryStore()
     async with (
         open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first,
@@ -128,11 +173,20 @@ async def test_another_living_host_may_read_and_not_run(local_agent: LocalAgent)
         ) as second,
     ):
         mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
-        begun = await first.shells.run(mine.shell.id, "echo seen")
-        assert (await User(host=second, shell=mine.shell).rest(begun)).out == b"seen\n"
-        with pytest.raises(ShellElsewhere):
-            await second.shells.run(mine.shell.id, "echo")
-        assert (await second.shells.close(mine.shell.id)).state is ShellState.ENDED
+        asked = 0
+
+        async def not_here(_arguments: JsonObject, _caller: Caller) -> JsonObject:
+            nonlocal asked
+            asked += 1
+            raise elsewhere(mine.shell)
+
+        async with asyncio.TaskGroup() as tasks:
+            first.server = Server(store, SystemClock(), FORWARDING, tasks, "i_first", {RUN: not_here})
+            async with serving(first):
+                with pytest.raises(ShellElsewhere):
+                    await second.shells.run(mine.shell.id, "echo")
+        assert asked == HANDOVERS
+        assert (await mine.run("echo still here")).out == b"still here\n"
 
 
 async def test_a_cut_channel_neither_loses_nor_repeats_a_run(local_agent: LocalAgent):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from devbench_core.contracts.store import Append, LogEntry, Store
+from devbench_core.testing.kit import StoreContract
+from devbench_core.testing.kit.clauses import sources_of
+
 CONFTEST = 'pytest_plugins = ["devbench_core.testing.pytest_plugin"]\n'
 STORE = """
 import pytest
@@ -67,3 +71,10 @@ def test_what_fails_is_told_with_its_clause_and_the_docstring_that_states_it(aut
             "*Stated by devbench_core.contracts.lock.Lease.token:",
         ]
     )
+
+
+def test_each_test_of_a_joined_contract_is_stated_by_what_states_its_own_part():
+    entries = StoreContract.test_any_bytes_come_back
+    records = StoreContract.test_no_changes_are_fine
+    assert sources_of(entries, StoreContract) == (Append, LogEntry)
+    assert sources_of(records, StoreContract) == (Store.apply,)

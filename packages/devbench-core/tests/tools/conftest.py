@@ -1,4 +1,4 @@
-"""A bench on the local runtime, and a short way to call its tools."""
+"""A bench on fakes, and a short way to call its tools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import devbench_core
 from devbench_core.model.caller import LOCAL, Caller
-from devbench_core.testing.moody import LOOSE, MoodyPlugin
+from devbench_core.testing.fake import fake_bench
 from devbench_core.tools.call import call_tool
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
@@ -18,17 +18,8 @@ Call = Callable[..., Awaitable[dict[str, Any]]]
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncGenerator[devbench_core.Bench, None]:
-    config: dict[str, object] = {
-        "plugins": [],
-        "runtime": "local",
-        "store": "memory",
-        "state_dir": str(tmp_path / "state"),
-        "cache_dir": str(tmp_path / "cache"),
-        "policy": LOOSE,
-    }
-    (tmp_path / "containers").mkdir()
-    async with devbench_core.open(config, plugins=[MoodyPlugin(tmp_path / "containers")]) as opened:
-        yield opened
+    async with fake_bench(tmp_path) as fake:
+        yield fake.bench
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from devbench_core.errors import ArchiveRefused, FileConflict, FileMissing, TooLarge, ValidationFailed
+from devbench_core.testing.kit.hostile_archives import by_tarfile, member, tar
 from devbench_core.tools.base import BASE64_MAX_BYTES
-from harness.hostile_archives import by_tarfile, member, tar
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
 

@@ -293,7 +293,7 @@ async def test_nobodys_container_is_not_found(call: Call):
 
 async def test_status_says_what_is_there_and_what_is_not_enforced(call: Call, container: str):
     status = await call("status")
-    assert status["runtime"]["name"] == "local"
+    assert status["runtime"]["name"] == "fake"
     assert status["runtime"]["answers"] is True
     assert {clause["clause"] for clause in status["runtime"]["absent"]} >= {"seccomp", "memory"}
     assert status["counts"]["containers"] == 1

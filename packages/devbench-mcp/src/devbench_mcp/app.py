@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from devbench_core.metrics import REGISTRY
+from devbench_core import metrics
 from devbench_mcp.callers import Callers
 from devbench_mcp.guard import Closing, Guard
 from devbench_mcp.links.grants import Signer
@@ -82,7 +82,8 @@ class HttpHost:
         callers = await asyncio.to_thread(Callers.of, settings)
         key = None if settings.link_key is None else settings.link_key.get_secret_value().encode()
         signer = Signer(key)
-        tools = await ToolServer.prepare(bench, callers.local.caller, settings, signer=signer)
+        tools = ToolServer(bench, callers.local.caller, settings, signer=signer)
+        await tools.prepare()
         return cls(bench, settings, callers, tools, signer, port=port)
 
     def stop(self) -> None:
@@ -117,4 +118,4 @@ class HttpHost:
         return JSONResponse(body, status_code=200 if ready else 503)
 
     async def _metrics(self, _request: Request) -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(metrics.registry()), media_type=CONTENT_TYPE_LATEST)

@@ -7,7 +7,10 @@ from typing import Any, cast
 
 from mcp import types
 
+from devbench_core.logs import get_logger
 from devbench_core.tool import Tool
+
+log = get_logger(__name__)
 
 ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -42,8 +45,17 @@ def as_mcp(tool: Tool) -> types.Tool:
 
 
 def listed(tools: Iterable[Tool]) -> list[types.Tool]:
-    """Return all tools as they are listed; takes a tenth of a second, so keep it off the loop."""
-    return [as_mcp(tool) for tool in tools]
+    """Return all tools as they are listed; takes a tenth of a second, so keep it off the loop.
+
+    One whose models are not there or give no schema is left out and logged, so that its fault stays its plugin's.
+    """
+    sound: list[types.Tool] = []
+    for tool in tools:
+        try:
+            sound.append(as_mcp(tool))
+        except Exception as error:  # noqa: BLE001 - a plugin's module may raise anything
+            log.error("tool.not_listed", tool=tool.name, error=f"{type(error).__name__}: {error}")  # noqa: TRY400
+    return sound
 
 
 def input_schema(tool: Tool) -> dict[str, Any]:

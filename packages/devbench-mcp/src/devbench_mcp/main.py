@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code: 0 after a clean end, 1 when it failed, 2 for a wrong command line."""
     options = parser().parse_args(argv)
     logs.configure(options.log_level, as_json=options.log_json)
+    gc.disable()  # a start makes much and throws little away; see _started
     try:
         settings = load_settings(options.config).settings
         own = mcp_settings(settings.mcp, host=options.host, port=options.port)
@@ -56,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _say("\n".join(str(error) for error in group.exceptions))
         return EXIT_FAILED
+    finally:
+        gc.enable()
     return 0
 
 
@@ -70,6 +74,7 @@ async def serve(settings: Settings, own: McpSettings, *, transport: str) -> None
 
         with on_signals(own.grace_s) as stopping:
             async with open_bench(settings) as bench:
+                _started()
                 await serve_stdio(bench, own, stopping=stopping)
         return
     from devbench_mcp.callers import Callers
@@ -79,6 +84,7 @@ async def serve(settings: Settings, own: McpSettings, *, transport: str) -> None
     taken = bind(own)
     with on_signals(own.grace_s) as stopping:
         async with open_bench(settings) as bench:
+            _started()
             await serve_http(
                 bench,
                 own,
@@ -86,6 +92,12 @@ async def serve(settings: Settings, own: McpSettings, *, transport: str) -> None
                 taken=taken,
                 started=lambda url: _say(f"listening on {url} (runtime {bench.runtime.name})"),
             )
+
+
+def _started() -> None:
+    """Collect garbage from here on, without looking again and again at what the start has made and what stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _runner() -> asyncio.Runner:

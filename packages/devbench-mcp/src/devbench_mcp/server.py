@@ -42,36 +42,20 @@ TOOLS_TTL_MS = 60_000
 
 
 class ToolServer:
-    """Answers all methods from a bench; made by `prepare`."""
+    """Answers all methods from a bench.
+
+    The list of tools builds every tool's model, for which a client's first answer need not wait: see `prepare`.
+    """
 
     def __init__(
         self,
         bench: Bench,
         local: Caller,
-        settings: McpSettings,
-        tools: list[types.Tool],
-        signer: Signer | None,
-    ) -> None:
-        self._bench = bench
-        self._local = local
-        self._settings = settings
-        self._signer = signer
-        self._listed = types.ListToolsResult(tools=tools)
-        self._schemas = {tool.name: tool.input_schema for tool in tools}
-        self._resources = Resources(bench, local, subscriptions_max=settings.subscriptions_max)
-        self._tasks = TaskHandlers(bench, local, settings)
-        self._running: set[Live] = set()
-
-    @classmethod
-    async def prepare(
-        cls,
-        bench: Bench,
-        local: Caller,
         settings: McpSettings | None = None,
         *,
         signer: Signer | None = None,
-    ) -> ToolServer:
-        """Return a server for a bench's tools.
+    ) -> None:
+        """Make a server for a bench's tools.
 
         Args:
             bench: The opened core.
@@ -79,8 +63,26 @@ class ToolServer:
             settings: The table ``[mcp]``; the defaults when None.
             signer: Signs links; None where nobody serves them.
         """
-        tools = await asyncio.to_thread(listed, bench.tools.values())
-        return cls(bench, local, settings or McpSettings(), tools, signer)
+        settings = settings or McpSettings()
+        self._bench = bench
+        self._local = local
+        self._settings = settings
+        self._signer = signer
+        self._listed: types.ListToolsResult | None = None
+        self._listing = asyncio.Lock()
+        self._schemas: dict[str, dict[str, Any]] = {}
+        self._resources = Resources(bench, local, subscriptions_max=settings.subscriptions_max)
+        self._tasks = TaskHandlers(bench, local, settings)
+        self._running: set[Live] = set()
+
+    async def prepare(self) -> types.ListToolsResult:
+        """Make the list of tools, once; a client that asks for it meanwhile waits."""
+        async with self._listing:
+            if self._listed is None:
+                tools = await asyncio.to_thread(listed, self._bench.tools.values())
+                self._schemas.update({tool.name: tool.input_schema for tool in tools})
+                self._listed = types.ListToolsResult(tools=tools)
+            return self._listed
 
     def build(self) -> Server[Live]:
         """Return the SDK's server; it serves both eras of the protocol on every transport."""
@@ -124,8 +126,8 @@ class ToolServer:
         async with background() as tasks:
             following = Following(
                 bench=self._bench,
-                outputs=Watches(self._bench.execs, tasks, every_s=settings.update_every_s),
-                files=FileWatches(self._bench.files, tasks, every_s=settings.update_every_s),
+                outputs=Watches(self._bench, tasks, every_s=settings.update_every_s),
+                files=FileWatches(self._bench, tasks, every_s=settings.update_every_s),
             )
             streams = Streams(
                 following,
@@ -148,7 +150,7 @@ class ToolServer:
     async def _list(
         self, _context: Context, _params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return self._listed
+        return await self.prepare()
 
     async def _call(
         self, context: Context, params: types.CallToolRequestParams

@@ -21,7 +21,7 @@ ALL_SCOPES: tuple[Scope, ...] = ("read", "exec", "write", "manage")
 class CallerSettings(BaseModel):
     """Who a client is, and what it may do."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     tenant: str = Field(
         default="default", min_length=1, max_length=100, description="Whose containers it sees and makes."
@@ -80,7 +80,7 @@ class TokenSettings(CallerSettings):
 class McpSettings(BaseModel):
     """Settings of the MCP and HTTP host."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     host: str = Field(
         default="127.0.0.1",

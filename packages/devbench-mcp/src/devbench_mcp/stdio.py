@@ -37,14 +37,16 @@ async def serve_stdio(bench: Bench, settings: McpSettings, *, stopping: asyncio.
         settings: The table ``[mcp]``; ``local`` says who the client is.
         stopping: Set it to stop.
     """
-    tools = await ToolServer.prepare(bench, principal_of(settings.local).caller, settings)
+    tools = ToolServer(bench, principal_of(settings.local).caller, settings)
     async with _stdin() as lines, asyncio.TaskGroup() as group:
         serving = group.create_task(_serve(tools.build(), lines))
         waiting = group.create_task(stopping.wait())
+        listing = group.create_task(tools.prepare())  # beside the client's greeting
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         tools.close_streams()
         serving.cancel()
         waiting.cancel()
+        listing.cancel()
 
 
 async def _serve(server: Server[Live], lines: _Lines | None) -> None:

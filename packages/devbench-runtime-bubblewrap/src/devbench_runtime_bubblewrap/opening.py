@@ -18,7 +18,7 @@ from devbench_runtime_bubblewrap.folders import Folders, older_than
 from devbench_runtime_bubblewrap.identity import HostUser, host_user
 from devbench_runtime_bubblewrap.images.store import ImageStore
 from devbench_runtime_bubblewrap.launch import Launcher
-from devbench_runtime_bubblewrap.program import Program, probe_program, try_namespaces
+from devbench_runtime_bubblewrap.program import Program, probe_and_try
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.sandbox.build import Builder
 from devbench_runtime_bubblewrap.sandbox.host_etc import KeptEtc, sweep_etc
@@ -41,9 +41,8 @@ async def open_bubblewrap(
         EngineUnreachable: bwrap is not installed.
         EngineFailed: It is too old, or namespaces or folders cannot be made.
     """
-    program = await probe_program(settings.program, settings.probe_timeout_s)
     user = host_user(settings.run_as)
-    await try_namespaces(program, user, settings.probe_timeout_s)
+    program = await probe_and_try(settings.program, user, settings.probe_timeout_s)
     worker = Worker(settings.file_threads)
     try:
         runtime = await worker.do(partial(_assemble, settings, context, program, user, worker))

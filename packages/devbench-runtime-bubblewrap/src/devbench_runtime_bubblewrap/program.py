@@ -8,13 +8,16 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 
 from devbench_core.errors import EngineFailed, EngineUnreachable
 from devbench_runtime_bubblewrap.identity import HostUser
 
+T = TypeVar("T")
 OLDEST = (0, 6, 0)
 CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 """What bwrap itself runs with: no variable of a caller may reach a program outside a container."""
@@ -29,17 +32,24 @@ class Program:
         version: For example ``(0, 8, 0)``.
         options: The long options that it lists, without dashes.
         setuid: Whether it is installed setuid root, as on machines without user namespaces for everybody.
+        asked_s: When it was asked, by the monotonic clock.
     """
 
     path: Path
     version: tuple[int, ...]
     options: frozenset[str]
     setuid: bool = False
+    asked_s: float = attrs.field(factory=time.monotonic)
 
     @property
     def version_text(self) -> str:
         """The version as people write it."""
-        return ".".join(map(str, self.version))
+        return text_of(self.version)
+
+
+def text_of(version: tuple[int, ...]) -> str:
+    """Return a version as people write it."""
+    return ".".join(map(str, version))
 
 
 def find_program(name: str) -> Path | None:
@@ -55,29 +65,73 @@ async def probe_program(name: str, timeout_s: float) -> Program:
         EngineUnreachable: It is not installed.
         EngineFailed: It is too old, or answers nothing that can be understood.
     """
+    path = await _found(name)
+    said, listed = await asyncio.gather(
+        ask([str(path), "--version"], timeout_s),
+        ask([str(path), "--help"], timeout_s),
+        return_exceptions=True,
+    )
+    version = _version_of(path, _or_raise(said))
+    mode = (await asyncio.to_thread(path.stat)).st_mode
+    return Program(
+        path=path,
+        version=version,
+        options=frozenset(re.findall(r"^\s+--([a-z0-9-]+)", _or_raise(listed), re.MULTILINE)),
+        setuid=bool(mode & stat.S_ISUID),
+    )
+
+
+async def probe_and_try(name: str, user: HostUser, timeout_s: float) -> Program:
+    """Ask bwrap what it is, and see meanwhile whether it can: each of these is a process that is waited for.
+
+    Raises:
+        EngineUnreachable: As `probe_program`.
+        EngineFailed: As `probe_program` and, if that is well, as `try_namespaces`.
+    """
+    path = await _found(name)
+    program, tried = await asyncio.gather(
+        probe_program(name, timeout_s), _try_namespaces(path, user, timeout_s), return_exceptions=True
+    )
+    asked = _or_raise(program)
+    _or_raise(tried)
+    return asked
+
+
+def _or_raise(found: T | BaseException) -> T:
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+async def probe_version(name: str, timeout_s: float) -> tuple[Path, tuple[int, ...]]:
+    """Ask bwrap for its version only; return where it is as well.
+
+    Raises:
+        EngineUnreachable: It is not installed.
+        EngineFailed: It is too old, or answers nothing that can be understood.
+    """
+    path = await _found(name)
+    return path, _version_of(path, await ask([str(path), "--version"], timeout_s))
+
+
+async def _found(name: str) -> Path:
     path = await asyncio.to_thread(find_program, name)
     if path is None:
         raise EngineUnreachable(
             f"the program {name!r} of bubblewrap is not installed",
             hint="install it, on Debian and Ubuntu: apt-get install -y bubblewrap",
         )
-    said = await ask([str(path), "--version"], timeout_s)
+    return path
+
+
+def _version_of(path: Path, said: str) -> tuple[int, ...]:
     match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
     if match is None:
         raise EngineFailed(f"{path} does not tell its version: {said[:80]!r}", hint="is it bubblewrap?")
     version = tuple(int(part or 0) for part in match.groups())
     if version < OLDEST:
-        raise EngineFailed(
-            f"bubblewrap {'.'.join(map(str, version))} is too old", hint="version 0.6 or later is needed"
-        )
-    listed = await ask([str(path), "--help"], timeout_s)
-    mode = (await asyncio.to_thread(path.stat)).st_mode
-    return Program(
-        path=path,
-        version=version,
-        options=frozenset(re.findall(r"^\s+--([a-z0-9-]+)", listed, re.MULTILINE)),
-        setuid=bool(mode & stat.S_ISUID),
-    )
+        raise EngineFailed(f"bubblewrap {text_of(version)} is too old", hint="version 0.6 or later is needed")
+    return version
 
 
 async def try_namespaces(program: Program, user: HostUser, timeout_s: float) -> None:
@@ -86,8 +140,12 @@ async def try_namespaces(program: Program, user: HostUser, timeout_s: float) -> 
     Raises:
         EngineFailed: The kernel or its configuration does not allow it; says what bwrap said.
     """
+    await _try_namespaces(program.path, user, timeout_s)
+
+
+async def _try_namespaces(path: Path, user: HostUser, timeout_s: float) -> None:
     inside = ["--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
-    await ask([str(program.path), *inside, "--", str(program.path), "--version"], timeout_s, user)
+    await ask([str(path), *inside, "--", str(path), "--version"], timeout_s, user)
 
 
 async def ask(argv: list[str], timeout_s: float, user: HostUser | None = None) -> str:

@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
+from devbench_core.channel.dial import NotListening, dial
 from devbench_core.clock import Clock
 from devbench_core.contracts.powers import Stats, SupportsStats
 from devbench_core.contracts.runtime import CreateRequest, EngineInfo, Runtime
@@ -31,14 +32,13 @@ from devbench_core.model.image import Image
 from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
 from devbench_runtime_bubblewrap.children import CHILDREN
 from devbench_runtime_bubblewrap.deletion import empty, find_aside, set_aside
-from devbench_runtime_bubblewrap.dial import NotListening, dial
 from devbench_runtime_bubblewrap.folders import ContainerFolder, Folders
 from devbench_runtime_bubblewrap.images.store import ImageStore
 from devbench_runtime_bubblewrap.launch import Launcher, refusal
 from devbench_runtime_bubblewrap.making import make_container
 from devbench_runtime_bubblewrap.observe import observe, open_first_process
 from devbench_runtime_bubblewrap.processes import ProcessMark, gone, read_mark, send
-from devbench_runtime_bubblewrap.program import Program, probe_program
+from devbench_runtime_bubblewrap.program import Program, probe_version, text_of
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 from devbench_runtime_bubblewrap.spec import StoredSpec, load, load_of, names
 from devbench_runtime_bubblewrap.status import bwrap_lives
@@ -47,6 +47,9 @@ from devbench_runtime_bubblewrap.worker import Worker
 now_s = time.monotonic  # waits are for other processes, so they go by real time
 POLL_S = 0.001
 POLL_MAX_S = 0.02
+LOOK_AT = 50
+"""Folders that are looked at in one go: a thread that is asked for each takes longer than its look."""
+JUST_NOW_S = 1.0
 log = get_logger(__name__)
 
 
@@ -66,16 +69,18 @@ class BubblewrapRuntime:
     clock: Clock
 
     async def ping(self) -> EngineInfo:
-        """Ask bwrap for its version."""
-        program = await probe_program(str(self.program.path), self.settings.probe_timeout_s)
+        """Ask bwrap for its version, unless it has just told it: who opens a runtime pings it next."""
+        path, version = self.program.path, self.program.version
+        if now_s() - self.program.asked_s > JUST_NOW_S:
+            path, version = await probe_version(str(path), self.settings.probe_timeout_s)
         versions = sorted({str(place.version) for place in self.groups.places})
         details = {
-            "program": str(program.path),
+            "program": str(path),
             "folder": str(self.folders.base),
             "runs_as": f"{self.launcher.user.uid}:{self.launcher.user.gid}",
             "cgroups": "version " + " and ".join(versions) if versions else "none",
         }
-        return EngineInfo(name="bubblewrap", version=program.version_text, details=details)
+        return EngineInfo(name="bubblewrap", version=text_of(version), details=details)
 
     async def create(self, request: CreateRequest) -> str:
         """Make a container's folder, with its workspace and agent."""
@@ -189,12 +194,16 @@ class BubblewrapRuntime:
 
     async def list(self, installation: str) -> AsyncIterator[Observed]:
         """Look at all folders."""
-        for name in await self.worker.do(partial(names, self.folders.containers)):
-            found = await self.worker.do(partial(self._listed, name, installation))
-            if found is not None:
+        there = await self.worker.do(partial(names, self.folders.containers))
+        for begin in range(0, len(there), LOOK_AT):
+            some = there[begin : begin + LOOK_AT]
+            for found in await self.worker.do(partial(self._all_of, some, installation)):
                 yield found
 
-    def _listed(self, name: str, installation: str) -> Observed | None:
+    def _all_of(self, some: Sequence[str], installation: str) -> list[Observed]:
+        return [found for name in some if (found := self._one_of(name, installation)) is not None]
+
+    def _one_of(self, name: str, installation: str) -> Observed | None:
         try:
             folder = self.folders.container(name)
             spec = load_of(folder, installation)
@@ -213,7 +222,7 @@ class BubblewrapRuntime:
         while True:
             mark = await self._running(folder)
             try:
-                return await dial(folder, mark.pid)
+                return await dial(folder.socket, mark.pid)
             except NotListening as error:
                 if now_s() > deadline:
                     raise AgentUnavailable(

@@ -14,7 +14,7 @@ ROOT_FOLDER = Path("/var/lib/devbench-bubblewrap")
 class ReadOnlyMount(BaseModel):
     """A file or folder of this machine that every container sees, read-only."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     source: Path = Field(
         description="Absolute path on this machine; as root, `run_as` must be able to reach it."
@@ -32,7 +32,7 @@ class ReadOnlyMount(BaseModel):
 class BubblewrapSettings(BaseModel):
     """The embedded runtime."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     program: str = Field(default="bwrap", min_length=1, description="The program: a name in PATH, or a path.")
     run_as: int = Field(

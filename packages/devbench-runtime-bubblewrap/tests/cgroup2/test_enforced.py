@@ -6,9 +6,9 @@ from pathlib import Path
 
 import attrs
 
-from contract.runtime.fixtures import Live, Requests
-from contract.runtime.seeing import until
 from devbench_core.model.policy import MEBIBYTE, Policy
+from devbench_core.testing.living import Live, Requests
+from devbench_core.testing.seeing import until
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 
 Groups = Callable[[str], Path]

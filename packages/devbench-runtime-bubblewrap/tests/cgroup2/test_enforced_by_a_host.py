@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import devbench_core
-from contract.runtime.seeing import until
 from devbench_core.containers import SpawnRequest
 from devbench_core.containers.requests import PolicyRequest
 from devbench_core.model.policy import MEBIBYTE
+from devbench_core.testing.seeing import until
 from devbench_core.tools.call import call_tool
 from harness.control_groups import groups_called
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from devbench_core.contracts.runtime import CreateRequest
+from devbench_core.engines.agents import Agents
+from devbench_core.engines.answers import EngineAnswer
+from devbench_core.engines.failures import translate
+from devbench_core.engines.images import EngineImages
+from devbench_core.engines.names import container_name, make_ref, volumes_of
+from devbench_core.engines.removing import Remover
+from devbench_core.engines.users import User, guests_of, user_of
+from devbench_core.engines.warnings import refuse_dropped_limits
 from devbench_core.errors import AgentUnavailable, EngineFailed, NotEnforced
-from devbench_core.logs import get_logger
-from devbench_core.model.policy import Clause
-from devbench_runtime_docker.agents import Agents
 from devbench_runtime_docker.engine import Engine
-from devbench_runtime_docker.failures import EngineAnswer, translate
-from devbench_runtime_docker.images import EngineImages
-from devbench_runtime_docker.names import container_name, make_ref, volumes_of
-from devbench_runtime_docker.removing import Remover
 from devbench_runtime_docker.spec import container_body, kept_read_only
-from devbench_runtime_docker.users import User, guests_of, user_of
 from devbench_runtime_docker.workspaces import Workspaces
 
-log = get_logger(__name__)
-
 ATTEMPTS = 3
-_WARNED = {"memory": Clause.MEMORY, "pids": Clause.PIDS, "cpu": Clause.CPU, "cfs": Clause.CPU}
-_HARMLESS = ("swap", "oom", "ipv4", "kernel memory")
 
 
 class Creator:
@@ -85,7 +80,7 @@ class Creator:
                 raise translate(error, "create", ref=name, image=request.image.name) from error
             raise
         try:
-            self._check_warnings(made)
+            refuse_dropped_limits(made.get("Warnings") or ())
         except NotEnforced:
             await asyncio.shield(self._remover.remove(ref))
             raise
@@ -97,21 +92,4 @@ class Creator:
                 f"image {request.image.name!r} is built for {request.image.architecture}, "
                 f"and this engine runs {self._architecture}",
                 hint="name an image for that architecture",
-            )
-
-    @staticmethod
-    def _check_warnings(made: dict[str, Any]) -> None:
-        """Docker drops a limit that its kernel lacks and only warns; that is not what was asked for."""
-        warnings = [str(each) for each in made.get("Warnings") or ()]
-        found: dict[Clause, str] = {}
-        for warning in warnings:
-            if any(word in warning.lower() for word in _HARMLESS):
-                log.warning("docker.create_warning", warning=warning)
-                continue
-            found |= {clause: warning for word, clause in _WARNED.items() if word in warning.lower()}
-        if found:
-            raise NotEnforced(
-                f"Docker does not enforce {', '.join(sorted(found))}: {'; '.join(found.values())}",
-                hint="enable these controllers in the kernel, or tolerate the clauses in policy",
-                details={"clauses": sorted(found)},
             )

@@ -10,16 +10,18 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiodocker
 import aiohttp
 
+from devbench_core.engines.answers import EngineAnswer
+from devbench_core.engines.attached import AttachedStream
+from devbench_core.engines.upgrade import READ_BYTES, Dial, unix_dial, upgrade
 from devbench_core.errors import EngineFailed
 from devbench_runtime_docker.endpoint import Endpoint, find_endpoint
-from devbench_runtime_docker.failures import EngineAnswer, silent, unreachable
-from devbench_runtime_docker.hijack import upgrade
+from devbench_runtime_docker.failures import silent, unreachable
 from devbench_runtime_docker.settings import DockerSettings
-from devbench_runtime_docker.stream import DockerStream
 from devbench_runtime_docker.tls import tls_context
 
 OLDEST_API = (1, 41)
@@ -107,6 +109,14 @@ class Engine:
         answer = await self._send(method, path, doing, setting, extra_s, params, data, headers)
         return json.loads(answer) if answer.strip() else None
 
+    async def image(self, name: str) -> Json:
+        """Return what is known of an image, by a name or an id."""
+        return await self.call("GET", f"images/{quote(name, safe='/:@')}/json", doing="look at an image")
+
+    async def images(self) -> list[Json]:
+        """Return the list of images."""
+        return await self.call("GET", "images/json", doing="list its images")
+
     async def put_archive(self, container: str, path: str, tar: bytes, *, doing: str, setting: str) -> None:
         """Unpack a tar in a container at a path."""
         headers = {"Content-Type": "application/x-tar"}
@@ -119,7 +129,7 @@ class Engine:
         where = f"containers/{container}/archive"
         return await self._send("GET", where, doing, setting, 0.0, {"path": path}, None, headers)
 
-    async def attach(self, path: str, *, params: Params, body: Json | None, doing: str) -> DockerStream:
+    async def attach(self, path: str, *, params: Params, body: Json | None, doing: str) -> AttachedStream:
         """Open the standard streams of a process.
 
         Raises:
@@ -130,7 +140,15 @@ class Engine:
         try:
             async with asyncio.timeout(bound):
                 where = f"/v{self.api_version}/{path}"
-                return DockerStream(await upgrade(self.endpoint, self._tls, where, dict(params), body))
+                return AttachedStream(
+                    await upgrade(
+                        _dial(self.endpoint, self._tls),
+                        where,
+                        dict(params),
+                        body,
+                        host=self.endpoint.host or "docker",
+                    )
+                )
         except TimeoutError as error:
             raise silent(self.endpoint, doing, "request_timeout_s", bound) from error
         except OSError as error:
@@ -192,6 +210,12 @@ async def connected(settings: DockerSettings, home: Path | None = None) -> Async
 def _prepare(settings: DockerSettings, home: Path | None) -> tuple[Endpoint, ssl.SSLContext | None]:
     endpoint = find_endpoint(settings, os.environ, home or Path.home())
     return endpoint, tls_context(endpoint.tls) if endpoint.tls else None
+
+
+def _dial(endpoint: Endpoint, tls: ssl.SSLContext | None) -> Dial:
+    if endpoint.socket:
+        return unix_dial(endpoint.socket)
+    return lambda: asyncio.open_connection(endpoint.host, endpoint.port, ssl=tls, limit=READ_BYTES)
 
 
 def _version(text: object) -> tuple[int, int]:

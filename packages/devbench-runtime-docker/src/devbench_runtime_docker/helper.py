@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from devbench_core.engines.answers import EngineAnswer
+from devbench_core.engines.http_calls import kept
+from devbench_core.engines.names import LABEL_ROLE, ROLE_HELPER
 from devbench_core.errors import DevbenchError
 from devbench_runtime_docker.engine import Engine
-from devbench_runtime_docker.failures import EngineAnswer
-from devbench_runtime_docker.names import LABEL_ROLE, ROLE_HELPER
 
 
 def volume_mount(
@@ -26,10 +26,9 @@ def volume_mount(
     }  # fmt: skip
 
 
-@asynccontextmanager
-async def helper(
+def helper(
     engine: Engine, image_id: str, mounts: list[dict[str, Any]], labels: Mapping[str, str], *, name: str = ""
-) -> AsyncGenerator[str, None]:
+) -> AbstractAsyncContextManager[str]:
     """Make a helper container, and remove it at the end, also when cancelled.
 
     Raises:
@@ -42,28 +41,14 @@ async def helper(
         "Labels": {**labels, LABEL_ROLE: ROLE_HELPER},
         "HostConfig": {"Mounts": mounts, "NetworkMode": "none", "LogConfig": {"Type": "none"}},
     }
-    container = await _to_the_end(engine, body, {"name": name} if name else {})
-    try:
-        yield container
-    finally:
-        await asyncio.shield(remove_helper(engine, container))
-
-
-async def _to_the_end(engine: Engine, body: dict[str, Any], params: dict[str, str]) -> str:
-    """Make it and return its id; who is cancelled meanwhile learns the id still, and removes it."""
-    making = asyncio.ensure_future(
-        engine.call(
-            "POST", "containers/create", doing="make a helper container", setting="fill_timeout_s",
-            params=params, body=body,
-        )
-    )  # fmt: skip
-    try:
-        made = await asyncio.shield(making)
-    except asyncio.CancelledError:
-        with contextlib.suppress(EngineAnswer, DevbenchError):
-            await remove_helper(engine, str((await making)["Id"]))
-        raise
-    return str(made["Id"])
+    params = {"name": name} if name else {}
+    doing, setting = "make a helper container", "fill_timeout_s"
+    return kept(
+        lambda: engine.call(
+            "POST", "containers/create", doing=doing, setting=setting, params=params, body=body
+        ),
+        lambda container: remove_helper(engine, container),
+    )
 
 
 async def remove_helper(engine: Engine, container: str) -> None:

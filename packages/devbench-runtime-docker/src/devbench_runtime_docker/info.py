@@ -5,16 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from devbench_core.contracts.runtime import EngineInfo
+from devbench_core.engines.architectures import architecture
 from devbench_core.errors import EngineFailed
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.policy import Clause
-
-ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-
-
-def architecture(name: object) -> str:
-    """Return devbench's name of an architecture; one that is not known keeps its own."""
-    return ARCHITECTURES.get(str(name), str(name))
 
 
 def capabilities_of(info: dict[str, Any]) -> Capabilities:

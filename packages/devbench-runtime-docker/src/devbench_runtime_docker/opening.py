@@ -8,19 +8,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from devbench_core.contracts.provider import OpenContext
+from devbench_core.engines.agents import Agents
+from devbench_core.engines.answers import EngineAnswer
+from devbench_core.engines.failures import translate
+from devbench_core.engines.images import EngineImages
+from devbench_core.engines.owner import this_process
+from devbench_core.engines.removing import Remover
+from devbench_core.engines.stash import Stash
+from devbench_core.engines.sweep import Sweep
 from devbench_core.tasks import background
-from devbench_runtime_docker.agents import Agents
+from devbench_runtime_docker.calls import DockerCalls
 from devbench_runtime_docker.creating import Creator
 from devbench_runtime_docker.engine import Engine, connected
-from devbench_runtime_docker.failures import EngineAnswer, translate
-from devbench_runtime_docker.images import EngineImages
 from devbench_runtime_docker.info import capabilities_of
-from devbench_runtime_docker.owner import this_process
-from devbench_runtime_docker.removing import Remover
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
-from devbench_runtime_docker.stash import Stash
-from devbench_runtime_docker.sweep import Sweep
 from devbench_runtime_docker.workspaces import Workspaces
 
 
@@ -38,15 +40,16 @@ async def opened(settings: DockerSettings, context: OpenContext) -> AsyncGenerat
         info = await ask_info(engine)
         capabilities = capabilities_of(info)
         owner = await asyncio.to_thread(this_process)
-        sweep = Sweep(engine, context.clock, context.installation)
+        calls = DockerCalls(engine)
+        sweep = Sweep(calls, context.clock, context.installation)
         await sweep.leftovers()
         async with background() as tasks:
             workspaces = Workspaces(
                 engine, installation=context.installation, owner=owner, clock=context.clock, tasks=tasks
             )
-            images, remover = EngineImages(engine), Remover(engine, context.clock)
+            images, remover = EngineImages(engine.image, engine.images), Remover(calls, context.clock)
             stash = Stash(context.clock, settings.agent_stash_s)
-            agents = Agents(engine, context.clock, after_fill=sweep.agents)
+            agents = Agents(calls, context.clock, after_fill=sweep.agents)
             creator = Creator(
                 engine, images=images, agents=agents, workspaces=workspaces, remover=remover,
                 architecture=capabilities.architectures[0],
@@ -54,7 +57,7 @@ async def opened(settings: DockerSettings, context: OpenContext) -> AsyncGenerat
             try:
                 yield DockerRuntime(
                     engine, capabilities=capabilities, info=info, creator=creator, remover=remover,
-                    images=images, stash=stash,
+                    stash=stash,
                 )  # fmt: skip
             finally:
                 stash.close()

@@ -9,14 +9,11 @@ from typing import Any
 import aiodocker
 import aiohttp
 
-from devbench_core.errors import DevbenchError, ImagePullFailed
+from devbench_core.engines.pulling import pull_failed, stalled
+from devbench_core.errors import DevbenchError
 from devbench_core.model.image import PullProgress, RegistryAuth
 from devbench_runtime_docker.engine import Engine
-from devbench_runtime_docker.failures import TEXT_MAX, unreachable
-
-_REFUSED = ("unauthorized", "no basic auth", "denied", "authentication required")
-_ABSENT = ("manifest unknown", "not found", "name unknown", "repository does not exist")
-_SILENT = ("dial tcp", "no such host", "connection refused", "timeout", "i/o", "server misbehaving", "tls:")
+from devbench_runtime_docker.failures import unreachable
 
 
 async def pull(engine: Engine, name: str, auth: RegistryAuth | None) -> AsyncGenerator[PullProgress, None]:
@@ -38,13 +35,10 @@ async def pull(engine: Engine, name: str, auth: RegistryAuth | None) -> AsyncGen
             except StopAsyncIteration:
                 return
             if "error" in step:
-                raise _failed(name, str(step["error"]), auth)
+                raise pull_failed(name, str(step["error"]), auth)
             yield _progress(step)
     except TimeoutError as error:
-        raise ImagePullFailed(
-            f"pulling {name!r} made no progress for {bound:g} s",
-            hint="plugin.docker.pull_stall_timeout_s is the bound",
-        ) from error
+        raise stalled(name, "docker", bound) from error
     except aiodocker.DockerError as error:
         raise _translated(engine, name, error, auth) from error
     except (aiohttp.ClientError, OSError) as error:
@@ -66,23 +60,7 @@ def _translated(
 ) -> DevbenchError:
     if error.status == 900:  # aiodocker's own: it could not connect
         return unreachable(engine.endpoint, error)
-    return _failed(name, str(error.message), auth)
-
-
-def _failed(name: str, text: str, auth: RegistryAuth | None) -> ImagePullFailed:
-    lowered = text.lower()
-    if any(words in lowered for words in _REFUSED):
-        given = f"with the credentials of {auth.username!r}" if auth else "without credentials"
-        why, hint = f"the registry refuses it {given}", "see images.registries"
-    elif any(words in lowered for words in _SILENT):
-        why, hint = "the registry does not answer the engine", "the engine needs a way to it"
-    elif any(words in lowered for words in _ABSENT):
-        why, hint = "the registry has no such image", "check name and tag"
-    else:
-        why, hint = "the engine could not fetch it", ""
-    return ImagePullFailed(
-        f"image {name!r} was not pulled: {why}", hint=hint, details={"engine": text[:TEXT_MAX]}
-    )
+    return pull_failed(name, str(error.message), auth)
 
 
 def _progress(step: dict[str, Any]) -> PullProgress:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class DockerSettings(BaseModel):
     """Which engine, and how long to wait for it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     host: str | None = Field(
         default=None,

@@ -13,10 +13,7 @@ from devbench_core.contracts.runtime import (
     CreateRequest,
     guest_folder,
 )
-from devbench_core.model.container import WORKSPACE
-from devbench_core.model.policy import Network, Policy
-from devbench_runtime_docker.helper import volume_mount
-from devbench_runtime_docker.names import (
+from devbench_core.engines.names import (
     LABEL_AGENT,
     LABEL_MORE_VOLUMES,
     LABEL_OWNER,
@@ -25,7 +22,10 @@ from devbench_runtime_docker.names import (
     ROLE_CONTAINER,
     image_volume_name,
 )
-from devbench_runtime_docker.users import User, guests_of
+from devbench_core.engines.users import User, guests_of
+from devbench_core.model.container import WORKSPACE
+from devbench_core.model.policy import Network, Policy
+from devbench_runtime_docker.helper import volume_mount
 
 NANO = 1_000_000_000
 SOCKET_TMPFS_BYTES = 64 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from devbench_core.contracts.powers import Stats
-from devbench_runtime_docker.answers import table
+from devbench_core.engines.answers import table
 
 NANO = 1_000_000_000
 

@@ -15,14 +15,15 @@ import attrs
 
 from devbench_core.clock import Clock
 from devbench_core.contracts.runtime import LABEL_INSTALLATION
+from devbench_core.engines import tars
+from devbench_core.engines.answers import EngineAnswer
+from devbench_core.engines.failures import translate
+from devbench_core.engines.names import LABEL_OWNER, LABEL_ROLE, ROLE_WORKSPACE, new_workspace_name
+from devbench_core.engines.users import User
 from devbench_core.errors import DevbenchError
 from devbench_core.logs import get_logger
-from devbench_runtime_docker import archive
 from devbench_runtime_docker.engine import Engine
-from devbench_runtime_docker.failures import EngineAnswer, translate
 from devbench_runtime_docker.helper import helper, volume_mount
-from devbench_runtime_docker.names import LABEL_OWNER, LABEL_ROLE, ROLE_WORKSPACE, new_workspace_name
-from devbench_runtime_docker.users import User
 
 log = get_logger(__name__)
 
@@ -146,7 +147,7 @@ class Workspaces:
         ]
         try:
             async with helper(self._engine, image_id, mounts, self._labels) as container:
-                tar = archive.folders(folders, user.uid, user.gid)
+                tar = tars.folders(folders, user.uid, user.gid)
                 await self._engine.put_archive(
                     container, "/", tar, doing="prepare workspaces", setting="fill_timeout_s"
                 )

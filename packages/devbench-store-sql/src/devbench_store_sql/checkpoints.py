@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from devbench_core.logs import get_logger
-from devbench_store_sql.failures import DATABASE_ERRORS, failure
+from devbench_store_sql.failures import failure
 from devbench_store_sql.lane import Lane
-from devbench_store_sql.statements import driver_of
 from devbench_store_sql.writer import Writer
 
 log = get_logger(__name__)
@@ -53,7 +51,7 @@ class Checkpoints:
             try:
                 async with self._writer.copying():
                     await self._copy()
-            except (*DATABASE_ERRORS, OSError) as error:
+            except (sqlite3.Error, OSError) as error:
                 log.warning("store.checkpoint_failed", error=failure(self._path, error).message)
                 await asyncio.sleep(PAUSE_S)
 
@@ -71,10 +69,9 @@ class Checkpoints:
             async with self._writer.still():
                 await self._lane.run(self._pass)
 
-    def _pass(self, connection: Connection) -> int:
+    def _pass(self, connection: sqlite3.Connection) -> int:
         """Copy what no reader and no other process holds up; return how many pages the log had at the beginning."""
-        # Past SQLAlchemy, which would begin a transaction first.
-        _, pages, _ = driver_of(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         _begin_to_flush(self._path)
         return int(pages)
 

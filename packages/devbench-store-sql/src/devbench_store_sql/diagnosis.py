@@ -11,7 +11,7 @@ from urllib.parse import quote
 from devbench_core.contracts.provider import Diagnosis
 from devbench_core.errors import DevbenchError
 from devbench_store_sql.failures import failure
-from devbench_store_sql.migrate import HEAD
+from devbench_store_sql.migrate import HEAD, schema_of, usable
 from devbench_store_sql.place import file_of
 from devbench_store_sql.settings import SqlSettings
 
@@ -46,14 +46,12 @@ def _present(path: Path) -> Diagnosis:
         return Diagnosis(ok=True, summary=f"{str(path)!r} is empty")
     address = f"file:{quote(str(path.absolute()))}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=TIMEOUT_S)) as connection:
-        tables = connection.execute(
-            "SELECT name FROM sqlite_master WHERE name = 'alembic_version'"
-        ).fetchall()
-        versions = connection.execute("SELECT version_num FROM alembic_version").fetchall() if tables else []
-    schema = versions[0][0] if versions else "none"
+        present = schema_of(connection)
+        is_usable = present is None or usable(connection, present)
+    schema = present or "none"
     notes = () if schema == HEAD else (f"schema {schema}; this program's is {HEAD}",)
     return Diagnosis(
-        ok=not versions or schema <= HEAD,
+        ok=is_usable,
         summary=f"SQLite {sqlite3.sqlite_version} at {str(path)!r}, schema {schema}",
         notes=notes,
     )

@@ -8,13 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
 from devbench_core.errors import DevbenchError, StoreFailed
-
-DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error)
-"""What reads and writes raise: SQLAlchemy's, or the driver's own."""
 
 MESSAGE_MAX_CHARS = 500
 _KEPT = "everything that was committed is kept"
@@ -22,7 +16,7 @@ _FULL = ("the disk is full", f"free some space; {_KEPT}")
 _READ_ONLY = ("the database is read-only", "give this user the right to write the file and its folder")
 _DAMAGED = ("the database is damaged", "restore a backup; `sqlite3 FILE .recover` saves what it can")
 _CLOSED = ("the database cannot be opened", "look at the path, and at the rights of the file and its folder")
-_BUSY = ("another process holds the database", "try again; raise plugin.sql.busy_timeout_s if it lasts")
+_BUSY = ("another process holds the database", "try again; raise plugin.sql.{timeout} if it lasts")
 _DISK = ("the disk failed or is full", f"look at the disk; {_KEPT}")
 _BY_SQLITE_CODE = {
     sqlite3.SQLITE_BUSY: _BUSY,
@@ -58,46 +52,40 @@ _FOR_GOOD = (_READ_ONLY, _DAMAGED, _CLOSED, _BY_SQLITE_CODE[sqlite3.SQLITE_NOTAD
 
 
 @contextmanager
-def translated(path: Path) -> Generator[None, None, None]:
-    """Raise whatever the database raises as `StoreFailed`."""
+def translated(path: Path, *, timeout: str = "busy_timeout_s") -> Generator[None, None, None]:
+    """Raise whatever the database raises as `StoreFailed`; the setting is that of how long the block waits."""
     try:
         yield
     except DevbenchError:
         raise
-    except (*DATABASE_ERRORS, OSError) as error:
-        raise failure(path, error) from error
+    except (sqlite3.Error, OSError) as error:
+        raise failure(path, error, timeout=timeout) from error
 
 
-def failure(path: Path, error: BaseException, *, committing: bool = False) -> StoreFailed:
+def failure(
+    path: Path, error: BaseException, *, committing: bool = False, timeout: str = "busy_timeout_s"
+) -> StoreFailed:
     """Return the error that tells what is wrong with the database, and what to do.
 
     Args:
         path: The database.
         error: What it raised.
         committing: Whether it was raised by a commit, whose outcome may then be unknown.
+        timeout: The setting that tells how long another process was waited for.
     """
-    if isinstance(error, PoolTimeoutError):
-        return StoreFailed(
-            f"store {str(path)!r}: no free connection in time", hint="raise plugin.sql.pool_size"
-        )
-    cause = _cause(error)
-    known = _known(cause)
+    known = _known(error)
+    unknown = "; outcome unknown" if committing and known in (None, _DISK) else ""
     if known is None:
-        text = f"store {str(path)!r}: {type(cause).__name__}: {cause}"
+        text = f"store {str(path)!r}: {type(error).__name__}{unknown}: {error}"
         return StoreFailed(text[:MESSAGE_MAX_CHARS])
     what, hint = known
-    unknown = "; outcome unknown" if committing and known is _DISK else ""
     sort = StoreUnusable if known in _FOR_GOOD else StoreFailed
-    return sort(f"store {str(path)!r}: {what}{unknown}", hint=hint)
+    return sort(f"store {str(path)!r}: {what}{unknown}", hint=hint.format(timeout=timeout))
 
 
 def is_busy(error: BaseException) -> bool:
     """Tell whether another connection was in the way, so that trying again may help."""
-    return _known(_cause(error)) is _BUSY
-
-
-def _cause(error: BaseException) -> BaseException:
-    return error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return _known(error) is _BUSY
 
 
 def _known(cause: BaseException) -> tuple[str, str] | None:

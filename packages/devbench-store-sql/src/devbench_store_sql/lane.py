@@ -11,11 +11,10 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 T = TypeVar("T")
 UNUSED_CHUNK = 64
@@ -25,38 +24,45 @@ UNUSED_CHUNK = 64
 class Lane:
     """One connection."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: Connection | None = None
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect_anew = connect
+        self._connection: sqlite3.Connection | None = None
         self._thread = aiosqlite.Connection(self._connect, UNUSED_CHUNK)
 
     async def open(self) -> None:
         """Start the thread and connect.
 
         Raises:
-            SQLAlchemyError: The database cannot be opened; the thread has ended again.
+            sqlite3.Error: The database cannot be opened; the thread has ended again.
         """
         opening = asyncio.ensure_future(self._thread)
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
-            with suppress(SQLAlchemyError):
+            with suppress(sqlite3.Error):
                 await opening  # the thread is opening the file and would leave a connection behind
                 await self.close()
             raise
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what the work gives, called in the thread.
 
         Work that is handed over meanwhile runs afterwards, in order.
+
+        Raises:
+            sqlite3.Error: The connection was given up, and no other can be made.
         """
-        return await self._in_thread(work, cast("Connection", self._connection))
+        return await self._in_thread(partial(self._do, work))
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return work(self._connection or self._connect())
+        except StopIteration as error:  # no future takes it, so whoever waits would wait for ever
+            raise RuntimeError("work raised StopIteration") from error
 
     async def close(self) -> None:
         """Close after the work that is under way."""
-        if self._connection is not None:
-            await asyncio.shield(self._in_thread(self._connection.close))
-            self._connection = None
+        await asyncio.shield(self._in_thread(self.renew))
         await asyncio.shield(self._thread.close())
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
@@ -64,6 +70,13 @@ class Lane:
         execute = cast("Callable[..., Any]", self._thread._execute)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
         return cast("T", await execute(function, *arguments))
 
+    def renew(self) -> None:
+        """Give the connection up; the next work gets another one. To be called by work, in the thread."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
     def _connect(self) -> sqlite3.Connection:
-        self._connection = self._engine.connect()
-        return cast("sqlite3.Connection", self._connection.connection.dbapi_connection)
+        self._connection = self._connect_anew()
+        return self._connection

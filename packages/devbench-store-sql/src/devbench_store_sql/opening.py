@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from devbench_store_sql import engines
+from devbench_store_sql import connections
 from devbench_store_sql.checkpoints import Checkpoints
 from devbench_store_sql.failures import translated
 from devbench_store_sql.lane import Lane
@@ -28,26 +29,27 @@ async def opened(settings: SqlSettings, state_dir: Path) -> AsyncGenerator[SqlSt
         ConfigurationInvalid: The URL cannot be used.
     """
     path = file_of(settings, state_dir)
-    with translated(path):
+    with translated(path, timeout="migration_timeout_s"):
         await asyncio.to_thread(prepare, path)
         await asyncio.to_thread(migrate, path, settings)
     async with AsyncExitStack() as stack:
-        readers = Readers(engines.reader(path, settings), settings, path)
+        readers = Readers(settings, path)
         stack.push_async_callback(readers.close)
-        lane = Lane(engines.writer(path, settings, busy_timeout_s=settings.busy_timeout_s))
+        connect = partial(connections.writer, path, settings, busy_timeout_s=settings.busy_timeout_s)
+        lane = Lane(connect)
         with translated(path):
             await lane.open()
         stack.push_async_callback(lane.close)
         writer = Writer(lane, settings, path)
         task = asyncio.create_task(writer.run(), name="store writer")  # owned by this block: see _finish
         stack.push_async_callback(_finish, writer, task)
-        beside = Lane(engines.writer(path, settings, busy_timeout_s=settings.busy_timeout_s))
+        beside = Lane(connect)
         with translated(path):
             await beside.open()
         stack.push_async_callback(beside.close)
         copying = asyncio.create_task(Checkpoints(beside, writer, path).run(), name="store checkpoints")
         stack.push_async_callback(_cancel, copying)
-        yield SqlStore(readers, writer)
+        yield SqlStore(readers, writer, settings, path)
 
 
 async def _finish(writer: Writer, task: asyncio.Task[None]) -> None:

@@ -7,10 +7,11 @@ for example while another process recovers the log of one that was killed.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from devbench_store_sql.failures import DATABASE_ERRORS, is_busy
+from devbench_store_sql.failures import is_busy
 
 T = TypeVar("T")
 PAUSE_S = 0.02
@@ -20,13 +21,13 @@ async def patiently(attempt: Callable[[], Awaitable[T]], timeout_s: float) -> T:
     """Return what an attempt gives, trying again on "busy" until the time is over.
 
     Raises:
-        SQLAlchemyError, sqlite3.Error: The last attempt's; an attempt that failed has changed nothing.
+        sqlite3.Error: The last attempt's; an attempt that failed has changed nothing.
     """
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
         try:
             return await attempt()
-        except DATABASE_ERRORS as error:
+        except sqlite3.Error as error:
             if not is_busy(error) or asyncio.get_running_loop().time() >= deadline:
                 raise
         await asyncio.sleep(PAUSE_S)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
-
 from devbench_core.errors import StoreFailed
+from devbench_store_sql import connections
 from devbench_store_sql.failures import translated
 from devbench_store_sql.lane import Lane
 from devbench_store_sql.patience import patiently
@@ -21,15 +22,14 @@ T = TypeVar("T")
 class Readers:
     """A bounded pool of lanes."""
 
-    def __init__(self, engine: Engine, settings: SqlSettings, path: Path) -> None:
-        self._engine = engine
+    def __init__(self, settings: SqlSettings, path: Path) -> None:
         self._settings = settings
         self._path = path
         self._idle: list[Lane] = []
         self._free = asyncio.Semaphore(settings.pool_size)
         self._closed = False
 
-    async def read(self, query: Callable[[Connection], T]) -> T:
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Return what a query gives.
 
         Raises:
@@ -62,10 +62,10 @@ class Readers:
                 hint="raise plugin.sql.pool_size",
             ) from error
 
-    async def _attempt(self, query: Callable[[Connection], T]) -> T:
+    async def _attempt(self, query: Callable[[sqlite3.Connection], T]) -> T:
         lane = await self._lane()
         try:
-            return await lane.run(lambda connection: _one_read(connection, query))
+            return await lane.run(query)
         finally:
             self._idle.append(lane)  # a cancelled read may still run in it; the next one then waits its turn
 
@@ -74,13 +74,6 @@ class Readers:
             raise StoreFailed(f"store {str(self._path)!r} is closed")
         if self._idle:
             return self._idle.pop()
-        lane = Lane(self._engine)
+        lane = Lane(partial(connections.reader, self._path, self._settings))
         await lane.open()
         return lane
-
-
-def _one_read(connection: Connection, query: Callable[[Connection], T]) -> T:
-    try:
-        return query(connection)
-    finally:
-        connection.rollback()

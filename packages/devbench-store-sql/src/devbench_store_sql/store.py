@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection, bindparam, delete
 
 from devbench_core.contracts.checks import (
     check_after,
@@ -15,12 +17,15 @@ from devbench_core.contracts.checks import (
     check_terms,
 )
 from devbench_core.contracts.store import Change, LogEntry, Record, RecordPage, Store
-from devbench_store_sql import changes as record_changes
 from devbench_store_sql import queries
+from devbench_store_sql.deciding import checked
 from devbench_store_sql.readers import Readers
+from devbench_store_sql.settings import SqlSettings
 from devbench_store_sql.statements import Statement
-from devbench_store_sql.tables import logs
 from devbench_store_sql.writer import Writer
+
+if TYPE_CHECKING:
+    from devbench_core.contracts.store_powers import DumpItem, SupportsDump, SupportsLoad
 
 
 class SqlStore:
@@ -31,9 +36,11 @@ class SqlStore:
         writer: What writes.
     """
 
-    def __init__(self, readers: Readers, writer: Writer) -> None:
+    def __init__(self, readers: Readers, writer: Writer, settings: SqlSettings, path: Path) -> None:
         self.readers = readers
         self.writer = writer
+        self._settings = settings
+        self._path = path
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return a record, or None."""
@@ -45,7 +52,7 @@ class SqlStore:
         """Do all changes or none."""
         if not changes:
             return ()
-        wanted = [record_changes.checked(change) for change in changes]
+        wanted = [checked(change) for change in changes]
         size = sum([each.size for each in wanted])
         return await self.writer.apply(wanted, size)
 
@@ -72,12 +79,26 @@ class SqlStore:
         check_name("log", log)
         await self.writer.do(partial(_drop, log=log))
 
+    def dump(self) -> AbstractAsyncContextManager[AsyncIterator[DumpItem]]:
+        """Give everything as it is at one moment."""
+        from devbench_store_sql import dumping
 
-def _drop(connection: Connection, log: str) -> None:
+        return dumping.dump(self._settings, self._path)
+
+    async def load(self, items: AsyncIterator[DumpItem], *, replace: bool = False) -> None:
+        """Take in all items or nothing."""
+        from devbench_store_sql import dumping
+
+        await dumping.load(self._settings, self._path, items, replace=replace)
+
+
+def _drop(connection: sqlite3.Connection, log: str) -> None:
     _DROP.run(connection, {"log_name": log})
 
 
-_DROP = Statement(delete(logs).where(logs.c.log == bindparam("log_name")))
+_DROP = Statement("DELETE FROM logs WHERE log = :log_name")
 
 if TYPE_CHECKING:
     _: type[Store] = SqlStore
+    _dump: type[SupportsDump] = SqlStore
+    _load: type[SupportsLoad] = SqlStore

@@ -8,7 +8,9 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    DateTime,
     ForeignKeyConstraint,
+    Identity,
     Index,
     LargeBinary,
     MetaData,
@@ -48,4 +50,27 @@ logs = Table(
     Column("log", String(NAME_MAX), primary_key=True),
     Column("seq", BigInteger, primary_key=True),
     Column("data", LargeBinary, nullable=False),
+)
+
+schema_rule = Table("schema_rule", metadata, Column("oldest", String(32), primary_key=True))
+
+locks = MetaData()
+"""On PostgreSQL alone."""
+
+Table(
+    "lock_leases",
+    locks,
+    Column("key", String(NAME_MAX), primary_key=True),
+    Column("owner", String(NAME_MAX), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+)
+Table(
+    "lock_waiters",
+    locks,
+    Column("owner", String(NAME_MAX), primary_key=True),
+    Column("key", String(NAME_MAX), nullable=False),
+    Column("place", BigInteger, Identity(always=True), nullable=False),
+    Column("alive_until", DateTime(timezone=True), nullable=False),
+    Index("lock_waiters_by_place", "key", "place"),
 )

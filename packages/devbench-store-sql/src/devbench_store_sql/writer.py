@@ -7,31 +7,31 @@ piece of work decides before it writes, so one that raises has written nothing a
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
-
-from sqlalchemy import Connection
+from typing import Any, TypeVar, cast
 
 from devbench_core.contracts.store import Record
 from devbench_core.errors import DevbenchError, StoreFailed
-from devbench_store_sql.changes import Checked, apply
-from devbench_store_sql.failures import DATABASE_ERRORS, failure
+from devbench_core.logs import get_logger
+from devbench_store_sql import connections
+from devbench_store_sql.changes import apply
+from devbench_store_sql.deciding import Checked
+from devbench_store_sql.failures import failure, is_busy
+from devbench_store_sql.jobs import Job, Jobs
 from devbench_store_sql.lane import Lane
 from devbench_store_sql.patience import patiently
 from devbench_store_sql.settings import SqlSettings
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
-
+Work = Callable[[sqlite3.Connection], T]
+log = get_logger(__name__)
 
 PAGES_OF_A_COMMIT_BYTES = 24 * 1024
 """What a small transaction adds to the write-ahead log: the pages that it touches, as a whole."""
-
-BATCH_BYTES = 512 * 1024
-"""What is committed together beside the last write of a batch, so that a small one waits for no more than that."""
 
 MUCH_BYTES = 4 * 1024 * 1024
 """So much written, and it is time to copy it from the log into the database."""
@@ -40,20 +40,11 @@ AHEAD_BYTES = 16 * 1024 * 1024
 """How much is written at most while that is done, so that the log's length has a bound on a slow disk, too."""
 
 
-class _Job(Generic[T]):
+class _Job(Job[T]):
     def __init__(self, work: Work[T] | None, changes: Sequence[Checked] = (), size: int = 0) -> None:
+        super().__init__(size)
         self.work = work
         self.changes = changes
-        self.size = size
-        self.done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-
-    def succeed(self, result: T) -> None:
-        if not self.done.done():
-            self.done.set_result(result)
-
-    def fail(self, error: BaseException) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
 
 
 _Outcome = tuple[_Job[Any], Any, "DevbenchError | None"]
@@ -66,8 +57,7 @@ class Writer:
         self._lane = lane
         self._settings = settings
         self._path = path
-        self._queue: asyncio.Queue[_Job[Any] | None] = asyncio.Queue(settings.write_queue)
-        self._closing = False
+        self._jobs: Jobs[_Job[Any]] = Jobs(settings, repr(str(path)))
         self._written = 0
         self._ahead = 0
         self._much = asyncio.Event()
@@ -101,12 +91,7 @@ class Writer:
         return await self._put(job)
 
     async def _put(self, job: _Job[T]) -> T:
-        if self._closing:
-            raise StoreFailed(f"store {str(self._path)!r} is closed")
-        if self._queue.full():
-            await self._wait_for_place(job)
-        else:  # as nearly always: then no time is kept
-            self._queue.put_nowait(job)
+        await self._jobs.put(job)
         return await job.done
 
     @asynccontextmanager
@@ -130,47 +115,28 @@ class Writer:
         async with self._turn:
             yield
 
-    async def _wait_for_place(self, job: _Job[Any]) -> None:
-        try:
-            async with asyncio.timeout(self._settings.write_queue_timeout_s):
-                await self._queue.put(job)
-        except TimeoutError as error:
-            raise StoreFailed(
-                f"store {str(self._path)!r}: {self._settings.write_queue} writes are waiting already",
-                hint="look at the disk's speed, or raise plugin.sql.write_queue_timeout_s",
-            ) from error
-
     async def run(self) -> None:
         """Work until `close`."""
-        while True:
-            first = await self._queue.get()
-            if first is None:
-                return
-            batch, last = self._batch(first)
-            if self._ahead >= AHEAD_BYTES:
-                await self._copied.wait()
-            async with self._turn:
-                await self._finish([job for job in batch if not job.done.done()])
-            self._count(batch)
-            if last:
-                return
+        batch: list[_Job[Any]] = []
+        last = False
+        try:
+            while not last:
+                batch, last = await self._jobs.batch()
+                if self._ahead >= AHEAD_BYTES:
+                    await self._copied.wait()
+                async with self._turn:
+                    await self._finish([job for job in batch if not job.done.done()])
+                self._count(batch)
+        finally:
+            self._jobs.end(*batch)
 
     async def close(self) -> None:
         """Refuse new writes and let `run` end after those that wait."""
-        self._closing = True
-        await self._queue.put(None)
-
-    def _batch(self, first: _Job[Any]) -> tuple[list[_Job[Any]], bool]:
-        batch, size = [first], first.size
-        while len(batch) < self._settings.write_batch and size < BATCH_BYTES and not self._queue.empty():
-            job = self._queue.get_nowait()
-            if job is None:
-                return batch, True
-            batch.append(job)
-            size += job.size
-        return batch, False
+        await self._jobs.close()
 
     def _count(self, batch: Sequence[_Job[Any]]) -> None:
+        if not batch:
+            return
         size = PAGES_OF_A_COMMIT_BYTES + sum(job.size for job in batch)
         self._ahead += size
         self._written += size
@@ -179,53 +145,61 @@ class Writer:
             self._much.set()
 
     async def _finish(self, jobs: Sequence[_Job[Any]]) -> None:
-        """Do jobs together; when the database refuses, each by itself, so that none fails for another's size."""
+        """Do jobs together; when that fails, each by itself, so that none fails for another's size or mistake.
+
+        Not so when another process is in the way, which would be waited for once per job.
+        """
         if not jobs:
             return
         try:
             outcomes = await patiently(lambda: self._transaction(jobs), self._settings.busy_timeout_s)
-        except (*DATABASE_ERRORS, OSError, StoreFailed) as error:
-            if len(jobs) > 1 and not _unknown(error):
+        except Exception as error:  # noqa: BLE001 - whatever it is, the writes that follow need this task
+            if len(jobs) > 1 and not _unknown(error) and not is_busy(error):
                 for job in jobs:
                     await self._finish([job])
                 return
-            failed = error if isinstance(error, StoreFailed) else failure(self._path, error)
             for job in jobs:
-                job.fail(failed.with_traceback(None))
+                job.fail(self._failed(error))
             return
         for job, result, refusal in outcomes:
             job.succeed(result) if refusal is None else job.fail(refusal)
 
+    def _failed(self, error: Exception) -> StoreFailed:
+        if isinstance(error, StoreFailed):
+            return error.with_traceback(None)
+        if not isinstance(error, (sqlite3.Error, OSError)):
+            log.error("store.write_failed", path=str(self._path), exc_info=error)
+        failed = failure(self._path, error)
+        failed.__cause__ = error
+        return failed
+
     async def _transaction(self, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
-        return await self._lane.run(lambda connection: _transaction(connection, jobs, self._path))
+        return await self._lane.run(lambda connection: self._in_lane(connection, jobs))
+
+    def _in_lane(self, connection: sqlite3.Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
+        """Run jobs in one transaction, in the lane's thread."""
+        try:
+            connections.begin(connection)
+            outcomes = _run(connection, jobs)
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        try:
+            connection.commit()
+        except Exception as error:
+            self._roll_back(connection)
+            raise failure(self._path, error, committing=True) from error
+        return outcomes
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """Leave no transaction open, at the price of a new connection."""
+        try:
+            connection.rollback()
+        except sqlite3.Error:
+            self._lane.renew()
 
 
-def _transaction(connection: Connection, jobs: Sequence[_Job[Any]], path: Path) -> list[_Outcome]:
-    """Run jobs in one transaction, in the lane's thread."""
-    try:
-        connection.begin()
-        outcomes = _run(connection, jobs)
-    except BaseException:
-        _roll_back(connection)
-        raise
-    try:
-        connection.commit()
-    except DATABASE_ERRORS as error:
-        _roll_back(connection)
-        raise failure(path, error, committing=True) from error
-    return outcomes
-
-
-def _roll_back(connection: Connection) -> None:
-    """Leave no transaction open, at the price of a new connection."""
-    try:
-        connection.rollback()
-    except DATABASE_ERRORS:
-        connection.invalidate()
-        connection.rollback()
-
-
-def _run(connection: Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
+def _run(connection: sqlite3.Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
     """Do jobs in their order; the changes of neighbours are made together."""
     outcomes: list[_Outcome] = []
     for is_work, group in groupby(jobs, key=lambda job: job.work is not None):
@@ -239,7 +213,7 @@ def _run(connection: Connection, jobs: Sequence[_Job[Any]]) -> list[_Outcome]:
     return outcomes
 
 
-def _do(connection: Connection, job: _Job[Any]) -> _Outcome:
+def _do(connection: sqlite3.Connection, job: _Job[Any]) -> _Outcome:
     try:
         return job, cast("Work[Any]", job.work)(connection), None
     except DevbenchError as refusal:

@@ -14,9 +14,9 @@ from devbench_cli.backends.remote import RemoteBackend
 from devbench_cli.places import InContainer
 from devbench_core.errors import Conflict, DevbenchError
 from devbench_core.tools.base import BASE64_MAX_BYTES
+from devbench_core.tools.file_views import FileView
 from devbench_core.tools.files import FsReadOutput, FsStatOutput, FsWriteOutput
 from devbench_core.tools.path_text import given
-from devbench_core.tools.views import FileView
 
 
 async def pages(backend: Backend, place: InContainer) -> AsyncGenerator[tuple[FileView, bytes]]:

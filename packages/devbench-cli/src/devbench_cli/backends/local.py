@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import devbench_core.bench
 from devbench_cli.backends.protocol import Backend
 from devbench_core.bench import Bench, Config
+from devbench_core.containers.repository import KIND
 from devbench_core.errors import DevbenchError, ValidationFailed
 from devbench_core.model.caller import Caller
 from devbench_core.model.image import Image
@@ -31,6 +32,9 @@ class SupportsImport(Protocol):
     async def import_image(self, name: str, source: Path) -> Image:
         """Make an image of a tar or a folder."""
         ...
+
+
+IMPORTING_CLIENTS = ("docker", "podman")
 
 
 class LocalBackend:
@@ -80,8 +84,8 @@ class LocalBackend:
             raise ValidationFailed(
                 "runtime",
                 f"{runtime.name!r} does not import root file systems",
-                hint=f"docker import {source} {name}"
-                if runtime.name == "docker"
+                hint=f"{runtime.name} import {source} {name}"
+                if runtime.name in IMPORTING_CLIENTS
                 else "use --runtime bubblewrap",
             )
         return await runtime.import_image(name, source)
@@ -101,9 +105,25 @@ async def open_local(
     async with devbench_core.bench.open(config, overrides=overrides, serving=serving) as bench:
         yield LocalBackend(bench)
         with suppress(DevbenchError, TimeoutError):
-            # Nobody else may be there to write down uses and to end what is due.
             async with asyncio.timeout(SWEEP_TIMEOUT_S):
-                await bench.containers.sweep()
+                await _look_after(bench)
+
+
+async def _look_after(bench: Bench) -> None:
+    """Write down uses and end what is due: nobody else may be there to do so."""
+    if not (await bench.store.list(KIND, limit=1)).records:
+        return
+    from devbench_core.leading.leader import Leader
+
+    await bench.containers.tend()
+    await Leader(bench).once(purging=False)
+
+
+@asynccontextmanager
+async def opened_to_look(config: Config, overrides: Mapping[str, Any]) -> AsyncGenerator[Bench]:
+    """Open the core for the length of a block, and do nothing by itself: neither at the start nor at the end."""
+    async with devbench_core.bench.open(config, overrides=overrides, serving=False, passive=True) as bench:
+        yield bench
 
 
 if TYPE_CHECKING:

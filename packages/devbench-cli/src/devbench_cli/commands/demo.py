@@ -29,7 +29,7 @@ def demo(
     an agent would call, and is checked: the exit code is 0 only when every step did what it says.
 
     It runs on bubblewrap, which needs no daemon and no image, on a state folder of its own; nothing is left.
-    With --runtime docker and no configured image it makes one from this machine's static busybox.
+    With --runtime docker or podman and no configured image it makes one from this machine's static busybox.
 
     Examples:
       devbench demo --install-missing

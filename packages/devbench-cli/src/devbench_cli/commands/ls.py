@@ -13,8 +13,8 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
     from devbench_cli.places import InContainer
+    from devbench_core.tools.file_views import FileView
     from devbench_core.tools.files import FsListOutput
-    from devbench_core.tools.views import FileView
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 PAGE = 500

@@ -17,13 +17,16 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def plugins(ctx: typer.Context) -> None:
-    """List plugins: what each provides, from which package, and whether it is loaded.
+    """List plugins: what each provides, from which package and file, and whether it is enabled.
 
-    The exit code is 78 when an enabled plugin cannot be loaded.
+    What others than devbench made runs only when `plugins` in the configuration names it; what is
+    not enabled is not imported for this list either. What is made for another version of the plugin API is listed as
+    incompatible, with what to do. The exit code is 78 when an enabled plugin cannot be loaded.
 
     Examples:
       devbench plugins
       devbench plugins --json | jq '.plugins[] | select(.state == "failed")'
+      devbench plugins --json | jq -r '.plugins[] | select(.enabled | not) | .enable_with'
     """
     from devbench_cli.failures import EXIT_CONFIGURATION
     from devbench_cli.inventory import FAILED, plugin_reports
@@ -40,7 +43,7 @@ def plugins(ctx: typer.Context) -> None:
 
 
 def _enabled(options: Options) -> list[str] | None:
-    """Return the enabled names; a broken configuration must not hide the plugins."""
+    """Return the names in the configuration; a broken configuration must not hide the plugins."""
     from devbench_core.config.load import load_settings
     from devbench_core.errors import ConfigurationInvalid
 
@@ -58,7 +61,11 @@ def _json(report: PluginReport) -> dict[str, object]:
         "version": report.source.version,
         "provides": report.provides(),
         "entry_point": report.source.target,
+        "group": report.source.group,
+        "file": report.file,
         "editable": report.source.editable,
+        "enabled": report.is_enabled,
+        "enable_with": report.enable_with,
         "state": report.state,
         "error": report.error,
     }
@@ -70,14 +77,24 @@ def _show(reports: list[PluginReport]) -> None:
     rows = [
         (
             report.source.name,
-            f"{report.source.distribution} {report.source.version}",
+            _package(report),
             ", ".join(report.provides()) or "-",
             report.source.target,
+            report.file or "-",
             report.state,
         )
         for report in reports
     ]
-    table(("NAME", "PACKAGE", "PROVIDES", "ENTRY POINT", "STATE"), rows)
+    table(("NAME", "PACKAGE", "PROVIDES", "ENTRY POINT", "FILE", "STATE"), rows)
     for report in reports:
         if report.error:
             line(f"{report.source.name}: {report.error}")
+        if report.enable_with:
+            line(
+                f"{report.source.name}: not enabled; to trust it, write in the configuration: {report.enable_with}"
+            )
+
+
+def _package(report: PluginReport) -> str:
+    editable = " (editable)" if report.source.editable else ""
+    return f"{report.source.distribution} {report.source.version}{editable}"

@@ -16,13 +16,15 @@ from devbench_cli.demo.narrator import DemoFailed, Narrator
 from devbench_cli.doctor.mending import for_people, mend
 from devbench_core.contracts.provider import Remedy
 
-NAME = "devbench-demo:latest"
+NAME = "docker.io/library/devbench-demo:latest"
 BUSYBOX_PLACES = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
 BUSYBOX_REMEDY = Remedy(argv=("apt-get", "install", "-y", "busybox-static"))
 APPLETS = ("sh", "cat", "echo", "ls", "printf", "test", "true", "[")
 FOLDERS = ("bin", "etc", "tmp", "proc", "dev", "sys", "workspace")
-DOCKER_TIMEOUT_S = 60.0
+CLIENT_TIMEOUT_S = 60.0
 PT_INTERP = 3
+CLIENTS = {"docker": (("docker",), "-H"), "podman": (("podman", "--remote"), "--url")}
+"""The engines' own clients, and how each is told an address; Podman's asks no service unless it is told to."""
 OWN_WAY = "or name an image that the engine has: --image NAME"
 
 
@@ -40,13 +42,13 @@ async def demo_image(
         yield wanted
         return
     busybox = await _busybox(install_missing=install_missing)
-    docker = _docker(backend)
-    await _run([*docker, "import", "-", NAME], await asyncio.to_thread(root_file_system, busybox))
+    client = _client(backend)
+    await _run([*client, "import", "-", NAME], await asyncio.to_thread(root_file_system, busybox))
     narrator.fact(f"made the image {NAME} from {busybox}, because none is configured")
     try:
         yield NAME
     finally:
-        await _run([*docker, "rmi", "-f", NAME], b"")
+        await _run([*client, "rmi", "-f", NAME], b"")
 
 
 async def _busybox(*, install_missing: bool) -> Path:
@@ -95,16 +97,17 @@ def root_file_system(busybox: Path) -> bytes:
     return target.getvalue()
 
 
-def _docker(backend: LocalBackend) -> list[str]:
+def _client(backend: LocalBackend) -> list[str]:
     """Return the engine's own client, pointed at the engine that is configured."""
     runtime = backend.bench.runtime.name
-    if runtime != "docker" or shutil.which("docker") is None:
+    if runtime not in CLIENTS or shutil.which(runtime) is None:
         raise DemoFailed(
             f"no image is configured, and no client of {runtime} is here to make one",
             hint=f"set images.default, {OWN_WAY}",
         )
-    host = backend.bench.settings.plugin.get("docker", {}).get("host")
-    return ["docker", "-H", str(host)] if host else ["docker"]
+    client, option = CLIENTS[runtime]
+    host = backend.bench.settings.plugin.get(runtime, {}).get("host")
+    return [*client, option, str(host)] if host else [*client]
 
 
 async def _run(argv: Sequence[str], data: bytes) -> None:
@@ -115,7 +118,7 @@ async def _run(argv: Sequence[str], data: bytes) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(DOCKER_TIMEOUT_S):
+        async with asyncio.timeout(CLIENT_TIMEOUT_S):
             _, said = await process.communicate(data)
     except TimeoutError:
         process.kill()

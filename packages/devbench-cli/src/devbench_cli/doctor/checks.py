@@ -10,9 +10,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import attrs
+from pydantic import ValidationError
 
-from devbench_cli.inventory import FAILED, PluginReport, providers
+from devbench_cli.inventory import FAILED, INCOMPATIBLE, LOADED, PluginReport, providers
 from devbench_core.clock import SystemClock
+from devbench_core.config.faults import explain
 from devbench_core.config.settings import AUTO, Settings
 from devbench_core.contracts.provider import OpenContext, Remedy
 from devbench_core.errors import DevbenchError
@@ -60,14 +62,21 @@ def check_python() -> Check:
 
 
 def check_plugins(reports: list[PluginReport]) -> Check:
-    """Look for plugins that cannot be loaded."""
+    """Look for plugins that cannot be loaded, and say how those are enabled that are installed and are not."""
     failed = [report for report in reports if report.state == FAILED]
-    names = ", ".join(report.source.name for report in reports if report.state != FAILED)
+    names = ", ".join(report.source.name for report in reports if report.state == LOADED)
+    idle = [
+        f"{report.source.name} ({report.source.distribution}) is installed and not enabled; "
+        f"to trust it, write: {report.enable_with}"
+        for report in reports
+        if report.enable_with
+    ]
+    strange = [f"{report.source} {report.error}" for report in reports if report.state == INCOMPATIBLE]
     return Check(
         name="plugins",
         ok=not failed,
         summary=names if not failed else f"{len(failed)} of {len(reports)} cannot be loaded",
-        notes=tuple(report.error for report in failed),
+        notes=(*(report.error for report in failed), *idle, *strange),
     )
 
 
@@ -102,6 +111,31 @@ def check_agent() -> Check:
         )
     runs = os.access(path, os.R_OK)
     return Check(name="agent", ok=runs, summary=str(path), notes=() if runs else ("it cannot be read",))
+
+
+async def check_lock(settings: Settings, reports: list[PluginReport]) -> Check:
+    """Ask the configured lock how it is."""
+    name = settings.lock
+    offered = {provider.name: provider for provider in providers(reports, "lock")}
+    provider = offered.get(name)
+    if provider is None:
+        notes = (f"there are: {', '.join(offered)}",)
+        return Check(name="lock", ok=False, summary=f"{name!r} is not installed", notes=notes)
+    try:
+        chosen = provider.settings.model_validate(settings.plugin.get(name, {}))
+    except ValidationError as error:
+        notes = tuple(explain(error, provider.settings, f"plugin.{name}"))
+        return Check(name="lock", ok=False, summary=f"{name}: its settings cannot be used", notes=notes)
+    if provider.diagnose is None:
+        return Check(name="lock", ok=True, summary=name)
+    found = await provider.diagnose(chosen, context_of(settings))
+    return Check(
+        name="lock",
+        ok=found.ok,
+        summary=f"{name}: {found.summary}",
+        remedies=found.remedies,
+        notes=found.notes,
+    )
 
 
 async def check_store(settings: Settings, reports: list[PluginReport]) -> Check:

@@ -13,6 +13,7 @@ from devbench_cli.backends.opening import overrides_of
 from devbench_cli.doctor.checks import (
     Check,
     check_agent,
+    check_lock,
     check_plugins,
     check_python,
     check_state_dir,
@@ -67,6 +68,7 @@ async def examine(options: Options) -> Examination:
         check_agent(),
         check_state_dir(settings),
         await check_store(settings, reports),
+        await check_lock(settings, reports),
         *runtime_checks(settings, findings),
     ]
     return Examination(checks=tuple(checks), runtime=chosen_runtime(settings, findings))

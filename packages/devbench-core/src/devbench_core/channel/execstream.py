@@ -152,7 +152,7 @@ class ExecStream:
         """Send START."""
         self.handle, self._port, self.phase = handle, port, Phase.STARTING
         self._limit, self._said = self._window, 0
-        flags = self.start.flags | (StartFlag.STDIN if self._stdin is not None else 0)
+        flags = self.start.flags if self._stdin is None else self.start.flags | StartFlag.STDIN
         port.post(evolve(self.start, id=handle, flags=flags, window=self._limit))
         if self._stdin is not None:
             self._stdin.rewind(0, self._stdin.limit, closed=False)

@@ -94,6 +94,11 @@ class AgentLink:
         """Whether a channel is open now, as far as is known."""
         return self._channel is not None and self._channel.is_open
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether no channel is open or being opened, and no command waits for one."""
+        return not self.is_open and self._opening is None and not self._streams
+
     async def answers(self) -> bool:
         """Tell whether the agent gives a sign of life within ``request_timeout_s``.
 

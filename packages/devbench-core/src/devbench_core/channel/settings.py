@@ -11,7 +11,7 @@ MIB = 1024 * KIB
 class ChannelLimits(BaseModel):
     """Bounds of the channel to the agent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     connect_timeout_s: float = Field(
         default=20.0, gt=0, le=600, description="How long opening a channel and its handshake may take."
@@ -20,7 +20,7 @@ class ChannelLimits(BaseModel):
         default=30.0, gt=0, le=3600, description="How long the agent may take for the next step of a request."
     )
     window_bytes: int = Field(
-        default=256 * KIB,
+        default=512 * KIB,
         ge=64 * KIB,
         le=16 * MIB,
         description="Bytes that a stream may be ahead of its reader.",

@@ -9,10 +9,10 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devbench_core.channel.duplex import Duplex
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentUnavailable
 
-READ_BYTES = 256 * 1024
 CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 SUN_PATH_MAX = 107  # bytes of a path in sockaddr_un, without the closing NUL (unix(7))
 
@@ -20,28 +20,36 @@ SUN_PATH_MAX = 107  # bytes of a path in sockaddr_un, without the closing NUL (u
 class UnixStream:
     """A connected socket as a `ByteStream`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, duplex: Duplex) -> None:
+        self._duplex = duplex
+
+    @classmethod
+    async def of(cls, connection: socket.socket) -> UnixStream:
+        """Take a connected socket over; it is closed when that fails."""
+        try:
+            _, duplex = await asyncio.get_running_loop().create_unix_connection(Duplex, sock=connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(duplex)
 
     async def read(self) -> bytes:
         """Return the next bytes, ``b""`` at the end."""
         try:
-            return await self._reader.read(READ_BYTES)
+            return await self._duplex.read()
         except OSError as error:
             raise broken(error) from error
 
     async def write(self, data: bytes) -> None:
         """Send all bytes, waiting while the other side is slow."""
         try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except (OSError, RuntimeError) as error:
+            await self._duplex.write(data)
+        except OSError as error:
             raise broken(error) from error
 
     async def close(self) -> None:
         """Close the socket at once; what was not sent is dropped."""
-        self._writer.transport.abort()
+        self._duplex.abort()
 
 
 class OtherListener(Exception):
@@ -67,11 +75,10 @@ async def open_checked(place: int, pid: int) -> UnixStream:
         connection.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connection, f"/proc/self/fd/{place}")
         _check_listener(connection, pid)
-        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=READ_BYTES)
+        return await UnixStream.of(connection)
     except BaseException:
         connection.close()
         raise
-    return UnixStream(reader, writer)
 
 
 def _check_listener(connection: socket.socket, pid: int) -> None:
@@ -92,13 +99,11 @@ async def open_unix(path: Path) -> UnixStream:
         AgentUnavailable: Nothing listens there.
     """
     try:
-        connection = await _connect(path)
-        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=READ_BYTES)
+        return await UnixStream.of(await _connect(path))
     except OSError as error:
         raise AgentUnavailable(
             f"no agent answers at {path}: {error.strerror or error}", hint="the container may have ended"
         ) from error
-    return UnixStream(reader, writer)
 
 
 async def _connect(path: Path) -> socket.socket:

@@ -9,12 +9,20 @@ import attrs
 from pydantic import BaseModel, ValidationError
 
 from devbench_core.builtin import builtin_plugins
-from devbench_core.compose.discovery import KNOWN_DISTRIBUTIONS, Found, PluginSource, installed, load
+from devbench_core.compose.discovery import (
+    KNOWN_DISTRIBUTIONS,
+    Found,
+    PluginSource,
+    installed,
+    line_to_write,
+    load,
+    scan,
+)
+from devbench_core.compose.failing import failure
 from devbench_core.compose.registry import Registry
 from devbench_core.config.faults import explain
 from devbench_core.config.settings import AUTO, Settings
 from devbench_core.contracts.provider import Provider
-from devbench_core.errors import CompositionFailed
 from devbench_core.hookspecs import Lifespan
 from devbench_core.nearest import suggestion
 from devbench_core.tool import Tool
@@ -67,12 +75,15 @@ def compose(settings: Settings, *, extra: Sequence[object] = ()) -> Composition:
 
     Raises:
         CompositionFailed: With every fault there is, each saying what to do.
+        PluginIncompatible: The same, when a plugin that is to be used is made for another version of the plugin API.
     """
     faults: list[str] = []
     registry = Registry()
-    for found in (*builtin_plugins(), *_embedded(extra), *load(settings.plugins, faults)):
+    points = scan()
+    for found in (*builtin_plugins(), *_embedded(extra), *load(settings.plugins, faults, points)):
         registry.register(found, faults)
-    gather = _Gatherer(registry, settings, faults)
+    sources = installed(points)
+    gather = _Gatherer(registry, settings, sources, faults)
     runtimes = gather.providers("devbench_runtimes", "runtime")
     stores = gather.providers("devbench_stores", "store")
     locks = gather.providers("devbench_locks", "lock")
@@ -85,7 +96,7 @@ def compose(settings: Settings, *, extra: Sequence[object] = ()) -> Composition:
     chosen_scanners = [gather.pick("scanner", name, scanners) for name in settings.scanners]
     lifespans = tuple(cast("Lifespan", item) for item in gather.all("devbench_lifespans"))
     if faults or store is None or lock is None:
-        raise CompositionFailed(faults)
+        raise failure(faults, settings, sources)
     registry.seal()
     return Composition(
         registry=registry,
@@ -99,12 +110,36 @@ def compose(settings: Settings, *, extra: Sequence[object] = ()) -> Composition:
     )
 
 
+def compose_store(settings: Settings) -> Chosen:
+    """Load, register and choose the store alone: nothing else of the configuration needs to be well.
+
+    Raises:
+        CompositionFailed: There is no such store, or its settings are wrong; says what to do.
+        PluginIncompatible: Its plugin is made for another version of the plugin API.
+    """
+    faults: list[str] = []
+    registry = Registry()
+    points = scan()
+    for found in (*builtin_plugins(), *load(settings.plugins, faults, points)):
+        registry.register(found, faults)
+    sources = installed(points)
+    gather = _Gatherer(registry, settings, sources, faults)
+    stores = gather.providers("devbench_stores", "store")
+    store = gather.pick("store", _store_name(settings.store, stores), stores)
+    if store is None:
+        raise failure(faults, settings, sources)
+    return store
+
+
 class _Gatherer:
     """Collects offers of every kind, with their faults."""
 
-    def __init__(self, registry: Registry, settings: Settings, faults: list[str]) -> None:
+    def __init__(
+        self, registry: Registry, settings: Settings, sources: Sequence[PluginSource], faults: list[str]
+    ) -> None:
         self._registry = registry
         self._settings = settings
+        self._sources = sources
         self._faults = faults
 
     def all(self, hook: str) -> list[object]:
@@ -158,7 +193,7 @@ class _Gatherer:
     def pick(self, kind: str, name: str, providers: Mapping[str, Provider[Any]]) -> Chosen | None:
         provider = providers.get(name)
         if provider is None:
-            self._faults.append(_unknown(kind, name, providers, self._settings))
+            self._faults.append(_unknown(kind, name, providers, self._settings, self._sources))
             return None
         return self.chosen(provider)
 
@@ -171,7 +206,7 @@ class _Gatherer:
             return None
 
     def unknown_tables(self, providers: Mapping[str, Provider[Any]]) -> None:
-        known = {*providers, *(source.name for source in installed())}
+        known = {*providers, *(source.name for source in self._sources)}
         for name in self._settings.plugin:
             if name not in known:
                 self._faults.append(
@@ -198,10 +233,21 @@ def _store_name(name: str, stores: Mapping[str, Provider[Any]]) -> str:
     return LASTING_STORE if LASTING_STORE in stores else "memory"
 
 
-def _unknown(kind: str, name: str, providers: Mapping[str, Provider[Any]], settings: Settings) -> str:
-    sources = {source.name: source for source in installed()}
-    if name in sources and settings.plugins is not None and name not in settings.plugins:
-        return f"{kind} {name!r}: its plugin is installed but not enabled; add {name!r} to `plugins`"
+def _unknown(
+    kind: str,
+    name: str,
+    providers: Mapping[str, Provider[Any]],
+    settings: Settings,
+    installed_sources: Sequence[PluginSource],
+) -> str:
+    sources = {source.name: source for source in installed_sources}
+    if name in sources and not sources[name].is_compatible:
+        return f"{kind} {name!r}: {sources[name]} {sources[name].mismatch}"
+    if name in sources and sources[name].fault:
+        return f"{kind} {name!r}: {sources[name]}: {sources[name].fault}; reinstall it"
+    if name in sources and not sources[name].enabled(settings.plugins):
+        line = line_to_write(name, settings.plugins, installed_sources)
+        return f"{kind} {name!r}: its plugin is installed but not enabled; to trust it, write {line}"
     if name in sources:
         return f"{kind} {name!r}: {sources[name]} offers no {kind}"
     if name in KNOWN_DISTRIBUTIONS:

@@ -1,28 +1,36 @@
-"""Finds plugins by entry point, without the traps of stevedore's cache and of its silent failures."""
+"""Finds plugins by entry point, without the traps of stevedore's cache and of its silent failures.
+
+A package that is merely installed never runs: what is devbench's own is loaded unless the configuration leaves it out,
+everything else only when the configuration names it.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 
 import attrs
 from stevedore.named import NamedExtensionManager
 
+from devbench_core.compose.api import GROUP, PREFIX, mismatch, version_of
+from devbench_core.compose.metadata import Unreadable, normal, of_groups
 from devbench_core.nearest import suggestion
-
-GROUP = "devbench.v1"
-"""The entry-point group; its last part is the major version of the plugin API."""
 
 KNOWN_DISTRIBUTIONS = {
     "bubblewrap": "devbench-runtime-bubblewrap",
     "docker": "devbench-runtime-docker",
     "podman": "devbench-runtime-podman",
-    "kubernetes": "devbench-runtime-kubernetes",
-    "sql": "devbench-store-sql",
     "redis": "devbench-lock-redis",
-    "trivy": "devbench-scanner-trivy",
+    "sql": "devbench-store-sql",
 }
+"""devbench's own plugins, by the name of their entry point; they run unnamed.
+
+Only what is published belongs here: whoever took a name that is still free would be run, too.
+"""
+
+EntryPoints = Sequence[importlib.metadata.EntryPoint]
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +43,8 @@ class PluginSource:
         version: That distribution's version.
         target: ``module:object`` of the entry point.
         editable: Whether it is a development install.
+        fault: Why it cannot be loaded although it is installed; "" when its metadata are sound.
+        group: Its entry point's group: the version of the plugin API that it is made for.
     """
 
     name: str
@@ -42,9 +52,33 @@ class PluginSource:
     version: str
     target: str
     editable: bool = False
+    fault: str = ""
+    group: str = GROUP
+
+    @property
+    def is_compatible(self) -> bool:
+        """Whether it is made for this version of the plugin API; what is not is never loaded."""
+        return self.group == GROUP
+
+    @property
+    def mismatch(self) -> str:
+        """What is wrong with its version of the plugin API, and what to do; "" when it fits."""
+        return "" if self.is_compatible else mismatch(self.group, self.distribution)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of devbench's own, which need not be named in the configuration."""
+        return not self.fault and KNOWN_DISTRIBUTIONS.get(self.name) == normal(self.distribution)
+
+    def enabled(self, names: Sequence[str] | None) -> bool:
+        """Whether it is loaded when the configuration's ``plugins`` are these, None for none given."""
+        return self.is_own if names is None else self.name in names
 
     def __str__(self) -> str:
         return f"plugin {self.name!r} ({self.distribution} {self.version})"
+
+
+Claim = tuple[importlib.metadata.EntryPoint, PluginSource]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -55,26 +89,67 @@ class Found:
     plugin: object
 
 
-def installed() -> tuple[PluginSource, ...]:
-    """Return the sources of all installed plugins, by name; nothing is imported."""
-    return tuple(sorted((_source(point) for point in _fresh()), key=lambda source: source.name))
+def scan() -> EntryPoints:
+    """Read the entry points of all distributions; nothing is imported.
+
+    Those for other versions of the plugin API are among them, so that they can be named, unless the same distribution
+    offers the same plugin for this version too.
+    """
+    importlib.invalidate_caches()
+    found = [
+        (point, normal(dist.name))
+        for dist in of_groups(PREFIX)
+        for point in dist.entry_points
+        if version_of(point.group) is not None
+    ]
+    served = {(point.name, distribution) for point, distribution in found if point.group == GROUP}
+    return tuple(
+        point
+        for point, distribution in found
+        if point.group == GROUP or (point.name, distribution) not in served
+    )
 
 
-def load(names: Sequence[str] | None, faults: list[str]) -> tuple[Found, ...]:
+def installed(points: EntryPoints | None = None) -> tuple[PluginSource, ...]:
+    """Return the sources of all installed plugins, by name, those of a name that can be loaded last.
+
+    Nothing is imported.
+
+    Args:
+        points: What `scan` gave, so that it need not be done again.
+    """
+    found = scan() if points is None else points
+    return tuple(
+        sorted(
+            (_source(point) for point in found),
+            key=lambda source: (source.name, source.is_compatible, not source.fault),
+        )
+    )
+
+
+def enabled(points: EntryPoints, names: Sequence[str] | None) -> EntryPoints:
+    """Return those of the entry points that may be loaded when the configuration's ``plugins`` are these."""
+    return tuple(point for point in points if _source(point).enabled(names))
+
+
+def load(
+    names: Sequence[str] | None, faults: list[str], points: EntryPoints | None = None
+) -> tuple[Found, ...]:
     """Load plugins by name.
 
     Args:
-        names: Which; None for every installed one.
-        faults: Gets one sentence for each name that is missing, ambiguous or fails to import.
+        names: Which; None for devbench's own.
+        faults: Gets one sentence for each name that is missing, ambiguous, broken or fails to import.
+        points: What `scan` gave, so that it need not be done again.
     """
-    points = _fresh()
-    present = [point.name for point in points]
-    wanted = list(dict.fromkeys(present if names is None else names))
+    everything = scan() if points is None else points
+    present = [point.name for point in everything]
+    mine = [(point, _source(point)) for point in enabled(everything, names)]
+    wanted = list(dict.fromkeys([source.name for _, source in mine] if names is None else names))
     faults.extend(_missing(name, present) for name in wanted if name not in present)
-    for name in wanted:
-        rivals = [str(_source(point)) for point in points if point.name == name]
-        if len(rivals) > 1:
-            faults.append(f"two plugins claim the name {name!r}: {' and '.join(rivals)}; uninstall one")
+    alone = [
+        pair for name in wanted for pair in _only([pair for pair in mine if pair[1].name == name], faults)
+    ]
 
     def failed(_manager: object, point: importlib.metadata.EntryPoint, error: BaseException) -> None:
         faults.append(
@@ -82,43 +157,75 @@ def load(names: Sequence[str] | None, faults: list[str]) -> tuple[Found, ...]:
             f"reinstall or upgrade it, or leave {point.name!r} out of `plugins`"
         )
 
-    manager = _FreshManager(
-        GROUP, wanted, on_load_failure_callback=failed, on_missing_entrypoints_callback=None, name_order=False
-    )
+    manager = _Manager([point for point, _ in alone], failed)
+    sources = {source.name: source for _, source in alone}
     return tuple(
-        Found(source=_source(extension.entry_point), plugin=extension.plugin)
-        for extension in manager.extensions
+        Found(source=sources[extension.name], plugin=extension.plugin) for extension in manager.extensions
     )
 
 
-class _FreshManager(NamedExtensionManager[object]):
-    """Reads the metadata anew: stevedore's cache does not see a plugin that was installed a moment ago."""
+def _only(claims: Sequence[Claim], faults: list[str]) -> Sequence[Claim]:
+    """Return the one of those that claim a name that can be loaded, nothing when there is none or are several."""
+    fitting = [claim for claim in claims if claim[1].is_compatible]
+    sound = [claim for claim in fitting if not claim[1].fault]
+    if len(sound) == 1:
+        return sound
+    if sound:
+        rivals = " and ".join(str(source) for _, source in sound)
+        faults.append(f"two plugins claim the name {sound[0][1].name!r}: {rivals}; uninstall one")
+    elif claims:
+        source = (fitting or claims)[0][1]
+        leave = f"or leave {source.name!r} out of `plugins`"
+        broken = f": {source.fault}; reinstall it,"
+        faults.append(f"{source}{broken if source.is_compatible else f' {source.mismatch},'} {leave}")
+    return []
+
+
+def line_to_write(name: str, names: Sequence[str] | None, sources: Sequence[PluginSource]) -> str:
+    """Return the line of the configuration that enables one more plugin."""
+    present = [source.name for source in sources if source.enabled(names)] if names is None else names
+    return f"plugins = {json.dumps([*present, name])}"
+
+
+class _Manager(NamedExtensionManager[object]):
+    """Loads the entry points that it is given: stevedore's cache does not see one that was installed a moment ago."""
+
+    def __init__(self, points: EntryPoints, failed: Callable[..., None]) -> None:
+        self._points = list(points)
+        super().__init__(
+            GROUP,
+            [point.name for point in points],
+            on_load_failure_callback=failed,
+            on_missing_entrypoints_callback=None,
+            name_order=False,
+        )
 
     def list_entry_points(self) -> list[importlib.metadata.EntryPoint]:
-        return _fresh()
-
-
-def _fresh() -> list[importlib.metadata.EntryPoint]:
-    """Return the group's entry points; one distribution seen twice on the path counts once."""
-    importlib.invalidate_caches()
-    unique: dict[tuple[str, str, str], importlib.metadata.EntryPoint] = {}
-    for point in importlib.metadata.entry_points(group=GROUP):
-        unique.setdefault((point.name, point.value, point.dist.name if point.dist else ""), point)
-    return list(unique.values())
+        return self._points
 
 
 def _source(point: importlib.metadata.EntryPoint) -> PluginSource:
     dist = point.dist
     if dist is None:
         return PluginSource(name=point.name, distribution="unknown", version="0", target=point.value)
-    direct = dist.read_text("direct_url.json") or ""
     return PluginSource(
         name=point.name,
+        group=point.group,
         distribution=dist.name,
         version=dist.version,
         target=point.value,
-        editable='"editable": true' in direct or '"editable":true' in direct,
+        editable=_editable(dist.read_text("direct_url.json")),
+        fault=dist.fault if isinstance(dist, Unreadable) else "",
     )
+
+
+def _editable(direct_url: str | None) -> bool:
+    """Read what an installer recorded (the "Direct URL Data Structure" specification)."""
+    try:
+        found = json.loads(direct_url or "{}")
+        return found.get("dir_info", {}).get("editable") is True
+    except (ValueError, AttributeError):
+        return False  # written by no installer; it says nothing
 
 
 def _missing(name: str, present: Sequence[str]) -> str:

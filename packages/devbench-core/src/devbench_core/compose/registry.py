@@ -34,6 +34,12 @@ class Registry:
                 "awaited; make it a plain function (open resources in the provider's open())"
             )
             return
+        if (unhashable := _why_unhashable(found.plugin)) is not None:
+            faults.append(
+                f"{found.source} cannot be registered: its object must be hashable, and {unhashable}; leave it "
+                "Python's own equality (a plain class, or attrs.frozen(eq=False))"
+            )
+            return
         try:
             self._manager.register(found.plugin, name=found.source.name)
             self._manager.check_pending()
@@ -88,6 +94,15 @@ class Registry:
                 caller(event=event)
             except Exception:
                 log.exception("observer.raised", plugin=source.name, hook_event=event.name)
+
+
+def _why_unhashable(plugin: object) -> str | None:
+    """Return what Python says where an object cannot be put into pluggy's sets."""
+    try:
+        hash(plugin)
+    except TypeError as error:
+        return str(error)
+    return None
 
 
 def _coroutine_hooks(manager: pluggy.PluginManager, plugin: object) -> Iterable[str]:

@@ -15,7 +15,7 @@ class PolicySettings(BaseModel):
     the operator's word here.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     read_only_root: bool = Field(default=True, description="Nothing but workspace and /tmp can be written.")
     capabilities: tuple[str, ...] = Field(default=(), description="Linux capabilities kept, without CAP_.")

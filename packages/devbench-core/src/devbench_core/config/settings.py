@@ -13,8 +13,10 @@ from devbench_core.channel.settings import ChannelLimits
 from devbench_core.config.policy import PolicySettings
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.files.settings import FileLimits
+from devbench_core.forwarding.settings import ForwardingLimits
 from devbench_core.images.settings import ImageSettings
 from devbench_core.json_types import JsonValue
+from devbench_core.pools.settings import PoolSettings
 from devbench_core.shells.settings import ShellLimits
 
 AUTO = "auto"
@@ -37,7 +39,7 @@ def default_cache_dir() -> Path:
 class ContainerLimits(BaseModel):
     """Bounds of the container operations."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     spawn_timeout_s: float = Field(
         default=120.0, gt=0, le=3600, description="How long a spawn may take, pulling excluded."
@@ -61,7 +63,7 @@ class ContainerLimits(BaseModel):
 class Lifetimes(BaseModel):
     """Ends of containers, and how long their records are kept."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     check_interval_s: float = Field(
         default=5.0, gt=0, le=3600, description="How often lifetimes, idle times and exits are checked."
@@ -78,15 +80,36 @@ class Lifetimes(BaseModel):
     ended_retention_s: float = Field(
         default=7 * 86400.0, ge=0, description="How long the record of an ended container is kept."
     )
+    orphan_grace_s: float = Field(
+        default=300.0,
+        ge=0,
+        description="How long a container that has this installation's label and no record stays on the engine, from "
+        "when it was first seen: a store that was restored may get its record back. None with the store `memory`.",
+    )
+    leader_ttl_s: float = Field(
+        default=15.0,
+        ge=0.5,
+        le=3600,
+        description="Of several hosts one enforces lifetimes and removes what is old; after so long without a sign of "
+        "it another one does.",
+    )
+    hand_over: bool = Field(
+        default=False,
+        description="Whether a host that shuts down leaves its containers to another one that lives, rather than kill "
+        "those that are not persistent: for hosts behind one address.",
+    )
     sweep_batch: int = Field(
-        default=100, ge=1, le=1000, description="Records looked at in one sweep of old ones."
+        default=100,
+        ge=1,
+        le=1000,
+        description="Old records of one kind that are looked at, and containers that are forgotten, in one round.",
     )
 
 
 class Startup(BaseModel):
     """What happens while the doors are still closed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     engine_wait_s: float = Field(
         default=15.0, ge=0, le=3600, description="How long start-up waits for an engine that does not answer."
@@ -96,10 +119,17 @@ class Startup(BaseModel):
         description="What follows when it still does not answer: serve with every container unknown, or stop.",
     )
     heartbeat_s: float = Field(
-        default=5.0, gt=0, le=600, description="How often a host says in the store that it lives."
+        default=5.0,
+        gt=0,
+        le=600,
+        description="How often a host says in the store that it lives, and looks for those that do not.",
     )
     dead_after_s: float = Field(
-        default=20.0, gt=0, le=3600, description="Silence after which the others take a host for dead."
+        default=10.0,
+        gt=0,
+        le=3600,
+        description="Silence after which the others take a host for dead, and take over "
+        "what it was responsible for; at least two heartbeats.",
     )
 
 
@@ -111,11 +141,14 @@ class Settings(BaseSettings):
         env_nested_delimiter=DELIMITER,
         extra="forbid",
         frozen=True,
+        defer_build=True,
         nested_model_default_partial_update=True,
     )
 
     plugins: list[str] | None = Field(
-        default=None, description="Names of the plugins to load; every installed one when absent."
+        default=None,
+        description="Names of the plugins to load; when absent, the installed ones that are devbench's own. What "
+        "others made runs only when it is named here.",
     )
     runtime: str = Field(
         default=AUTO,
@@ -126,7 +159,8 @@ class Settings(BaseSettings):
     )
     lock: str = Field(default="local", description="The lock.")
     scanners: list[str] = Field(
-        default_factory=list[str], description="Image scanners, all of which must pass."
+        default_factory=list[str],
+        description="Image scanners that are opened, for programs and tools to ask (`bench.scanners`); no spawn does.",
     )
     state_dir: Path = Field(
         default_factory=default_state_dir,
@@ -141,20 +175,37 @@ class Settings(BaseSettings):
         description="Identity on the engine; containers of others are never touched. Made once when empty.",
     )
     containers: ContainerLimits = Field(
-        default_factory=ContainerLimits, description="Bounds of container operations."
+        default_factory=ContainerLimits.model_construct, description="Bounds of container operations."
     )
     policy: PolicySettings = Field(
-        default_factory=PolicySettings, description="Isolation, and who may loosen it."
+        default_factory=PolicySettings.model_construct, description="Isolation, and who may loosen it."
     )
-    execs: ExecLimits = Field(default_factory=ExecLimits, description="Bounds of commands and their output.")
-    shells: ShellLimits = Field(default_factory=ShellLimits, description="Bounds of persistent shells.")
-    files: FileLimits = Field(default_factory=FileLimits, description="Bounds of file operations.")
+    execs: ExecLimits = Field(
+        default_factory=ExecLimits.model_construct, description="Bounds of commands and their output."
+    )
+    shells: ShellLimits = Field(
+        default_factory=ShellLimits.model_construct, description="Bounds of persistent shells."
+    )
+    files: FileLimits = Field(
+        default_factory=FileLimits.model_construct, description="Bounds of file operations."
+    )
     channel: ChannelLimits = Field(
-        default_factory=ChannelLimits, description="Bounds of the channel to the agent."
+        default_factory=ChannelLimits.model_construct, description="Bounds of the channel to the agent."
     )
-    images: ImageSettings = Field(default_factory=ImageSettings, description="Which images, and from where.")
-    lifetimes: Lifetimes = Field(default_factory=Lifetimes, description="Ends of containers and of records.")
-    startup: Startup = Field(default_factory=Startup, description="Start of a host.")
+    images: ImageSettings = Field(
+        default_factory=ImageSettings.model_construct, description="Which images, and from where."
+    )
+    lifetimes: Lifetimes = Field(
+        default_factory=Lifetimes.model_construct, description="Ends of containers and of records."
+    )
+    pools: PoolSettings = Field(
+        default_factory=PoolSettings.model_construct, description="Containers made before they are asked for."
+    )
+    startup: Startup = Field(default_factory=Startup.model_construct, description="Start of a host.")
+    forwarding: ForwardingLimits = Field(
+        default_factory=ForwardingLimits.model_construct,
+        description="Calls that one host hands to another, which alone can serve them.",
+    )
     mcp: dict[str, JsonValue] = Field(
         default_factory=dict[str, JsonValue], description="Settings of the MCP and HTTP host, checked by it."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import attrs
 
@@ -11,6 +11,7 @@ from devbench_core.clock import Clock
 from devbench_core.config.settings import Settings
 from devbench_core.containers.instances import Instances
 from devbench_core.containers.links import Links
+from devbench_core.containers.orphans import Orphans
 from devbench_core.containers.repository import Repository
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.errors import Vetoed
@@ -33,6 +34,8 @@ class Context:
     keys: Keys
     instances: Instances
     links: Links
+    orphans: Orphans
+    confirm: Callable[[], Awaitable[None]]
     tasks: asyncio.TaskGroup
     review_hook: Callable[[Request], Veto | None]
     emit_hook: Callable[[Event], None]

@@ -42,18 +42,18 @@ def agent_for(architecture: str, file_roots: tuple[str, ...] = ()) -> AgentProgr
 
 
 def create_request(container: Container, image: Image, installation: str) -> CreateRequest:
-    """Return the request for a container that was accepted."""
+    """Return the request for a container that was accepted.
+
+    It holds nothing of the caller's but the policy: the caller's environment goes with each command, his labels and
+    alias stay in the store. So a container that was made before anybody asked for it is like one made for the asking.
+    """
     return CreateRequest(
         container_id=container.id,
         installation=installation,
         image=image,
         agent=agent_for(image.architecture, container.spec.policy.file_roots),
-        env={**BASE_ENV, **image.env, **container.spec.env},
+        env={**BASE_ENV, **image.env},
         working_dir=PurePosixPath(image.working_dir or str(WORKSPACE)),
         policy=container.spec.policy,
-        labels={
-            **{f"label.{key}": value for key, value in container.spec.labels.items()},
-            LABEL_INSTALLATION: installation,
-            LABEL_CONTAINER: container.id,
-        },
+        labels={LABEL_INSTALLATION: installation, LABEL_CONTAINER: container.id},
     )

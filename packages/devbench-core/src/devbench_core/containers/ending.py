@@ -15,7 +15,7 @@ from devbench_core.containers.context import Context
 from devbench_core.containers.links import forget_token
 from devbench_core.containers.repository import free_alias
 from devbench_core.contracts.store import Put, Remove
-from devbench_core.errors import Conflict, DevbenchError
+from devbench_core.errors import Conflict, DevbenchError, LeaseLost
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerEnding, EndReason, Status
@@ -61,7 +61,7 @@ class Ender:
             return current
         seconds = self._context.settings.containers.kill_timeout_s
         async with bound(seconds, "containers.kill_timeout_s", f"the removal of container {container.id!r}"):
-            both = (self._remove(current), self._end_execs_of(current))
+            both = (remove_from_engine(self._context, current.id, current.ref), self._end_execs_of(current))
             for failure in await asyncio.gather(*both, return_exceptions=True):
                 if failure is not None:  # neither is left running alone when the other fails
                     raise failure
@@ -84,6 +84,8 @@ class Ender:
         )
         try:
             return await self.end(container, ending, None)
+        except LeaseLost:
+            raise
         except DevbenchError as error:
             log.warning("container.discard_postponed", container=container.id, error=str(error))
             return container
@@ -110,17 +112,6 @@ class Ender:
             return saved
         raise Conflict(f"container {container_id!r} changes too often", hint="try again")
 
-    async def _remove(self, container: Container) -> None:
-        """Remove it from the engine, finding it by its label when its ref was never recorded."""
-        runtime = self._context.runtime
-        async with self._context.links.removing(container.id):
-            if container.ref:
-                await runtime.remove(container.ref)
-                return
-            async for observed in runtime.list(self._context.installation):
-                if observed.container_id == container.id:
-                    await runtime.remove(observed.ref)
-
     async def _end_execs_of(self, container: Container) -> None:
         """Give its commands their ending; beside the removal, which takes longer."""
         if container.ending is not None:
@@ -130,8 +121,8 @@ class Ender:
         """Write that nothing is left of it; whoever writes it first tells the observers."""
         try:
             await self._context.repository.save(gone)
-        except Conflict:
-            return  # another host found the same
+        except (Conflict, LeaseLost):
+            return  # another host found the same, or is going to
         except Exception:
             log.exception("container.gone_postponed", container=gone.id)
             return  # a leftover as before: the next sweep finds nothing of it and writes that
@@ -140,6 +131,18 @@ class Ender:
         reason = str(gone.ending.reason) if gone.ending else ""
         metrics.CONTAINERS_ENDED.labels(reason=reason).inc()
         self._context.emit("container.ended", caller, gone.id, {"reason": reason})
+
+
+async def remove_from_engine(context: Context, container_id: str, ref: str) -> None:
+    """Remove a container from the engine, finding it by its label when its ref was never recorded."""
+    runtime = context.runtime
+    async with context.links.removing(container_id):
+        if ref:
+            await runtime.remove(ref)
+            return
+        async for observed in runtime.list(context.installation):
+            if observed.container_id == container_id:
+                await runtime.remove(observed.ref)
 
 
 def _freed(container: Container) -> tuple[Put | Remove, ...]:

@@ -9,10 +9,14 @@ from pathlib import Path
 import attrs
 
 from devbench_core.clock import Clock
-from devbench_core.contracts.store import Put, Remove, Store
+from devbench_core.contracts.store import Put, Record, Remove, Store
 from devbench_core.records import from_json, to_json
 
 KIND = "instance"
+UNHEARD = 0.5
+"""Part of the time of silence after which a look that came so late does not count."""
+HOSTS_MAX = 1000
+"""That are looked at in one go."""
 DEAD_STATES = frozenset("ZX")
 """Of a process in ``/proc/PID/stat``: it has ended, and its parent has not asked how."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -48,13 +52,44 @@ def this_process(instance_id: str, *, serving: bool, now: datetime) -> Instance:
     )
 
 
-class Instances:
-    """Heartbeats in the store."""
+@attrs.define(kw_only=True)
+class _Seen:
+    """When this host first saw another's present heartbeat, by its own monotonic clock.
 
-    def __init__(self, store: Store, clock: Clock, dead_after_s: float) -> None:
+    Attributes:
+        looked_s: When it last looked: silence counts while somebody listens.
+        moved: Whether an earlier one was seen: then the other beats, whatever its clock says.
+    """
+
+    revision: int
+    at_s: float
+    looked_s: float
+    moved: bool = False
+
+
+class Instances:
+    """Heartbeats in the store.
+
+    A host on this machine is dead when its process is gone, and any host is when it is silent: one that is stopped, or
+    that cannot reach the store, must not hold up what the others can do. It finds out when it goes on, since all that
+    it then writes meets the revisions of those who took over.
+
+    Clocks differ, and are set: so what counts is how long a heartbeat did not change by the clock of whoever looks, and
+    the time that is written in it only at the first look.
+
+    Args:
+        store: Keeps the heartbeats.
+        clock: Where time comes from.
+        dead_after_s: Silence after which a host is taken for dead.
+        own: The id of this host, which lives whatever is written.
+    """
+
+    def __init__(self, store: Store, clock: Clock, dead_after_s: float, own: str = "") -> None:
         self._store = store
         self._clock = clock
-        self._dead_after = timedelta(seconds=dead_after_s)
+        self._dead_after_s = dead_after_s
+        self._own = own
+        self._seen: dict[str, _Seen] = {}
 
     async def beat(self, instance: Instance) -> None:
         """Say that a host lives."""
@@ -66,22 +101,67 @@ class Instances:
         await self._store.apply(Remove(kind=KIND, key=instance_id))
 
     async def alive(self, instance_id: str) -> bool:
-        """Tell whether a host lives: by its process on this machine, else by its heartbeat."""
+        """Tell whether a host lives: by its process on this machine, and by its heartbeat."""
+        if instance_id and instance_id == self._own:
+            return True
         record = await self._store.get(KIND, instance_id) if instance_id else None
         if record is None:
+            self._seen.pop(instance_id, None)
             return False
-        instance = from_json(Instance, record.data)
-        if instance.boot_id == _boot_id():
-            return bool(instance.pid_started) and _started(instance.pid) == instance.pid_started
-        return self._clock.now() - instance.beat_at < self._dead_after
+        return self._lives(record)
 
-    async def sweep(self, batch: int) -> None:
-        """Forget hosts that are dead for an hour."""
-        page = await self._store.list(KIND, limit=batch)
-        for record in page.records:
-            beat = from_json(Instance, record.data).beat_at
-            if self._clock.now() - beat > timedelta(hours=1) and not await self.alive(record.key):
-                await self._store.apply(Remove(kind=KIND, key=record.key))
+    async def all(self, limit: int = HOSTS_MAX) -> tuple[tuple[Instance, bool], ...]:
+        """Return the hosts that are known, each with whether it lives."""
+        page = await self._store.list(KIND, limit=limit)
+        for gone in self._seen.keys() - {record.key for record in page.records}:
+            del self._seen[gone]
+        return tuple(
+            (from_json(Instance, record.data), record.key == self._own or self._lives(record))
+            for record in page.records
+        )
+
+    async def sweep(self, batch: int) -> int:
+        """Forget hosts that are dead for an hour; return how many."""
+        dead = await self.dead(batch)
+        for instance_id in dead:
+            await self._store.apply(Remove(kind=KIND, key=instance_id))
+        return len(dead)
+
+    async def dead(self, batch: int = HOSTS_MAX) -> list[str]:
+        """Return hosts that are dead for an hour, of so many that are looked at."""
+        return [
+            instance.id
+            for instance, lives in await self.all(batch)
+            if not lives and self._clock.now() - instance.beat_at > timedelta(hours=1)
+        ]
+
+    def _lives(self, record: Record) -> bool:
+        instance = from_json(Instance, record.data)
+        if instance.boot_id == _boot_id() and not _is_running(instance):
+            return False
+        now_s = self._clock.monotonic_s()
+        seen = self._seen.get(record.key)
+        if seen is None:
+            self._seen[record.key] = _Seen(revision=record.revision, at_s=now_s, looked_s=now_s)
+            return self._is_fresh(instance)
+        unheard_s, seen.looked_s = now_s - seen.looked_s, now_s
+        if seen.revision != record.revision:
+            self._seen[record.key] = _Seen(revision=record.revision, at_s=now_s, looked_s=now_s, moved=True)
+            return True
+        if seen.moved and self._dead_after_s * UNHEARD < unheard_s:
+            seen.at_s = now_s  # the store was away, or this machine: the other could not be heard either
+            return True
+        if now_s - seen.at_s >= self._dead_after_s:
+            return False
+        return seen.moved or self._is_fresh(instance)
+
+    def _is_fresh(self, instance: Instance) -> bool:
+        return (self._clock.now() - instance.beat_at).total_seconds() < self._dead_after_s
+
+
+def _is_running(instance: Instance) -> bool:
+    """Tell whether a process of this machine lives, and is not another one by now."""
+    return bool(instance.pid_started) and _started(instance.pid) == instance.pid_started
 
 
 def _boot_id() -> str:

@@ -112,6 +112,18 @@ class Links:
         token = bytes.fromhex(str(record.data["token"]))
         return self.create(container.id, container.ref, token, claim=False)
 
+    async def forget_unused(self, container_id: str) -> bool:
+        """Forget the link of a container that another host may have removed, unless it is open or waited for.
+
+        Returns:
+            Whether there is none any more; whoever wants it makes it anew.
+        """
+        link = self._links.get(container_id)
+        if link is not None and link.is_unused:
+            del self._links[container_id]
+            await link.aclose()
+        return container_id not in self._links
+
     @asynccontextmanager
     async def removing(self, container_id: str) -> AsyncGenerator[None]:
         """Forget the links of a container that is removed in the block; channels may end in it, and do after it.

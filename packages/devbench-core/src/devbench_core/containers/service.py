@@ -14,7 +14,8 @@ from devbench_core.containers.links import ended
 from devbench_core.containers.reconcile import Reconciler, Recover, Report
 from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX, LIVING, Repository
 from devbench_core.containers.requests import Attached, ContainerPage, Spawned, SpawnRequest
-from devbench_core.containers.spawn import FirstCommand, ForgetImage, Progress, Resolve, Spawner
+from devbench_core.containers.spawn import FirstCommand, ForgetImage, Progress, Resolve, Spawner, TakeWarm
+from devbench_core.containers.succession import Successor
 from devbench_core.containers.sweep import Forget, Sweeper
 from devbench_core.contracts.store import Put
 from devbench_core.errors import DevbenchError, ValidationFailed
@@ -26,6 +27,7 @@ from devbench_core.model.execution import Exec
 
 if TYPE_CHECKING:
     from devbench_core.channel.link import AgentLink
+    from devbench_core.model.finding import Finding
 
 log = get_logger(__name__)
 CLIENT_MAX = 100
@@ -49,13 +51,15 @@ class Containers:
         running_execs: ListExecs,
         forget_execs: Forget,
         sweep_shells: SweepShells,
+        take_warm: TakeWarm | None = None,
     ) -> None:
         self._context = context
         self._running_execs = running_execs
         self._sweep_shells = sweep_shells
         self._ender = Ender(context, end_execs)
-        self._spawner = Spawner(context, self._ender, resolve_image, forget_image, run_entrypoint)
+        self._spawner = Spawner(context, self._ender, resolve_image, forget_image, run_entrypoint, take_warm)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
+        self._successor = Successor(context, self._reconciler)
         self._sweeper = Sweeper(context, self._ender, self._reconciler, running_execs, forget_execs)
         self._self = this_process(context.instance, serving=context.serving, now=context.clock.now())
 
@@ -214,17 +218,44 @@ class Containers:
         """Bring records and engine together once."""
         return await self._reconciler.run()
 
-    async def sweep(self) -> None:
-        """Do one round of the reaper."""
+    async def tend(self) -> None:
+        """Do what each host does for itself again and again: note uses and exits of shells, adopt what is left."""
         await self._sweep_shells()
-        await self._sweeper.round()
+        await self._sweeper.tend()
+
+    async def reap(self) -> None:
+        """Do what one host does for the whole installation: end what is due, remove what is left or long over."""
+        await self._sweeper.reap()
+        await self._ender.settle()
+
+    async def due(self) -> tuple[Finding, ...]:
+        """Say what `reap` would end or remove now, and why; orphans in their grace, too. Nothing is changed.
+
+        Raises:
+            EngineUnreachable: The engine did not answer, so nothing can be said.
+        """
+        from devbench_core.containers.due import due
+
+        return await due(self._context, self._sweeper, self._running_execs)
+
+    async def sweep(self) -> None:
+        """Do both."""
+        await self.tend()
+        await self.reap()
 
     async def beat(self) -> None:
         """Say in the store that this host lives."""
         await self._context.instances.beat(self._self)
 
+    async def succeed(self) -> None:
+        """Take over at once what hosts were responsible for that died since the last look."""
+        await self._successor.round()
+
     async def leave(self) -> None:
         """End this host's responsibility: kill its containers that are not persistent, then sign off.
+
+        With ``lifetimes.hand_over`` they are left to another host that lives, if there is one; it finds them, and what
+        runs in them, as soon as this one has signed off.
 
         What the engine does not answer for is recorded as ended, and removed by the next host's first sweep.
         """
@@ -235,9 +266,19 @@ class Containers:
                 if container.instance == self._context.instance and not container.spec.persistent
             ]
             at_once = asyncio.Semaphore(KILLS_AT_ONCE)
+            if await self.has_heirs():
+                log.info("containers.handed_over", containers=len(living))
+                living = []
             await asyncio.gather(*(self._leave_one(container, at_once) for container in living))
         await self._ender.settle()
         await self._context.instances.leave(self._context.instance)
+
+    async def has_heirs(self) -> bool:
+        """Tell whether what this host was responsible for is left to another one."""
+        if not self._context.settings.lifetimes.hand_over:
+            return False
+        hosts = await self._context.instances.all()
+        return any(lives and host.serving and host.id != self._context.instance for host, lives in hosts)
 
     async def _leave_one(self, container: Container, at_once: asyncio.Semaphore) -> None:
         now = self._context.clock.now()

@@ -19,6 +19,7 @@ from devbench_core.containers.repository import ALIAS_KIND, claim_alias
 from devbench_core.containers.requests import Spawned, SpawnRequest
 from devbench_core.containers.tokens import new_token
 from devbench_core.containers.validate import spec_of
+from devbench_core.contracts.store import Put, Remove
 from devbench_core.errors import Cancelled, Conflict, DevbenchError, ImageNotFound
 from devbench_core.idempotency import KIND as KEY_KIND
 from devbench_core.ids import CONTAINER, new_id
@@ -34,6 +35,11 @@ Progress = Callable[[PullProgress], Awaitable[None]]
 Resolve = Callable[[str, Caller, "Progress | None"], Awaitable[Image]]
 ForgetImage = Callable[[str], None]
 FirstCommand = Callable[[Container, Image], Awaitable[None]]
+TakeWarm = Callable[
+    [Container, Image, Callable[[Container, tuple[Remove, ...]], Awaitable[Container]]],
+    Awaitable[Container | None],
+]
+"""Claims a container that waits, by the claim that it is given; None when there is none like the one that is wanted."""
 
 
 class Spawner:
@@ -46,12 +52,14 @@ class Spawner:
         resolve: Resolve,
         forget_image: ForgetImage,
         run_entrypoint: FirstCommand,
+        take_warm: TakeWarm | None = None,
     ) -> None:
         self._context = context
         self._ender = ender
         self._resolve = resolve
         self._forget_image = forget_image
         self._run_entrypoint = run_entrypoint
+        self._take_warm = take_warm
         self._under_way: dict[str, asyncio.Future[Container]] = {}
         self._replay = Replay(context, ender, self._under_way)
 
@@ -126,13 +134,23 @@ class Spawner:
             status=Status.CREATING,
             created_at=context.clock.now(),
         )
+        if self._take_warm is not None:
+
+            async def claim(warm: Container, taking: tuple[Remove, ...]) -> Container:
+                return await self._claim_whole(warm, wanted, *taking)
+
+            warm = await self._take_warm(container, image, claim)
+            if warm is not None:
+                return await self._finish(warm, image, None, caller, wanted)
         token = new_token()
-        container = await self._claim_whole(container, token, wanted)
+        container = await self._claim_whole(container, wanted, keep_token(container.id, token))
         return await self._finish(container, image, token, caller, wanted)
 
-    async def _claim_whole(self, container: Container, token: bytes, wanted: Wanted | None) -> Container:
+    async def _claim_whole(
+        self, container: Container, wanted: Wanted | None, *access: Put | Remove
+    ) -> Container:
         """Claim; when the caller goes away meanwhile, undo what the store may have written all the same."""
-        claim = asyncio.ensure_future(self._claim(container, token, wanted))
+        claim = asyncio.ensure_future(self._claim(container, wanted, *access))
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:
@@ -146,9 +164,9 @@ class Spawner:
             return  # nothing was claimed
         await self._ender.discard(claimed, "its caller went away")
 
-    async def _claim(self, container: Container, token: bytes, wanted: Wanted | None) -> Container:
+    async def _claim(self, container: Container, wanted: Wanted | None, *access: Put | Remove) -> Container:
         """Record the intent with all its claims, before anything is made."""
-        also = [*claim_alias(container), keep_token(container.id, token)]
+        also = [*claim_alias(container), *access]
         if wanted is not None:
             also.append(self._context.keys.take(wanted.key, container.id, wanted.found))
         try:
@@ -162,9 +180,9 @@ class Spawner:
             raise
 
     async def _finish(
-        self, container: Container, image: Image, token: bytes, caller: Caller, wanted: Wanted | None
+        self, container: Container, image: Image, token: bytes | None, caller: Caller, wanted: Wanted | None
     ) -> Container:
-        """Make what was claimed; on any failure leave nothing but the ending."""
+        """Make what was claimed, unless it is there (no token); on any failure leave nothing but the ending."""
         future: asyncio.Future[Container] = asyncio.get_running_loop().create_future()
         made: list[str] = []
         if wanted is not None:
@@ -172,7 +190,11 @@ class Spawner:
         try:
             seconds = self._context.settings.containers.spawn_timeout_s
             async with bound(seconds, "containers.spawn_timeout_s", f"container {container.id!r}"):
-                container = await self._build(container, image, token, made)
+                if token is not None:
+                    container = await self._build(container, image, token, made)
+                self._context.repository.remember(container.id, container)
+                if container.spec.run_entrypoint:
+                    await self._run_entrypoint(container, image)
         except BaseException as error:
             await self._give_up(container, error, made)
             if wanted is not None:
@@ -196,13 +218,9 @@ class Spawner:
         link = context.links.create(container.id, ref, token, claim=True)
         await link.channel()
         now = context.clock.now()
-        container = await context.repository.save(
+        return await context.repository.save(
             attrs.evolve(container, ref=ref, status=Status.RUNNING, started_at=now, last_used_at=now)
         )
-        context.repository.remember(container.id, container)
-        if container.spec.run_entrypoint:
-            await self._run_entrypoint(container, image)
-        return container
 
     async def _give_up(self, container: Container, error: BaseException, made: Sequence[str]) -> None:
         """Undo, also when the caller went away: then in a task of the host's own."""

@@ -1,17 +1,18 @@
-"""One round of the reaper."""
+"""One round of the reaper: what each host does for itself, and what one does for the whole installation."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from devbench_core import metrics
 from devbench_core.containers import guest_records
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import BY_DEVBENCH, Ender
 from devbench_core.containers.reconcile import Reconciler
 from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX, ENDED, KIND, LIVING
 from devbench_core.contracts.store import Remove
-from devbench_core.errors import Conflict, ContainerNotFound, DevbenchError
+from devbench_core.errors import Conflict, ContainerNotFound, DevbenchError, LeaseLost
 from devbench_core.logs import get_logger
 from devbench_core.model.container import Container, ContainerEnding, EndReason, Status
 from devbench_core.model.execution import Exec
@@ -20,6 +21,7 @@ Running = Callable[[Container], Awaitable[tuple[Exec, ...]]]
 Forget = Callable[[str], Awaitable[None]]
 
 log = get_logger(__name__)
+RETENTION = "lifetimes.ended_retention_s"
 
 
 class Sweeper:
@@ -39,17 +41,25 @@ class Sweeper:
         """Note in memory that a container was used now; written to the store by the next round."""
         self._used[container_id] = self._context.clock.now()
 
-    async def round(self) -> None:
-        """Write down uses, end what is expired, idle or gone, and forget what is long over."""
+    async def tend(self) -> None:
+        """Write down uses, and adopt what dead hosts left."""
         await self._flush()
-        await self._reconciler.run()
+        await self._reconciler.run(reap=False)
+
+    async def reap(self) -> None:
+        """End what is expired, idle or gone, and forget what is long over."""
+        from devbench_core.forwarding import sweeping as forwarded  # a short command sweeps nothing
+
+        await self._reconciler.run(adopt=False)
         async for container in self._context.repository.all(LIVING):
             if container.runtime == self._context.runtime.name:
                 await self._end_if_due(container)
         await self._forget_old()
         batch = self._context.settings.lifetimes.sweep_batch
-        await self._context.keys.sweep(batch)
-        await self._context.instances.sweep(batch)
+        _count("idempotency_key", await self._context.keys.sweep(batch))
+        _count("instance", await self._context.instances.sweep(batch))
+        store, clock = self._context.repository.store, self._context.clock
+        _count("forwarded_call", await forwarded.sweep(store, clock, batch))
 
     async def _flush(self) -> None:
         for container_id, at in list(self._used.items()):
@@ -65,17 +75,19 @@ class Sweeper:
 
     async def _end_if_due(self, container: Container) -> None:
         """End one container when its time has come; its trouble must not keep the others from being looked at."""
-        ending = self._due(container)
+        ending = self.due(container)
         if ending is None:
             return
         try:
             if ending.reason is EndReason.IDLE and await self._running(container):
                 return  # a command runs in it, on whichever host
             await self._ender.end(container, ending, None)
+        except LeaseLost:
+            raise  # somebody else does this now
         except DevbenchError as error:
             log.warning("sweep.end_postponed", container=container.id, error=str(error))
 
-    def _due(self, container: Container) -> ContainerEnding | None:
+    def due(self, container: Container) -> ContainerEnding | None:
         """Say why a container must end now, None when it may stay."""
         if container.status is Status.CREATING:
             return None
@@ -101,14 +113,21 @@ class Sweeper:
             message=f"nothing was asked of it for its idle_timeout_s of {spec.idle_timeout_s:g}",
         )
 
+    def is_old(self, container: Container) -> bool:
+        """Tell whether a container ended longer ago than the retention, and nothing of it is left."""
+        keep = timedelta(seconds=self._context.settings.lifetimes.ended_retention_s)
+        gone = container.status is Status.GONE and container.ending is not None
+        return bool(gone and container.ending and container.ending.at <= self._context.clock.now() - keep)
+
     async def _forget_old(self) -> None:
-        """Remove the records of containers that ended longer ago than the retention."""
-        limit = self._context.clock.now() - timedelta(
-            seconds=self._context.settings.lifetimes.ended_retention_s
-        )
+        """Remove the records of containers that are old, some in each round."""
+        left = self._context.settings.lifetimes.sweep_batch
         async for container in self._context.repository.all(ENDED):
-            if container.status is not Status.GONE or container.ending is None or container.ending.at > limit:
+            if not self.is_old(container):
                 continue
+            if not left:
+                return  # the next round goes on
+            left -= 1
             await self._forget_execs(container.id)
             await self._forget_attachments(container.id)
             try:
@@ -117,9 +136,17 @@ class Sweeper:
                 await self._context.repository.store.apply(remove, *guests)
             except Conflict:
                 continue  # changed meanwhile: the next round sees it again
+            _count(RETENTION, 1)
+            log.info("sweep.container_forgotten", container=container.id, reason=RETENTION)
+            self._context.emit("container.forgotten", None, container.id, {"reason": RETENTION})
 
     async def _forget_attachments(self, container_id: str) -> None:
         terms = frozenset({f"container={container_id}"})
         page = await self._context.repository.store.list(ATTACHMENT_KIND, terms=terms, limit=ATTACHMENTS_MAX)
         for record in page.records:
             await self._context.repository.store.apply(Remove(kind=record.kind, key=record.key))
+
+
+def _count(reason: str, number: int) -> None:
+    if number:
+        metrics.DELETIONS.labels(reason).inc(number)

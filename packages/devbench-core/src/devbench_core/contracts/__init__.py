@@ -1,4 +1,7 @@
-"""The contracts that plugins fulfil. Each docstring is the specification; a structural check proves the type."""
+"""The contracts that plugins fulfil. Each docstring is the specification; a structural check proves the type.
+
+The optional powers of stores are in `devbench_core.contracts.store_powers`: only who looks after a store imports them.
+"""
 
 from devbench_core.contracts.lock import Lease, Lock
 from devbench_core.contracts.powers import (

@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 
-from devbench_core.contracts.store import Append, Put, Remove
-from devbench_core.errors import Conflict, ValidationFailed
+from devbench_core.contracts.store import Append, Fence, Put, Record, Remove
+from devbench_core.errors import Conflict, StaleToken, ValidationFailed
 from devbench_core.json_types import JsonObject
+
+__all__ = [
+    "NAME_MAX",
+    "PAGE_MAX",
+    "SEQ_MAX",
+    "TERMS_MAX",
+    "TERM_MAX",
+    "check_after",
+    "check_append",
+    "check_fence",
+    "check_item",
+    "check_limit",
+    "check_name",
+    "check_page",
+    "check_terms",
+    "decode",
+    "encode",
+    "not_empty",
+    "revision_conflict",
+    "stale_token",
+]
 
 NAME_MAX = 200
 TERM_MAX = 1000
@@ -85,6 +107,48 @@ def check_append(change: Append) -> Append:
     return change
 
 
+def check_fence(change: Fence) -> Fence:
+    """Return a fence unchanged.
+
+    Raises:
+        ValidationFailed: The key is wrong, or the token is below 1 or too large.
+    """
+    check_name("key", change.key)
+    if not 1 <= change.token <= SEQ_MAX:
+        raise ValidationFailed("token", f"must be 1-{SEQ_MAX}", limit=SEQ_MAX)
+    return change
+
+
+def check_item(item: Record | Append, after: tuple[str, ...]) -> tuple[str, ...]:
+    """Check an item of a dump, and that it comes after another one.
+
+    Args:
+        item: The next one.
+        after: What this function returned for the one before, () for the first.
+
+    Raises:
+        ValidationFailed: It is out of order, or none that a store takes.
+    """
+    place: tuple[str, ...]
+    if isinstance(item, Append):
+        seqs = [entry.seq for entry in check_append(item).entries]
+        if not seqs or any(one >= other for one, other in pairwise(seqs)):
+            raise ValidationFailed("seq", "must rise from entry to entry")
+        place, last = _place_in_log(item.log, seqs[0]), _place_in_log(item.log, seqs[-1])
+    else:
+        check_terms(item.terms)
+        if not 1 <= item.revision <= SEQ_MAX:
+            raise ValidationFailed("revision", f"must be 1-{SEQ_MAX}", limit=SEQ_MAX)
+        place = last = ("1 record", check_name("kind", item.kind), check_name("key", item.key))
+    if place <= after:
+        raise ValidationFailed("items", f"{' '.join(place[1:])!r} comes again, or too late")
+    return last
+
+
+def _place_in_log(log: str, seq: int) -> tuple[str, ...]:
+    return "2 log", log, f"{seq:019}"
+
+
 def encode(data: JsonObject) -> str:
     """Return data as JSON text in plain ASCII, which any database keeps as it is.
 
@@ -109,6 +173,23 @@ def revision_conflict(change: Put | Remove, found: int) -> Conflict:
         f"{change.kind} {change.key!r} is at revision {found}, not {change.expect}",
         hint="read it again and repeat the change",
         details={"kind": change.kind, "key": change.key, "revision": found},
+    )
+
+
+def stale_token(change: Fence, greatest: int) -> StaleToken:
+    """Return the error for a token that was superseded."""
+    return StaleToken(
+        f"the lease of {change.key!r} with token {change.token} was superseded by one with token {greatest}",
+        hint="stop this work; hold the lock again",
+        details={"key": change.key, "token": change.token, "greatest": greatest},
+    )
+
+
+def not_empty(shown: str) -> Conflict:
+    """Return the error for a store that was to take in a dump and holds something already."""
+    return Conflict(
+        f"store {shown} is not empty",
+        hint="load into an empty one, or replace all that is there (`devbench db import --replace`)",
     )
 
 

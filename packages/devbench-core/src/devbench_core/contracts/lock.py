@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+__all__ = ["Lease", "Lock"]
+
 
 class Lease(Protocol):
     """A lock that is held."""
@@ -45,5 +47,7 @@ class Lock(Protocol):
         Raises:
             TimedOut: The key was not free within ``wait_s``.
             LeaseLost: The lease was lost while held.
+            LockFailed: What keeps the locks did not answer, or refused; it was not waited for longer than its own
+                settings say.
         """
         ...

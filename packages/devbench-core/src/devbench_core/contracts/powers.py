@@ -12,6 +12,17 @@ from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import NotEnforced
 from devbench_core.model.image import Image, PullProgress, RegistryAuth
 
+__all__ = [
+    "StartedGuest",
+    "Stats",
+    "SupportsCommit",
+    "SupportsPause",
+    "SupportsPull",
+    "SupportsStats",
+    "SupportsUsers",
+    "users_of",
+]
+
 
 @attrs.frozen(kw_only=True)
 class Stats:

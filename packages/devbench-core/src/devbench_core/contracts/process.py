@@ -7,6 +7,8 @@ from typing import Protocol
 
 from devbench_core.model.execution import Chunk, ExecEnding
 
+__all__ = ["Process"]
+
 
 class Process(Protocol):
     """One command in a container. Its output and its ending outlive every reader."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 from pydantic import BaseModel
 
 from devbench_core.clock import Clock
+
+if TYPE_CHECKING:
+    from devbench_core.contracts.store_powers import Maintenance
+
+__all__ = ["Diagnosis", "OpenContext", "Provider", "Remedy"]
 
 T = TypeVar("T")
 
@@ -68,9 +73,13 @@ class Provider(Generic[T]):
         open: Given validated settings, returns a context manager whose entry opens the implementation and
             whose exit closes it. Client libraries are imported here, not when the plugin is imported.
         diagnose: Answers `devbench doctor` and ``auto``; never raises, takes at most a few seconds.
+        maintain: Of a store: given its settings, returns a context manager that gives its `Maintenance`, and whichever
+            of `SupportsUpgrade`, `SupportsCheck`, `SupportsVacuum` and `SupportsDump` (then of an older form, too) it
+            has; nothing is made or changed by entering.
     """
 
     name: str
     settings: type[BaseModel]
     open: Callable[[Any, OpenContext], AbstractAsyncContextManager[T]]
     diagnose: Callable[[Any, OpenContext], Awaitable[Diagnosis]] | None = None
+    maintain: Callable[[Any, OpenContext], AbstractAsyncContextManager[Maintenance]] | None = None

@@ -14,6 +14,23 @@ from devbench_core.model.container import WORKSPACE, Observed
 from devbench_core.model.image import Image
 from devbench_core.model.policy import Policy
 
+__all__ = [
+    "AGENT_FOLDER",
+    "AGENT_PATH",
+    "GUESTS_FOLDER",
+    "LABEL_CONTAINER",
+    "LABEL_INSTALLATION",
+    "SOCKET_FOLDER",
+    "SOCKET_PATH",
+    "AgentProgram",
+    "CreateRequest",
+    "EngineInfo",
+    "Runtime",
+    "guest_argv",
+    "guest_folder",
+    "guest_socket",
+]
+
 LABEL_INSTALLATION = "dev.devbench.installation"
 LABEL_CONTAINER = "dev.devbench.container"
 AGENT_FOLDER = PurePosixPath("/.devbench")

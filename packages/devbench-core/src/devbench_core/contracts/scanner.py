@@ -9,10 +9,21 @@ import attrs
 
 from devbench_core.model.image import Image
 
+__all__ = ["SEVERITIES", "Finding", "ScanReport", "Scanner"]
+
+SEVERITIES = ("low", "medium", "high", "critical")
+
 
 @attrs.frozen(kw_only=True)
 class Finding:
-    """One vulnerability: its id, ``severity`` (low, medium, high, critical), package and fixed version."""
+    """One vulnerability.
+
+    Attributes:
+        id: As the database calls it, for example ``CVE-2026-1234``; never empty.
+        severity: One of `SEVERITIES`; what a database rates otherwise is put to the nearest of them.
+        package: The package that has it; never empty.
+        fixed_version: The first version without it, "" when there is none.
+    """
 
     id: str
     severity: str
@@ -22,7 +33,14 @@ class Finding:
 
 @attrs.frozen(kw_only=True)
 class ScanReport:
-    """The result of one scan, of exactly this image id, at this time (UTC)."""
+    """The result of one scan.
+
+    Attributes:
+        image_id: Exactly the id of the image that was asked for.
+        scanner: The scanner's name.
+        at: When the scan was made, timezone-aware and in UTC, by the clock that the scanner was opened with.
+        findings: What was found; empty only when the whole image was looked at and nothing is known of it.
+    """
 
     image_id: str
     scanner: str
@@ -31,7 +49,11 @@ class ScanReport:
 
 
 class Scanner(Protocol):
-    """Finds known vulnerabilities."""
+    """Finds known vulnerabilities.
+
+    Scans may be made concurrently, of one image and of several; each gives the report of its own image. Cancelling a
+    scan, or one that failed, leaves the scanner usable.
+    """
 
     @property
     def name(self) -> str:
@@ -39,7 +61,7 @@ class Scanner(Protocol):
         ...
 
     async def scan(self, image: Image) -> ScanReport:
-        """Scan an image that the engine has; a repeat gives a new report.
+        """Scan an image that the engine has; a repeat looks again and gives a new report.
 
         Raises:
             EngineFailed: The scanner could not finish; that is not an empty report.

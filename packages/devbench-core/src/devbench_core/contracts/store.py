@@ -8,6 +8,19 @@ import attrs
 
 from devbench_core.json_types import JsonObject
 
+__all__ = [
+    "ABSENT",
+    "Append",
+    "Change",
+    "Fence",
+    "LogEntry",
+    "Put",
+    "Record",
+    "RecordPage",
+    "Remove",
+    "Store",
+]
+
 ABSENT = 0
 """The revision to expect of a record that must not exist yet."""
 
@@ -81,7 +94,24 @@ class Append:
     entries: tuple[LogEntry, ...]
 
 
-Change = Put | Remove | Append
+@attrs.frozen(kw_only=True)
+class Fence:
+    """Refuse the call when a lease of a lock was superseded: a greater token of its key was seen before.
+
+    Otherwise this one is kept as the greatest, together with the other changes of the call or not at all. So of two
+    who both believe that they hold a key only the later one changes anything, from his first change on. What is kept
+    is no record, and never goes.
+
+    Attributes:
+        key: What is locked, up to 200 characters.
+        token: The lease's (`devbench_core.contracts.lock.Lease`), 1 or more.
+    """
+
+    key: str
+    token: int
+
+
+Change = Put | Remove | Append | Fence
 """One part of what `Store.apply` does."""
 
 
@@ -109,11 +139,13 @@ class Store(Protocol):
         """Do all changes or none, as seen by every reader.
 
         Returns:
-            For each change in order the new record, None for a removal and for what was added to a log.
+            For each change in order the new record, None for a removal, for what was added to a log, and for a fence.
 
         Raises:
             Conflict: An expectation did not hold; ``details`` hold ``kind``, ``key`` and the ``revision`` found
                 (0 for absent). Nothing was changed.
+            StaleToken: A greater token of a fence's key was seen; ``details`` hold ``key``, ``token`` and the
+                ``greatest``. Nothing was changed.
         """
         ...
 

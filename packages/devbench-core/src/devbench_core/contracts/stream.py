@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+__all__ = ["ByteStream"]
+
 
 class ByteStream(Protocol):
     """An open duplex stream of bytes, used by one reader task and one writer task at a time.

@@ -15,7 +15,9 @@ from devbench_core.errors import Vetoed
 from devbench_core.execs.courtesy import Courtesy
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.files.settings import FileLimits
+from devbench_core.forwarding.asking import Untold
 from devbench_core.journal.journal import Journal
+from devbench_core.json_types import JsonObject
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container
 from devbench_core.model.event import Event, Request, Veto
@@ -24,6 +26,8 @@ Resolve = Callable[[str, Caller], Awaitable[Container]]
 Review = Callable[[Request], Veto | None]
 Emit = Callable[[Event], None]
 Alive = Callable[[str], Awaitable[bool]]
+Ask = Callable[[str, str, JsonObject, Caller, float], Awaitable[JsonObject | Untold]]
+"""Has another host do something: see `Asker.ask`."""
 
 
 class OpenLink(Protocol):
@@ -57,6 +61,7 @@ class ExecContext:
         review: Asks the reviewers; the first veto, or None.
         emit: Tells the observers; never raises.
         alive: Tells whether the host with this instance id still lives.
+        ask: Has another host do what it alone can.
         file_limits: Bounds of the paths of directories that commands run in.
         courtesy: Lets short commands go before streams.
     """
@@ -72,6 +77,7 @@ class ExecContext:
     review: Review
     emit: Emit
     alive: Alive
+    ask: Ask
     file_limits: FileLimits
     courtesy: Courtesy = attrs.field(factory=Courtesy)
 

@@ -17,7 +17,7 @@ HINTS = {
     "no_stdin": "start the command with `open_stdin`, or with `tty` for a terminal",
     "closed": "it closed its input or is ending, or it was given end of file before",
     "shell": "use `shell_input` while an interactive run is under way",
-    "elsewhere": "ask the host that started it; it alone holds what the command has not read yet",
+    "elsewhere": "try again: it is being handed from host to host",
 }
 
 
@@ -36,6 +36,18 @@ def check_input(data: bytes, wait_s: float, limits: ExecLimits) -> None:
             hint="send them in pieces, or write a file and let the command read it",
             details={"limit": limits.stdin_max_bytes, "setting": "execs.stdin_max_bytes"},
         )
+
+
+def host_of(found: Record) -> str:
+    """Return the host that holds what a command has not read yet, "" where none is to be asked."""
+    record, stdin = records.read(found), records.stdin_bytes(found)
+    is_open = record.ending is None and stdin is not None and not records.is_shell(record, stdin)
+    return record.instance if is_open else ""
+
+
+def is_elsewhere(error: InputUnavailable) -> bool:
+    """Tell whether a host was asked that does not hold the input any more."""
+    return error.details.get("reason") == "elsewhere"
 
 
 def open_input(found: Run | Record, exec_id: str) -> tuple[Run, StdinBuffer]:

@@ -22,7 +22,7 @@ WAIT_S = 3600.0  # one round; bounded further by execs.poll_max_wait_s, and repe
 
 
 class ExecProcess:
-    """One command. Input and signals reach it only through the host that started it."""
+    """One command."""
 
     def __init__(self, execs: Execs, exec_id: str, caller: Caller, run: Run | None) -> None:
         self._execs = execs

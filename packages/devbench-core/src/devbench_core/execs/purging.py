@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from devbench_core import metrics
 from devbench_core.clock import Clock
 from devbench_core.contracts.store import Change, Record, Remove, Store
 from devbench_core.errors import Conflict
@@ -42,6 +43,7 @@ class Purger:
         """Purge ended commands; one that changed meanwhile is left to who changed it."""
         if old:
             await self._mark(old, setting, limit)
+            metrics.DELETIONS.labels(setting).inc(len(old))
             await self.finish()
             log.info("exec.purged", commands=len(old), setting=setting, limit=limit)
 
@@ -55,11 +57,25 @@ class Purger:
             await self._apply_each([_finished(record) for record in page.records])
             more = bool(page.cursor)
 
-    async def drop_tombstones(self, old: Sequence[Old], _setting: str, _limit: float) -> None:
+    async def unfinished(self) -> int:
+        """Return how many purged commands may still have output in the store."""
+        count, cursor = 0, ""
+        while True:
+            page = await self._store.list(
+                tombstones.KIND, terms=frozenset({UNFINISHED}), after=cursor, limit=BATCH
+            )
+            count += len(page.records)
+            cursor = page.cursor
+            if not cursor:
+                return count
+
+    async def drop_tombstones(self, old: Sequence[Old], setting: str, _limit: float) -> None:
         """Remove tombstones, and once more the output: a host that was superseded may have written some."""
         for each in old:
             await self._store.drop(log_name(each.key))
             await self._apply([Remove(kind=tombstones.KIND, key=each.key, expect=each.revision)])
+        if old:
+            metrics.DELETIONS.labels(setting).inc(len(old))
 
     async def forget(self, container_id: str) -> None:
         """Remove all that is known of a container's commands. Safe to repeat."""
@@ -67,7 +83,9 @@ class Purger:
         while (page := await self._store.list(records.KIND, terms=words, limit=BATCH)).records:
             await self._mark([old_of(record) for record in page.records], CONTAINER_GONE, 0)
         while (page := await self._store.list(tombstones.KIND, terms=words, limit=BATCH)).records:
-            await self.drop_tombstones([old_of_tombstone(record) for record in page.records], "", 0)
+            await self.drop_tombstones(
+                [old_of_tombstone(record) for record in page.records], CONTAINER_GONE, 0
+            )
 
     async def _mark(self, old: Sequence[Old], setting: str, limit: float) -> None:
         """Put tombstones in place of records."""

@@ -9,6 +9,7 @@ from devbench_core.execs.context import ExecContext
 from devbench_core.execs.purging import Purger, old_of, old_of_tombstone
 from devbench_core.execs.runs import Runs
 from devbench_core.execs.trimming import Rule, Trimmer
+from devbench_core.model.finding import Finding, Garbage
 
 GRACE_S = 60.0
 """A command is kept for so long after its end however many end after it: somebody may be reading it."""
@@ -61,12 +62,25 @@ class Retention:
         """Take note that a command of a container ended."""
         self._commands.note(container_id)
 
-    async def sweep(self) -> None:
+    async def purge(self) -> None:
         """Do one round, of bounded length."""
         await self._purger.finish()
         await self._commands.round()
         await self._tombstones.round()
-        await self._forget_purged()
+
+    async def due(self) -> tuple[Finding, ...]:
+        """Say what would be purged in the end."""
+        found = [
+            Finding(what=Garbage.COMMAND, reason=setting, count=count)
+            for setting, count in (await self._commands.due()).items()
+        ]
+        found += [
+            Finding(what=Garbage.TOMBSTONE, reason=setting, count=count)
+            for setting, count in (await self._tombstones.due()).items()
+        ]
+        if journals := await self._purger.unfinished():
+            found.append(Finding(what=Garbage.JOURNAL, reason="purged", count=journals))
+        return tuple(found)
 
     async def forget(self, container_id: str) -> None:
         """Remove all that is known of a container's commands, for good. Safe to repeat."""
@@ -74,7 +88,7 @@ class Retention:
         self._tombstones.forget(container_id)
         await self._purger.forget(container_id)
 
-    async def _forget_purged(self) -> None:
+    async def tend(self) -> None:
         """Remember no longer what another host purged; a part of it in each round."""
         remembered = self._runs.remembered()
         if self._looked_up >= len(remembered):

@@ -20,6 +20,7 @@ from devbench_core.execs import endings, records
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.courtesy import BULK_BYTES
 from devbench_core.journal.journal import Journal
+from devbench_core.leading.fencing import no_lease
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.event import Event
@@ -214,7 +215,9 @@ class Run:
         if self._final is not None or self.journal.is_full:
             self._hurry.set()
         if self._pump is None and not self._is_settled:
-            self._pump = self.context.tasks.create_task(self._write(), name=f"journal {self.record.id}")
+            self._pump = self.context.tasks.create_task(
+                self._write(), name=f"journal {self.record.id}", context=no_lease()
+            )
 
     @property
     def _is_settled(self) -> bool:
@@ -258,10 +261,11 @@ class Run:
             self._resolve_recorded(error if isinstance(error, DevbenchError) else StoreFailed(repr(error)))
             self._withdraw()
             return False
+        if saved is None:
+            return False  # another host follows it, and the agent still has what was not written
         if batch is not None:
             self._shown()
-        if saved is not None:
-            self._saved(saved)
+        self._saved(saved)
         return True
 
     def _wanted(self, ending: ExecEnding | None) -> Exec | None:
@@ -271,17 +275,17 @@ class Run:
         return self.record if self._state_dirty or not self.recorded.done() else None
 
     async def _store(self, batch: Append | None, wanted: Exec | None) -> Exec | None:
-        """Write both or none; return the record as the store has it then."""
+        """Write both or none; return the record as the store has it then.
+
+        The record is written with all output: where another host has taken the command over, this one's is refused.
+        That one goes on from what the store had, and would take our numbers for its own.
+        """
         self._state_dirty = False
         output = () if batch is None else (batch,)
-        if wanted is None:
-            await self.context.store.apply(*output)
-            return None
         try:
-            return await records.save(self.context.store, wanted, self._stdin_bytes, *output)
+            return await records.save(self.context.store, wanted or self.record, self._stdin_bytes, *output)
         except Conflict:
-            await self.context.store.apply(*output)
-            return await self._merge(wanted)
+            return await self._merge(wanted or self.record, output)
 
     def _shown(self) -> None:
         self.journal.written()
@@ -344,22 +348,28 @@ class Run:
         self._over(self)
         final = self.record.ending
         reason = str(final.reason) if final else ""
-        metrics.EXECS_ENDED.labels(reason=reason).inc()
+        metrics.EXECS_ENDED.labels(reason).inc()
         self._tell("exec.ended", {"reason": reason})
 
-    async def _merge(self, wanted: Exec) -> Exec | None:
+    async def _merge(self, wanted: Exec, output: tuple[Change, ...]) -> Exec | None:
         """Somebody else changed the record: an ending holds, and so does another host's adoption."""
         found = await self.context.store.get(records.KIND, wanted.id)
         current = None if found is None else records.read(found)
-        if current is not None and current.ending is not None:
-            return current
         if current is None or current.instance != self.context.instance:
             self._resolve_recorded(
                 AgentUnavailable("another host took the command over while it was started")
             )
             self._leave()
             return None
-        return await self._store(None, attrs.evolve(wanted, revision=current.revision))
+        if current.ending is not None:
+            if output:
+                await self.context.store.apply(*output)
+            return current
+        again = attrs.evolve(wanted, revision=current.revision)
+        try:
+            return await records.save(self.context.store, again, self._stdin_bytes, *output)
+        except Conflict:
+            return await self._merge(wanted, output)
 
     def _leave(self) -> None:
         """Follow it no longer; it is not ended, and what was not written the agent still has."""

@@ -17,7 +17,7 @@ from devbench_core.execs import endings, foreign, listing, own, records
 from devbench_core.execs.adopt import Adopter
 from devbench_core.execs.context import ExecContext
 from devbench_core.execs.finding import Finder
-from devbench_core.execs.input import check_input, give_input, open_input
+from devbench_core.execs.inputs import Inputs
 from devbench_core.execs.keyed import KeyedStarts
 from devbench_core.execs.process import ExecProcess
 from devbench_core.execs.retention import Retention
@@ -44,6 +44,7 @@ from devbench_core.model.execution import (
     SignalScope,
     TerminalSize,
 )
+from devbench_core.model.finding import Finding
 
 log = get_logger(__name__)
 CLOSE_WAIT_S = 5.0
@@ -66,6 +67,7 @@ class Execs:
         self._adopter = Adopter(context, self._adopted)
         self._starter = Starter(context, self._slots, self._settler, self._follow)
         self._finder = Finder(context, self._runs, self._adopter)
+        self._inputs = Inputs(context, self._runs, self._finder)
         self._keyed = KeyedStarts(context, self._starter, self._finder.find)
 
     async def start(
@@ -352,8 +354,8 @@ class Execs:
     ) -> InputTaken:
         """Give bytes to a command's open stdin, waiting while it does not read; what was taken is in order.
 
-        Only the host that follows the command can: it holds what the command has not read yet. Of several writers
-        each gets its turn with the whole of its bytes. Sending it again gives it again.
+        The host that follows the command does it, which holds what the command has not read yet; any other hands the
+        bytes to it. Of several writers each gets its turn with the whole of its bytes. Sending it again gives it again.
 
         Args:
             exec_id: Which command: one with a terminal, or started with ``open_stdin``.
@@ -366,19 +368,17 @@ class Execs:
         Raises:
             TooLarge: There are too many bytes.
             ExecNotFound: The caller's tenant has no such command.
-            InputUnavailable: It has ended, has no open stdin, or another host holds it; ``details["reason"]`` says
-                which. ``details["accepted_bytes"]`` were taken before.
+            InputUnavailable: It has ended, or has no open stdin; ``details["reason"]`` says which.
+                ``details["accepted_bytes"]`` were taken before.
+            TimedOut: The host that follows it does not answer; the message says whether it may have given the bytes.
             Vetoed: A reviewer refuses.
         """
-        limits = self._context.limits
-        check_input(data, wait_s, limits)
-        run, _ = open_input(await self._finder.find(exec_id, caller), exec_id)
-        self._context.check(
-            Request(
-                operation="exec.input", caller=caller, container_id=run.record.container_id, subject=exec_id
-            )
-        )
-        return await give_input(run, data, eof=eof, wait_s=min(wait_s, limits.poll_max_wait_s))
+        return await self._inputs.give(exec_id, data, eof=eof, wait_s=wait_s, caller=caller)
+
+    @property
+    def inputs(self) -> Inputs:
+        """Input for commands, as hosts hand it to each other."""
+        return self._inputs
 
     async def resize(self, exec_id: str, size: TerminalSize, *, caller: Caller = LOCAL) -> bool:
         """Resize a command's terminal; returns whether it was: not that of a command that has ended.
@@ -483,9 +483,22 @@ class Execs:
         self._settler.forget(container_id)
         await self._retention.forget(container_id)
 
+    async def tend(self) -> None:
+        """Remember no longer what another host purged."""
+        await self._retention.tend()
+
+    async def purge(self) -> None:
+        """Purge what is beyond its retention, for the whole installation; one round of bounded length."""
+        await self._retention.purge()
+
+    async def due(self) -> tuple[Finding, ...]:
+        """Say what `purge` would remove in the end, and why. Nothing is changed."""
+        return await self._retention.due()
+
     async def sweep(self) -> None:
-        """Purge what is beyond its retention; one round of bounded length."""
-        await self._retention.sweep()
+        """Do both."""
+        await self.purge()
+        await self.tend()
 
     async def aclose(self) -> None:
         """Follow no command any longer. They run on; the next host adopts them and goes on where this one was."""

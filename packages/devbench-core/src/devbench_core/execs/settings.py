@@ -11,7 +11,7 @@ MIB = 1024 * KIB
 class ExecLimits(BaseModel):
     """Bounds of commands and their output."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     concurrent_per_container: int = Field(
         default=4, ge=1, le=48, description="How many commands may run in one container at once."

@@ -16,7 +16,7 @@ from devbench_core.execs.run import Run
 from devbench_core.execs.settling import Settler
 from devbench_core.execs.slots import Slots
 from devbench_core.execs.user import user_of
-from devbench_core.execs.validate import start_of
+from devbench_core.execs.validate import start_of, with_environment
 from devbench_core.ids import EXEC, new_id
 from devbench_core.journal.journal import Journal
 from devbench_core.model.caller import Caller
@@ -70,6 +70,7 @@ class Starter:
         directory = directory_of(request, context.file_limits)
         found = await context.resolve(container, caller)
         context.check(Request(operation="exec.start", caller=caller, container_id=found.id, subject=request))
+        start = with_environment(start, found)
         await self._slots.take(found.id, request.queue_s)
         try:
             if request.queue_s:  # it may have ended while this one waited

@@ -7,6 +7,8 @@ import os
 import re
 import signal
 
+import attrs
+
 from devbench_core.channel.codes import LEAVE_CORE, StartFlag
 from devbench_core.channel.exec_messages import ARGUMENTS_MAX, Start
 from devbench_core.channel.execstream import SIGNAL_MAX
@@ -14,6 +16,7 @@ from devbench_core.errors import ValidationFailed
 from devbench_core.execs.numbers import CORE_MAX_BYTES, NICE_MAX, NOFILE_MAX, TERMINAL_SIDE_MAX
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.execs.user import check_form
+from devbench_core.model.container import Container
 from devbench_core.model.execution import ExecRequest, Leftovers, TerminalSize
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -46,9 +49,7 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
     size = None if request.tty is None else terminal_size(request.tty)
     return Start(
         key=key,
-        flags=StartFlag.INHERIT_ENV
-        | (StartFlag.END_LEFTOVERS if request.leftovers is Leftovers.END else StartFlag(0))
-        | (StartFlag(0) if size is None else StartFlag.TTY),
+        flags=_flags(request),
         timeout_ms=0 if timeout_s is None else milliseconds(min(timeout_s, limits.max_timeout_s)),
         grace_ms=milliseconds(grace_of(request, limits)),
         spool_bytes=limits.spool_bytes,
@@ -65,6 +66,25 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
         argv=argv,
         env=_env(request.env if size is None else {"TERM": TERM, **request.env}, limits.env_max_bytes),
     )
+
+
+def with_environment(start: Start, container: Container) -> Start:
+    """Return the START with the container's own environment beneath the command's: the last of equal names wins."""
+    own = container.spec.env
+    if not own:
+        return start
+    return attrs.evolve(
+        start, env=(*(os.fsencode(f"{name}={value}") for name, value in own.items()), *start.env)
+    )
+
+
+def _flags(request: ExecRequest) -> StartFlag:
+    flags = StartFlag.INHERIT_ENV  # joining flags takes its time in Python, so it is done where there is one
+    if request.leftovers is Leftovers.END:
+        flags |= StartFlag.END_LEFTOVERS
+    if request.tty is not None:
+        flags |= StartFlag.TTY
+    return flags
 
 
 def grace_of(request: ExecRequest, limits: ExecLimits) -> float:

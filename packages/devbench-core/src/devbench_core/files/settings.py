@@ -11,7 +11,7 @@ MIB = 1024 * KIB
 class FileLimits(BaseModel):
     """Bounds of file operations."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     read_max_bytes: int = Field(
         default=16 * MIB, ge=1, le=1024 * MIB, description="The most bytes that one read returns."

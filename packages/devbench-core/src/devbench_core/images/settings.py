@@ -15,7 +15,7 @@ from devbench_core.images.reference import check_registry
 class Registry(BaseModel):
     """Credentials for one registry; exactly one of the three ways to give the password."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     registry: str = Field(description="Host of the registry, with its port if it has one.")
     username: str = Field(description="User name.")
@@ -64,7 +64,7 @@ class Registry(BaseModel):
 class ImageSettings(BaseModel):
     """Which images may be used, what short names mean, and when they are pulled."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     default: str = Field(
         default="", description="Image of a spawn that names none; empty for the runtime's own."

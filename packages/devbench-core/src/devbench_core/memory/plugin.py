@@ -18,7 +18,7 @@ from devbench_core.memory.store import MemoryStore
 class NoSettings(BaseModel):
     """Neither has anything to set."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 @asynccontextmanager

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import attrs
 
+__all__ = ["ArchiveFormat", "Imported", "SetId"]
+
 
 class ArchiveFormat(StrEnum):
     """How an archive is written."""

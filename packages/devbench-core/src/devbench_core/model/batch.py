@@ -9,6 +9,17 @@ import attrs
 from devbench_core.model.file import FileInfo
 from devbench_core.model.filechange import Replacement
 
+__all__ = [
+    "BatchDelete",
+    "BatchEdit",
+    "BatchMkdir",
+    "BatchMove",
+    "BatchOperation",
+    "BatchOutcome",
+    "BatchPath",
+    "BatchWrite",
+]
+
 BatchPath = str | PurePosixPath
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+__all__ = ["ALL_SCOPES", "LOCAL", "Caller"]
+
 ALL_SCOPES = frozenset({"read", "exec", "write", "manage"})
 
 

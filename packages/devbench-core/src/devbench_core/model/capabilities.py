@@ -6,6 +6,8 @@ import attrs
 
 from devbench_core.model.policy import Clause
 
+__all__ = ["Capabilities"]
+
 
 @attrs.frozen(kw_only=True)
 class Capabilities:

@@ -9,6 +9,8 @@ import attrs
 
 from devbench_core.model.file import FileType
 
+__all__ = ["ChangeKind", "FileChange", "FileChanges"]
+
 
 class ChangeKind(StrEnum):
     """What happened to a path."""

@@ -10,6 +10,8 @@ import attrs
 
 from devbench_core.model.policy import Policy
 
+__all__ = ["WORKSPACE", "Container", "ContainerEnding", "ContainerSpec", "EndReason", "Observed", "Status"]
+
 WORKSPACE = PurePosixPath("/workspace")
 """Where every container has its workspace, whatever the runtime."""
 
@@ -62,7 +64,7 @@ class ContainerSpec:
     Attributes:
         image: As the caller wrote it; "" means the configured default.
         alias: A name unique among the tenant's living containers; None for none.
-        env: Added to the image's environment, for all commands.
+        env: Added to the image's environment, for all commands; kept in the store, not on the engine.
         labels: Free ``key: value`` pairs to filter by.
         policy: The isolation, after the operator's defaults and bounds were applied.
         persistent: A persistent container outlives the host's clean shutdown; others are killed by it.

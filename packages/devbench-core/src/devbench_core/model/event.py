@@ -8,6 +8,8 @@ import attrs
 
 from devbench_core.model.caller import Caller
 
+__all__ = ["Event", "Request", "Veto"]
+
 
 @attrs.frozen(kw_only=True)
 class Request:
@@ -47,7 +49,7 @@ class Event:
         name: Dotted: ``container.spawned``, ``container.ended``, ``exec.started``, ``exec.ended``,
             ``shell.opened``, ``shell.ran``, ``shell.closed``,
             ``file.written``, ``file.moved``, ``file.copied``, ``file.mode_changed``,
-            ``file.deleted``, ``file.imported``, ``image.pulled`` …
+            ``file.deleted``, ``file.imported``, ``image.pulled``, ``pool.filled``, ``pool.removed``, ``pool.failed`` …
         at: When, UTC.
         caller: On whose behalf; None when devbench itself acted.
         container_id: "" for none.

@@ -8,6 +8,25 @@ from pathlib import PurePosixPath
 
 import attrs
 
+__all__ = [
+    "Chunk",
+    "Ends",
+    "Exec",
+    "ExecEnding",
+    "ExecReason",
+    "ExecRequest",
+    "ExecState",
+    "InputTaken",
+    "Leftovers",
+    "Mark",
+    "Page",
+    "ResourceLimits",
+    "SignalScope",
+    "StreamName",
+    "TerminalSize",
+    "Usage",
+]
+
 
 class StreamName(IntEnum):
     """Which of a command's outputs."""

@@ -10,6 +10,20 @@ import attrs
 
 from devbench_core.model.media import UNKNOWN, MediaType
 
+__all__ = [
+    "FileContent",
+    "FileInfo",
+    "FileListing",
+    "FileType",
+    "FileWritten",
+    "FoundPage",
+    "GrepFile",
+    "GrepLine",
+    "GrepMode",
+    "GrepPage",
+    "SearchScope",
+]
+
 
 class FileType(StrEnum):
     """What is at a path."""

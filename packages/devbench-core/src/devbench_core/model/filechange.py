@@ -6,6 +6,8 @@ import attrs
 
 from devbench_core.model.file import FileInfo
 
+__all__ = ["EditedPlace", "FileCopied", "FileEdited", "FileMoved", "ModeSet", "Replacement"]
+
 
 @attrs.frozen(kw_only=True)
 class FileMoved:

@@ -7,6 +7,8 @@ from datetime import datetime
 import attrs
 from pydantic import SecretStr
 
+__all__ = ["Image", "PullProgress", "RegistryAuth"]
+
 
 @attrs.frozen(kw_only=True)
 class Image:

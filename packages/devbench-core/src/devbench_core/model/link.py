@@ -10,6 +10,8 @@ import attrs
 
 from devbench_core.model.caller import Caller
 
+__all__ = ["LINK_HEADER", "Link", "LinkAction", "LinkMaker", "LinkRequest"]
+
 LINK_HEADER = "X-Devbench-Link"
 """A header of every answer to a link: who gets it has reached a host, and not something on the way."""
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import attrs
 
+__all__ = ["EXEC_USERS_MAX", "FILE_ROOTS_MAX", "MEBIBYTE", "ON_REQUEST", "Clause", "Network", "Policy"]
+
 
 class Clause(StrEnum):
     """One promise of a policy. A runtime's capabilities say which it enforces."""

@@ -9,6 +9,18 @@ import attrs
 
 from devbench_core.model.execution import Chunk, ExecEnding
 
+__all__ = [
+    "ReadStop",
+    "RunReason",
+    "Shell",
+    "ShellKind",
+    "ShellMatch",
+    "ShellPage",
+    "ShellReading",
+    "ShellRun",
+    "ShellState",
+]
+
 
 class ShellKind(StrEnum):
     """Which program a shell is."""

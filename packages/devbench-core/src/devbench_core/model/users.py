@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+__all__ = ["ID_MAX", "is_user", "uid_of", "whole"]
+
 ID_MAX = 2**32 - 2
 _FORM = re.compile(r"(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?")
 

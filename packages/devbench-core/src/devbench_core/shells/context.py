@@ -10,7 +10,7 @@ from devbench_core.clock import Clock
 from devbench_core.contracts.store import Store
 from devbench_core.errors import Vetoed
 from devbench_core.execs import Execs
-from devbench_core.execs.context import Emit, Resolve, Review
+from devbench_core.execs.context import Ask, Emit, Resolve, Review
 from devbench_core.model.caller import Caller
 from devbench_core.model.event import Event, Request
 from devbench_core.model.shell import Shell
@@ -33,6 +33,7 @@ class ShellContext:
         find: Returns a container, living or ended.
         review: Asks the reviewers.
         emit: Tells the observers; never raises.
+        ask: Has another host do what it alone can.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class ShellContext:
     find: Resolve
     review: Review
     emit: Emit
+    ask: Ask
 
     @property
     def ending_within_s(self) -> float:

@@ -26,7 +26,8 @@ def over(shell: Shell) -> ShellEnded:
 def elsewhere(shell: Shell) -> ShellElsewhere:
     """Return the error for a shell of another host."""
     return ShellElsewhere(
-        f"shell {shell.id!r} is followed by another host", hint="ask the host that opened it"
+        f"shell {shell.id!r} is followed by another host",
+        hint="try again: it is being handed from host to host",
     )
 
 

@@ -14,19 +14,19 @@ from devbench_core.errors import (
     ValidationFailed,
     Vetoed,
 )
+from devbench_core.json_types import JsonObject
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.shell import Shell, ShellKind, ShellPage, ShellReading, ShellRun
 from devbench_core.shells import records
+from devbench_core.shells.calls import Calls
 from devbench_core.shells.closing import Closing
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import argv_of
 from devbench_core.shells.followed import Followed
-from devbench_core.shells.inputs import give
 from devbench_core.shells.opening import opened
-from devbench_core.shells.pages import run_of
 from devbench_core.shells.polling import Poller
 from devbench_core.shells.reading import OnPage, Reader, Until
 from devbench_core.shells.refusals import check_script
@@ -49,6 +49,7 @@ class Shells:
         self._followed = Followed(context)
         self._poller = Poller(context, self._followed)
         self._opening: dict[str, asyncio.Lock] = {}
+        self._calls = Calls(context, self._followed)
         self._reader = Reader(self.poll, context.clock, context.limits.lookback_bytes)
 
     async def open(
@@ -132,7 +133,7 @@ class Shells:
             ShellNotFound: The caller's tenant has no such shell.
             ShellBusy: The last run has not ended.
             ShellEnded: The shell has.
-            ShellElsewhere: Another living host follows it.
+            TimedOut: The host that follows it does not answer; the message says whether it may have begun.
             Vetoed: A reviewer refuses.
         """
         limits = self._context.limits
@@ -144,10 +145,7 @@ class Shells:
                 limit=limits.max_timeout_s,
             )
         check_script(script, limits.script_max_bytes)
-        live = await self._followed.live(shell_id, caller)
-        self._context.check("shell.run", caller, live.shell.container_id, script)
-        await self._context.resolve(live.shell.container_id, caller)
-        return await live.begin(script, timeout_s=seconds, interactive=interactive)
+        return await self._calls.run(shell_id, script, caller, timeout_s=seconds, interactive=interactive)
 
     async def poll(
         self,
@@ -219,19 +217,11 @@ class Shells:
 
         Raises:
             ShellNotFound: The caller's tenant has no such shell.
-            ShellElsewhere: Another living host follows it.
-            TimedOut: It did not end within all graces and the end of a command: its agent does not answer. It is
-                still being ended.
+            TimedOut: It did not end within all graces and the end of a command: its agent, or the host that follows
+                it, does not answer. It is still being ended.
             Vetoed: A reviewer refuses.
         """
-        live = await self._followed.live(shell_id, caller)
-        self._context.check("shell.cancel", caller, live.shell.container_id, shell_id)
-        run = live.shell.run
-        if run is None:
-            return None
-        live.interrupt()
-        await live.settled(self._context.ending_within_s)
-        return run_of(live.shell, run.number)
+        return await self._calls.cancel(shell_id, caller)
 
     def interrupt_soon(self, shell_id: str) -> None:
         """Begin to end the run of a shell that this host follows, without waiting: its caller went away."""
@@ -246,9 +236,9 @@ class Shells:
             ValidationFailed: It is too much at once, or nothing.
             ShellIdle: No interactive run is under way.
             InputUnavailable: The shell has no input any more, since a script closed it; nothing was sent.
-            TimedOut: The program did not read what it has within ``shells.input_timeout_s``; nothing was sent.
+            TimedOut: The program did not read what it has within ``shells.input_timeout_s``; nothing was sent. Or the
+                host that follows it does not answer; the message says whether it may have sent it.
             ShellNotFound: The caller's tenant has no such shell.
-            ShellElsewhere: Another living host follows it.
             Vetoed: A reviewer refuses.
         """
         limits = self._context.limits
@@ -256,9 +246,7 @@ class Shells:
             raise ValidationFailed(
                 "input", f"must be 1-{limits.input_max_bytes} bytes", limit=limits.input_max_bytes
             )
-        live = await self._followed.live(shell_id, caller)
-        self._context.check("shell.input", caller, live.shell.container_id, shell_id)
-        return await give(live, data, limits.input_timeout_s)
+        return await self._calls.input(shell_id, data, caller)
 
     async def get(self, shell_id: str, *, caller: Caller = LOCAL) -> Shell:
         """Return the record of a shell, open or ended.
@@ -296,6 +284,10 @@ class Shells:
             return shell
         self._context.check("shell.close", caller, shell.container_id, shell_id)
         return await self._close(shell, caller)
+
+    async def serve(self, operation: str, arguments: JsonObject, caller: Caller) -> JsonObject:
+        """Do something with a shell for another host, which handed the call to this one."""
+        return await self._calls.serve(operation, arguments, caller)
 
     async def sweep(self) -> None:
         """Begin to close shells of which nothing was asked for long, and note those that have ended since.

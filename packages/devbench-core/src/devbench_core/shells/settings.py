@@ -13,7 +13,7 @@ SHELL_KIND = "shell"
 class ShellLimits(BaseModel):
     """Bounds of persistent shells."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     per_container: int = Field(
         default=3,

@@ -16,8 +16,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 from pydantic import BaseModel, ConfigDict, Field
 
 from devbench_core.channel.unix import open_unix
@@ -35,10 +36,13 @@ from devbench_core.hookspecs import hookimpl
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.container import Observed, Status
 from devbench_core.model.image import Image
+from devbench_core.model.policy import Clause
 from devbench_core.testing.processes import descendants, is_running, start_time
+from devbench_core.testing.threads import to_its_end
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 READY_S = 10.0
+KILLED_S = 10.0
 BETWEEN_BIND_AND_LISTEN = 20
 """Attempts to connect: a young agent has its socket a moment before it listens."""
 STEP_S = 0.002
@@ -47,7 +51,7 @@ STEP_S = 0.002
 class LocalSettings(BaseModel):
     """Settings of the local runtime."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     root: Path | None = Field(
         default=None, description="Folder of the containers; in the state folder by default."
@@ -60,6 +64,7 @@ class LocalRuntime:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._architecture = ARCHITECTURES[platform.machine()]
+        self._children: dict[str, asyncio.subprocess.Process] = {}
 
     @property
     def name(self) -> str:
@@ -69,7 +74,14 @@ class LocalRuntime:
     @property
     def capabilities(self) -> Capabilities:
         """No clause is enforced."""
-        return Capabilities(enforces=frozenset(), images=False, architectures=(self._architecture,))
+        return Capabilities(
+            enforces=frozenset(),
+            reasons={
+                clause: f"{clause}: the local runtime isolates nothing; an engine does" for clause in Clause
+            },
+            images=False,
+            architectures=(self._architecture,),
+        )
 
     async def ping(self) -> EngineInfo:
         """It always answers."""
@@ -77,7 +89,7 @@ class LocalRuntime:
 
     async def create(self, request: CreateRequest) -> str:
         """Make the folder."""
-        return await asyncio.to_thread(self._create, request)
+        return await to_its_end(self._create, request)
 
     def _create(self, request: CreateRequest) -> str:
         folder = self._root / request.container_id
@@ -94,9 +106,19 @@ class LocalRuntime:
     async def start(self, ref: str) -> None:
         """Start the agent, in a session of its own so that it outlives us."""
         folder, spec = await asyncio.to_thread(_load, ref)
-        if await asyncio.to_thread(_alive, folder):
-            return
-        log = await asyncio.to_thread((folder / "log").open, "ab")
+        if not await asyncio.to_thread(_alive, folder):
+            await self._launch(ref, folder, spec)
+        pid, started = await asyncio.to_thread(_pid, folder)
+        async with asyncio.timeout(READY_S):
+            while not (folder / "agent.sock").exists():  # blocks: one look at a local folder
+                if not is_running(pid, started):
+                    text = (folder / "log").read_text("utf-8")  # blocks: a few lines, on failure
+                    raise AgentUnavailable(f"the agent ended at once: {text[-500:]}")
+                await asyncio.sleep(STEP_S)
+
+    async def _launch(self, ref: str, folder: Path, spec: Mapping[str, object]) -> None:
+        await to_its_end((folder / "agent.sock").unlink, missing_ok=True)  # of an earlier life
+        log = (folder / "log").open("ab")
         try:
             process = await asyncio.create_subprocess_exec(
                 str(spec["agent"]),
@@ -120,16 +142,13 @@ class LocalRuntime:
             "at": datetime.now(UTC).isoformat(),
         }
         try:
-            await asyncio.to_thread(_write, folder / "pid.json", pid)
+            await to_its_end(_write, folder / "pid.json", pid)
         except BaseException:
-            process.kill()  # nobody would find it
+            process.kill()  # so that this start never was
+            await process.wait()
+            await to_its_end((folder / "pid.json").unlink, missing_ok=True)
             raise
-        async with asyncio.timeout(READY_S):
-            while not (folder / "agent.sock").exists():  # blocks: one look at a local folder
-                if not is_running(process.pid, str(pid["started"])):
-                    text = (folder / "log").read_text("utf-8")  # blocks: a few lines, on failure
-                    raise AgentUnavailable(f"the agent ended at once: {text[-500:]}")
-                await asyncio.sleep(STEP_S)
+        self._children[ref] = process
 
     async def stop(self, ref: str, *, grace_s: float) -> None:
         """End the agent and whatever its commands left."""
@@ -137,22 +156,28 @@ class LocalRuntime:
         pid, started = await asyncio.to_thread(_pid, folder)
         if not pid or not is_running(pid, started):
             return
-        family = descendants(pid)
+        family = {each: start_time(each) for each in (pid, *descendants(pid))}
         _signal(pid, signal.SIGTERM)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(grace_s, 1.0)):
-                while is_running(pid, started):  # noqa: ASYNC110 - another program's process sets no event
-                    await asyncio.sleep(STEP_S)
-        for member in (pid, *family, *descendants(pid)):
+        await _ended({pid: started}, max(grace_s, 1.0))
+        family |= {each: start_time(each) for each in descendants(pid)}
+        for member in family:
             _signal(member, signal.SIGKILL)
+        await _ended(family, KILLED_S)
 
     async def remove(self, ref: str) -> None:
         """Stop and delete."""
         await self.stop(ref, grace_s=1.0)
-        await asyncio.to_thread(shutil.rmtree, ref, ignore_errors=True)
+        self._children.pop(ref, None)
+        await to_its_end(shutil.rmtree, ref, ignore_errors=True)
 
     async def inspect(self, ref: str) -> Observed:
-        """Look at the folder and the process."""
+        """Look at the folder and the process; who sees first that it ended writes down when, and its parent how."""
+        seen = await asyncio.to_thread(_observe, ref)
+        if seen.status is not Status.EXITED or seen.finished_at is not None:
+            return seen
+        child = self._children.get(ref)
+        code = None if child is None else await child.wait()
+        await to_its_end(_write_ending, Path(ref), code)
         return await asyncio.to_thread(_observe, ref)
 
     async def list(self, installation: str) -> AsyncIterator[Observed]:
@@ -210,11 +235,8 @@ def _strings(value: object) -> dict[str, str]:
 
 
 def _pid(folder: Path) -> tuple[int, str]:
-    try:
-        data = json.loads((folder / "pid.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return 0, ""
-    return int(data["pid"]), str(data["started"])
+    data = _read(folder / "pid.json")
+    return int(data.get("pid", 0)), str(data.get("started", ""))
 
 
 def _alive(folder: Path) -> bool:
@@ -222,12 +244,45 @@ def _alive(folder: Path) -> bool:
     return bool(pid) and is_running(pid, started)
 
 
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
 def _observe(ref: str) -> Observed:
     folder, spec = _load(ref)
     labels = _strings(spec["labels"])
-    pid, started = _pid(folder)
-    status = Status.CREATING if not pid else Status.RUNNING if is_running(pid, started) else Status.EXITED
-    return Observed(ref=ref, container_id=labels[LABEL_CONTAINER], status=status, labels=labels)
+    life, ended = _read(folder / "pid.json"), _read(folder / "ended.json")
+    seen = Observed(ref=ref, container_id=labels[LABEL_CONTAINER], status=Status.CREATING, labels=labels)
+    if not life:
+        return seen
+    seen = attrs.evolve(seen, status=Status.RUNNING, started_at=datetime.fromisoformat(life["at"]))
+    if is_running(life["pid"], life["started"]):
+        return seen
+    seen = attrs.evolve(seen, status=Status.EXITED)
+    if ended.get("life") != life:  # nobody has seen this ending yet; that of an earlier life is none
+        return seen
+    return attrs.evolve(seen, exit_code=ended["code"], finished_at=datetime.fromisoformat(ended["at"]))
+
+
+def _write_ending(folder: Path, returned: int | None) -> None:
+    code = returned if returned is None or returned >= 0 else 128 - returned  # as a shell says a signal
+    life = _read(folder / "pid.json")
+    if not life or is_running(life["pid"], life["started"]):  # removed or started again meanwhile
+        return
+    ending: dict[str, object] = {"life": life, "code": code}
+    with suppress(FileNotFoundError):
+        _write(folder / "ended.json", ending | {"at": datetime.now(UTC).isoformat()})
+
+
+async def _ended(processes: Mapping[int, str], within_s: float) -> None:
+    """Wait until none of these runs any more, but not for ever."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while any(is_running(pid, started) for pid, started in processes.items()):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(STEP_S)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

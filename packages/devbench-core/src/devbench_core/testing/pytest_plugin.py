@@ -10,6 +10,21 @@ import pytest
 pytest.register_assert_rewrite("devbench_core.testing.kit")  # so before anything of it is imported
 
 
+DEADLINE = "devbench_kit_deadline_s"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the kit's settings."""
+    parser.addini(DEADLINE, "seconds that one clause of a contract may take (60)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the kit's settings."""
+    from devbench_core.testing.kit import deadline
+
+    deadline.limit(float(config.getini(DEADLINE) or deadline.DEADLINE_S))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -15,7 +15,7 @@ from devbench_core.metrics import TOOL_CALLS
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.link import LinkMaker
 from devbench_core.nearest import suggestion
-from devbench_core.tool import ProgressSink, Tool, ToolContext, ToolOutput
+from devbench_core.tool import ProgressSink, Tool, ToolContext, ToolOutput, ToolUnusable
 from devbench_core.tools.arguments import validate
 from devbench_core.tools.payload import error_payload
 
@@ -85,6 +85,13 @@ async def call_tool(
     except DevbenchError as error:
         TOOL_CALLS.labels(name, error.code).inc()
         raise
+    except ToolUnusable as error:
+        TOOL_CALLS.labels(name, DevbenchError.code).inc()
+        log.error("tool.unusable", tool=name, correlation=caller.correlation_id, error=str(error))  # noqa: TRY400
+        raise DevbenchError(
+            f"tool {name!r} cannot be used: its plugin is faulty",
+            hint="the host's log tells more; look for tool.unusable",
+        ) from error
     except Exception as error:
         TOOL_CALLS.labels(name, DevbenchError.code).inc()
         # Plain frames: a renderer that shows local variables would show secrets.

@@ -3,20 +3,6 @@
 from __future__ import annotations
 
 from devbench_core.tool import Tool, ToolHints
-from devbench_core.tools import (
-    containers,
-    execs,
-    files,
-    fs_batch,
-    fs_link,
-    fs_search,
-    fs_watch,
-    host,
-    run,
-    shell_runs,
-    shell_talk,
-    shells,
-)
 from devbench_core.tools.base import EXEC, MANAGE, READ, WRITE
 from devbench_core.tools.fs_change_catalogue import CHANGE_TOOLS
 
@@ -42,11 +28,11 @@ CONTAINER_TOOLS = (
             "when its answer is lost. There is no network unless policy.network allows it. Next: `fs_write` "
             "files, `exec_start` commands; at the end `kill` it."
         ),
-        input=containers.SpawnInput,
-        output=containers.SpawnOutput,
+        input="devbench_core.tools.containers:SpawnInput",
+        output="devbench_core.tools.containers:SpawnOutput",
         hints=FETCHES,
         scope=MANAGE,
-        handler=containers.spawn,
+        handler="devbench_core.tools.containers:spawn",
     ),
     Tool(
         name="attach",
@@ -57,11 +43,11 @@ CONTAINER_TOOLS = (
             "run, and the workspace's root. Repeating it is harmless. Next: `exec_poll` the running commands "
             "with `after` 0 for all their output, or start new ones."
         ),
-        input=containers.AttachInput,
-        output=containers.AttachOutput,
+        input="devbench_core.tools.containers:AttachInput",
+        output="devbench_core.tools.containers:AttachOutput",
         hints=RENEWS,
         scope=READ,
-        handler=containers.attach,
+        handler="devbench_core.tools.containers:attach",
     ),
     Tool(
         name="kill",
@@ -71,11 +57,11 @@ CONTAINER_TOOLS = (
             "done; copy results out with `fs_read` first. Returns its record with the ending, which `inspect` "
             "shows for days afterwards. Killing it again changes nothing and returns the first ending."
         ),
-        input=containers.KillInput,
-        output=containers.KillOutput,
+        input="devbench_core.tools.containers:KillInput",
+        output="devbench_core.tools.containers:KillOutput",
         hints=ENDS,
         scope=MANAGE,
-        handler=containers.kill,
+        handler="devbench_core.tools.containers:kill",
     ),
     Tool(
         name="inspect",
@@ -86,11 +72,11 @@ CONTAINER_TOOLS = (
             "`container_exited` or when something is odd. Status `unknown` means that the engine does not "
             "answer: nothing is lost, try again."
         ),
-        input=containers.InspectInput,
-        output=containers.InspectOutput,
+        input="devbench_core.tools.containers:InspectInput",
+        output="devbench_core.tools.containers:InspectOutput",
         hints=LOOKS,
         scope=READ,
-        handler=containers.inspect,
+        handler="devbench_core.tools.containers:inspect",
     ),
     Tool(
         name="list_containers",
@@ -100,11 +86,11 @@ CONTAINER_TOOLS = (
             "container of earlier work before you spawn a new one. When `cursor` is not empty, call again with "
             "it as `after`. Next: `attach` or `inspect`."
         ),
-        input=containers.ListContainersInput,
-        output=containers.ListContainersOutput,
+        input="devbench_core.tools.containers:ListContainersInput",
+        output="devbench_core.tools.containers:ListContainersOutput",
         hints=LOOKS,
         scope=READ,
-        handler=containers.list_containers,
+        handler="devbench_core.tools.containers:list_containers",
     ),
 )
 
@@ -120,11 +106,11 @@ EXEC_TOOLS = (
             "the rest. A failing command is a result, not an error: look at `ending.exit_code`. Give an "
             "`idempotency_key` to what must not run twice when the answer is lost and you repeat the call."
         ),
-        input=run.RunInput,
-        output=run.RunOutput,
+        input="devbench_core.tools.run:RunInput",
+        output="devbench_core.tools.run:RunOutput",
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=run.run,
+        handler="devbench_core.tools.run:run",
     ),
     Tool(
         name="exec_start",
@@ -138,11 +124,11 @@ EXEC_TOOLS = (
             "`idempotency_key` to what must not run twice when the answer is lost and you repeat the call. For a "
             "program that is talked to, give `tty` or `open_stdin` and use `exec_input`."
         ),
-        input=execs.ExecStartInput,
-        output=execs.ExecStartOutput,
+        input="devbench_core.tools.execs:ExecStartInput",
+        output="devbench_core.tools.execs:ExecStartOutput",
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=execs.exec_start,
+        handler="devbench_core.tools.execs:exec_start",
     ),
     Tool(
         name="exec_poll",
@@ -155,11 +141,11 @@ EXEC_TOOLS = (
             "for ended commands too, until they are purged (`exec_purged`). Giving up this call does not end the "
             "command."
         ),
-        input=execs.ExecPollInput,
-        output=execs.ExecPollOutput,
+        input="devbench_core.tools.execs:ExecPollInput",
+        output="devbench_core.tools.execs:ExecPollOutput",
         hints=LOOKS,
         scope=READ,
-        handler=execs.exec_poll,
+        handler="devbench_core.tools.execs:exec_poll",
     ),
     Tool(
         name="exec_wait",
@@ -169,11 +155,11 @@ EXEC_TOOLS = (
             "it when you do not need the output yet. `ended` false means that it still runs: call again, or "
             "`exec_poll` to see what it says, or `exec_cancel`. Giving up this call does not end the command."
         ),
-        input=execs.ExecWaitInput,
-        output=execs.ExecWaitOutput,
+        input="devbench_core.tools.execs:ExecWaitInput",
+        output="devbench_core.tools.execs:ExecWaitOutput",
         hints=LOOKS,
         scope=READ,
-        handler=execs.exec_wait,
+        handler="devbench_core.tools.execs:exec_wait",
     ),
     Tool(
         name="exec_cancel",
@@ -182,11 +168,11 @@ EXEC_TOOLS = (
             "End a command with everything it started: TERM, a grace, then KILL; returns when nothing of it is "
             "left. A command that has ended already keeps its ending. Its output stays there for `exec_poll`."
         ),
-        input=execs.ExecCancelInput,
-        output=execs.ExecCancelOutput,
+        input="devbench_core.tools.execs:ExecCancelInput",
+        output="devbench_core.tools.execs:ExecCancelOutput",
         hints=ENDS,
         scope=EXEC,
-        handler=execs.exec_cancel,
+        handler="devbench_core.tools.execs:exec_cancel",
     ),
     Tool(
         name="exec_signal",
@@ -197,11 +183,11 @@ EXEC_TOOLS = (
             "means that it does not run any more. Whether it then does anything is the command's affair: look with "
             "`exec_poll`."
         ),
-        input=execs.ExecSignalInput,
-        output=execs.ExecSignalOutput,
+        input="devbench_core.tools.execs:ExecSignalInput",
+        output="devbench_core.tools.execs:ExecSignalOutput",
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=execs.exec_signal,
+        handler="devbench_core.tools.execs:exec_signal",
     ),
     Tool(
         name="exec_input",
@@ -212,11 +198,11 @@ EXEC_TOOLS = (
             "`complete` is false and the bytes after `accepted_bytes` were not given: call again with them. "
             "`input_unavailable` says why it takes none: it ended, has no open input, or another host holds it."
         ),
-        input=execs.ExecInputInput,
-        output=execs.ExecInputOutput,
+        input="devbench_core.tools.execs:ExecInputInput",
+        output="devbench_core.tools.execs:ExecInputOutput",
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=execs.exec_input,
+        handler="devbench_core.tools.execs:exec_input",
     ),
     Tool(
         name="exec_resize",
@@ -225,11 +211,11 @@ EXEC_TOOLS = (
             "Set the size of the terminal of a command that was started with `tty`; the program in its foreground is "
             "told (SIGWINCH) and most draw anew. `resized` is false when the command does not run any more."
         ),
-        input=execs.ExecResizeInput,
-        output=execs.ExecResizeOutput,
+        input="devbench_core.tools.execs:ExecResizeInput",
+        output="devbench_core.tools.execs:ExecResizeOutput",
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=execs.exec_resize,
+        handler="devbench_core.tools.execs:exec_resize",
     ),
     Tool(
         name="exec_list",
@@ -239,11 +225,11 @@ EXEC_TOOLS = (
             "the ids of commands that were started before, by you or by others, then `exec_poll` them with "
             "`after` 0 for their output. Works for ended containers too."
         ),
-        input=execs.ExecListInput,
-        output=execs.ExecListOutput,
+        input="devbench_core.tools.execs:ExecListInput",
+        output="devbench_core.tools.execs:ExecListOutput",
         hints=LOOKS,
         scope=READ,
-        handler=execs.exec_list,
+        handler="devbench_core.tools.execs:exec_list",
     ),
 )
 
@@ -257,11 +243,11 @@ SHELL_TOOLS = (
             "`run` is simpler. It counts as one of the container's commands, and is closed when nothing is asked of "
             "it for long. Next: `shell_run`; at the end `shell_close`."
         ),
-        input=shells.ShellOpenInput,
-        output=shells.ShellOpenOutput,
+        input="devbench_core.tools.shells:ShellOpenInput",
+        output="devbench_core.tools.shells:ShellOpenOutput",
         hints=ADDS,
         scope=EXEC,
-        handler=shells.shell_open,
+        handler="devbench_core.tools.shells:shell_open",
     ),
     Tool(
         name="shell_run",
@@ -274,11 +260,11 @@ SHELL_TOOLS = (
             "that. For a program that asks, set `interactive` and a short `wait_s`, then use `shell_input` and "
             "`shell_read`. Without `interactive` programs meet the end of their input at once."
         ),
-        input=shell_runs.ShellRunInput,
-        output=shell_runs.ShellRunOutput,
+        input="devbench_core.tools.shell_runs:ShellRunInput",
+        output="devbench_core.tools.shell_runs:ShellRunOutput",
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=shell_runs.shell_run,
+        handler="devbench_core.tools.shell_runs:shell_run",
     ),
     Tool(
         name="shell_input",
@@ -288,11 +274,11 @@ SHELL_TOOLS = (
             "give it to `shell_read` as `after` for what it answers. There is no terminal, so programs show no "
             "prompt unless told to, as by python3 -i, and no key has a special meaning: interrupt with `shell_cancel`."
         ),
-        input=shell_talk.ShellInputInput,
-        output=shell_talk.ShellInputOutput,
+        input="devbench_core.tools.shell_talk:ShellInputInput",
+        output="devbench_core.tools.shell_talk:ShellInputOutput",
         hints=RUNS_ANYTHING,
         scope=EXEC,
-        handler=shell_talk.shell_input,
+        handler="devbench_core.tools.shell_talk:shell_input",
     ),
     Tool(
         name="shell_read",
@@ -303,11 +289,11 @@ SHELL_TOOLS = (
             "over; `stopped_by` says which. Use it after `shell_input`, for a run that goes on, and for what "
             "background jobs said between runs."
         ),
-        input=shell_talk.ShellReadInput,
-        output=shell_talk.ShellReadOutput,
+        input="devbench_core.tools.shell_talk:ShellReadInput",
+        output="devbench_core.tools.shell_talk:ShellReadOutput",
         hints=LOOKS,
         scope=READ,
-        handler=shell_talk.shell_read,
+        handler="devbench_core.tools.shell_talk:shell_read",
     ),
     Tool(
         name="shell_cancel",
@@ -316,11 +302,11 @@ SHELL_TOOLS = (
             "End the script that a shell is busy with, as its time limit would, and return it when it has ended. The "
             "shell is kept when that is possible: see `shell_kept`. Harmless when the shell is idle."
         ),
-        input=shells.ShellCancelInput,
-        output=shells.ShellCancelOutput,
+        input="devbench_core.tools.shells:ShellCancelInput",
+        output="devbench_core.tools.shells:ShellCancelOutput",
         hints=ENDS,
         scope=EXEC,
-        handler=shells.shell_cancel,
+        handler="devbench_core.tools.shells:shell_cancel",
     ),
     Tool(
         name="shell_close",
@@ -329,11 +315,11 @@ SHELL_TOOLS = (
             "End a shell with everything that it started, also its background jobs. Use it when you need it no more: "
             "it takes the place of a command. Its output can still be read. Closing it again changes nothing."
         ),
-        input=shells.ShellCloseInput,
-        output=shells.ShellCloseOutput,
+        input="devbench_core.tools.shells:ShellCloseInput",
+        output="devbench_core.tools.shells:ShellCloseOutput",
         hints=ENDS,
         scope=EXEC,
-        handler=shells.shell_close,
+        handler="devbench_core.tools.shells:shell_close",
     ),
     Tool(
         name="shell_list",
@@ -342,11 +328,11 @@ SHELL_TOOLS = (
             "Return the shells of a container, the oldest first, with their state, directory and newest run. Use it "
             "to find a shell again after a restart of yours."
         ),
-        input=shells.ShellListInput,
-        output=shells.ShellListOutput,
+        input="devbench_core.tools.shells:ShellListInput",
+        output="devbench_core.tools.shells:ShellListOutput",
         hints=LOOKS,
         scope=READ,
-        handler=shells.shell_list,
+        handler="devbench_core.tools.shells:shell_list",
     ),
 )
 
@@ -360,11 +346,11 @@ FILE_TOOLS = (
             "`etag` too: give it as `if_match` to `fs_edit` or `fs_write` to change the file only if nobody else "
             "did. When `next_line` or `next_offset` is there, the file goes on: read again from it."
         ),
-        input=files.FsReadInput,
-        output=files.FsReadOutput,
+        input="devbench_core.tools.files:FsReadInput",
+        output="devbench_core.tools.files:FsReadOutput",
         hints=LOOKS,
         scope=READ,
-        handler=files.fs_read,
+        handler="devbench_core.tools.files:fs_read",
     ),
     Tool(
         name="fs_write",
@@ -376,11 +362,11 @@ FILE_TOOLS = (
             "`create_only` refuses to overwrite, `append` adds to the end. Missing folders are made. To change a "
             "part of a file use `fs_edit`."
         ),
-        input=files.FsWriteInput,
-        output=files.FsWriteOutput,
+        input="devbench_core.tools.files:FsWriteInput",
+        output="devbench_core.tools.files:FsWriteOutput",
         hints=OVERWRITES,
         scope=WRITE,
-        handler=files.fs_write,
+        handler="devbench_core.tools.files:fs_write",
     ),
     Tool(
         name="fs_list",
@@ -390,11 +376,11 @@ FILE_TOOLS = (
             "sorted by name, a page at a time; with `recursive` or `depth` the tree beneath it. When `cursor` is not "
             "empty, call again with it as `after`. To find files by name use `fs_glob`."
         ),
-        input=files.FsListInput,
-        output=files.FsListOutput,
+        input="devbench_core.tools.files:FsListInput",
+        output="devbench_core.tools.files:FsListOutput",
         hints=LOOKS,
         scope=READ,
-        handler=files.fs_list,
+        handler="devbench_core.tools.files:fs_list",
     ),
     Tool(
         name="fs_glob",
@@ -405,11 +391,11 @@ FILE_TOOLS = (
             "image. When `cursor` is not empty, call again with it as `after`; a page may be empty and have one. "
             "Next: `fs_read`."
         ),
-        input=fs_search.FsGlobInput,
-        output=fs_search.FsGlobOutput,
+        input="devbench_core.tools.fs_search:FsGlobInput",
+        output="devbench_core.tools.fs_search:FsGlobOutput",
         hints=LOOKS,
         scope=READ,
-        handler=fs_search.fs_glob,
+        handler="devbench_core.tools.fs_search:fs_glob",
     ),
     Tool(
         name="fs_grep",
@@ -421,11 +407,11 @@ FILE_TOOLS = (
             "not empty there may be more: call again with it as `after`. `notes` says what was left out. The etags are "
             "those of fs_read: use them as `if_match`."
         ),
-        input=fs_search.FsGrepInput,
-        output=fs_search.FsGrepOutput,
+        input="devbench_core.tools.fs_search:FsGrepInput",
+        output="devbench_core.tools.fs_search:FsGrepOutput",
         hints=LOOKS,
         scope=READ,
-        handler=fs_search.fs_grep,
+        handler="devbench_core.tools.fs_search:fs_grep",
     ),
     Tool(
         name="fs_stat",
@@ -434,11 +420,11 @@ FILE_TOOLS = (
             "Tell type, size, mode, time and etag of what is at a path, without reading it. "
             "`file_not_found` when nothing is there."
         ),
-        input=files.FsStatInput,
-        output=files.FsStatOutput,
+        input="devbench_core.tools.files:FsStatInput",
+        output="devbench_core.tools.files:FsStatOutput",
         hints=LOOKS,
         scope=READ,
-        handler=files.fs_stat,
+        handler="devbench_core.tools.files:fs_stat",
     ),
     Tool(
         name="fs_delete",
@@ -447,11 +433,11 @@ FILE_TOOLS = (
             "Delete a file, a link (not what it points to) or a folder; a folder that is not empty needs "
             "`recursive`. With `if_match` a file is deleted only when it still has that etag."
         ),
-        input=files.FsDeleteInput,
-        output=files.FsDeleteOutput,
+        input="devbench_core.tools.files:FsDeleteInput",
+        output="devbench_core.tools.files:FsDeleteOutput",
         hints=OVERWRITES,
         scope=WRITE,
-        handler=files.fs_delete,
+        handler="devbench_core.tools.files:fs_delete",
     ),
     Tool(
         name="fs_watch",
@@ -462,11 +448,11 @@ FILE_TOOLS = (
             "last `cursor`: nothing in between is missed, also after a pause of some minutes; else `rescan` is true, "
             "then look at the folder with `fs_list`."
         ),
-        input=fs_watch.FsWatchInput,
-        output=fs_watch.FsWatchOutput,
+        input="devbench_core.tools.fs_watch:FsWatchInput",
+        output="devbench_core.tools.fs_watch:FsWatchOutput",
         hints=LOOKS,
         scope=READ,
-        handler=fs_watch.fs_watch,
+        handler="devbench_core.tools.fs_watch:fs_watch",
     ),
     Tool(
         name="fs_link",
@@ -476,11 +462,11 @@ FILE_TOOLS = (
             "size, export a folder as an archive or import one (all of it or nothing). Whoever has the `url` can "
             "use it until it expires, so give it only to whom it is for; `command` shows how. Only over HTTP."
         ),
-        input=fs_link.FsLinkInput,
-        output=fs_link.FsLinkOutput,
+        input="devbench_core.tools.fs_link:FsLinkInput",
+        output="devbench_core.tools.fs_link:FsLinkOutput",
         hints=LOOKS,
         scope=READ,
-        handler=fs_link.fs_link,
+        handler="devbench_core.tools.fs_link:fs_link",
     ),
 )
 
@@ -495,11 +481,11 @@ BATCH_TOOLS = (
             "moves, nobody else's change is lost. Missing folders are made. Returns the new etags. Processes in "
             "the container see each file whole, and the files one after the other."
         ),
-        input=fs_batch.FsBatchInput,
-        output=fs_batch.FsBatchOutput,
+        input="devbench_core.tools.fs_batch:FsBatchInput",
+        output="devbench_core.tools.fs_batch:FsBatchOutput",
         hints=OVERWRITES,
         scope=WRITE,
-        handler=fs_batch.fs_batch,
+        handler="devbench_core.tools.fs_batch:fs_batch",
     ),
     Tool(
         name="fs_import",
@@ -510,11 +496,11 @@ BATCH_TOOLS = (
             "when an entry would leave the folder, is a device, or is damaged; as `too_large` when it unpacks to more "
             "than is allowed. Files of the same names are replaced unless `overwrite` is false."
         ),
-        input=fs_batch.FsImportInput,
-        output=fs_batch.FsImportOutput,
+        input="devbench_core.tools.fs_batch:FsImportInput",
+        output="devbench_core.tools.fs_batch:FsImportOutput",
         hints=OVERWRITES,
         scope=WRITE,
-        handler=fs_batch.fs_import,
+        handler="devbench_core.tools.fs_batch:fs_import",
     ),
     Tool(
         name="fs_export",
@@ -525,11 +511,11 @@ BATCH_TOOLS = (
             "which is then read in parts with `fs_read` and deleted; or over `fs_link`. Each file "
             "in it is as it was at one moment; links are links. To read single files use `fs_read`."
         ),
-        input=fs_batch.FsExportInput,
-        output=fs_batch.FsExportOutput,
+        input="devbench_core.tools.fs_batch:FsExportInput",
+        output="devbench_core.tools.fs_batch:FsExportOutput",
         hints=ADDS,
         scope=READ,
-        handler=fs_batch.fs_export,
+        handler="devbench_core.tools.fs_batch:fs_export",
     ),
 )
 
@@ -542,11 +528,11 @@ HOST_TOOLS = (
             "knows. Another image may be pulled by `spawn` when the operator allows it. On a runtime without "
             "images of its own the list shows what it can start from, for example `host`."
         ),
-        input=host.ImagesInput,
-        output=host.ImagesOutput,
+        input="devbench_core.tools.host:ImagesInput",
+        output="devbench_core.tools.host:ImagesOutput",
         hints=LOOKS,
         scope=READ,
-        handler=host.images,
+        handler="devbench_core.tools.host:images",
     ),
     Tool(
         name="status",
@@ -556,11 +542,11 @@ HOST_TOOLS = (
             "clauses it enforces and why others not, limits that you meet, plugins, your scopes, counts. Use it "
             "when a call fails for a reason of the host, or to learn the limits first."
         ),
-        input=host.StatusInput,
-        output=host.StatusOutput,
+        input="devbench_core.tools.host:StatusInput",
+        output="devbench_core.tools.host:StatusOutput",
         hints=LOOKS,
         scope=READ,
-        handler=host.status,
+        handler="devbench_core.tools.host:status",
     ),
 )
 

@@ -20,9 +20,9 @@ from devbench_core.tools.base import (
     PathArgument,
 )
 from devbench_core.tools.bytes_text import one_content, text_page, to_base64
+from devbench_core.tools.file_views import FileView
 from devbench_core.tools.fs_search import NOTES, CursorArgument, CursorResult, Patterns, notes
 from devbench_core.tools.path_text import given_name, shown, shown_name
-from devbench_core.tools.views import FileView
 
 LIST_MAX = 500
 AUTO, BASE64 = "auto", "base64"

@@ -29,8 +29,8 @@ from devbench_core.tools.base import (
     PathArgument,
 )
 from devbench_core.tools.bytes_text import from_base64, one_content, to_base64
+from devbench_core.tools.file_views import FileView
 from devbench_core.tools.fs_changes import EDITS_MAX, FsReplacement
-from devbench_core.tools.views import FileView
 
 OPERATIONS_MAX = 500
 PATTERNS_MAX = 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from devbench_core.tool import Tool, ToolHints
-from devbench_core.tools import fs_changes
 from devbench_core.tools.base import WRITE
 
 CHANGES = ToolHints(read_only=False, destructive=True, idempotent=False, open_world=False)
@@ -21,11 +20,11 @@ CHANGE_TOOLS = (
             "error tells the nearest lines with their numbers, or the lines where it is; repeat with that. With "
             "`if_match` it is refused as `file_conflict` when the file changed since you read it."
         ),
-        input=fs_changes.FsEditInput,
-        output=fs_changes.FsEditOutput,
+        input="devbench_core.tools.fs_changes:FsEditInput",
+        output="devbench_core.tools.fs_changes:FsEditOutput",
         hints=CHANGES,
         scope=WRITE,
-        handler=fs_changes.fs_edit,
+        handler="devbench_core.tools.fs_changes:fs_edit",
     ),
     Tool(
         name="fs_move",
@@ -35,11 +34,11 @@ CHANGE_TOOLS = (
             "is replaced only with `overwrite` (a file or link by one, an empty folder by a folder), or with "
             "`if_match_to` when it still has that etag. A folder cannot be moved into itself."
         ),
-        input=fs_changes.FsMoveInput,
-        output=fs_changes.FsMoveOutput,
+        input="devbench_core.tools.fs_changes:FsMoveInput",
+        output="devbench_core.tools.fs_changes:FsMoveOutput",
         hints=CHANGES,
         scope=WRITE,
-        handler=fs_changes.fs_move,
+        handler="devbench_core.tools.fs_changes:fs_move",
     ),
     Tool(
         name="fs_copy",
@@ -49,11 +48,11 @@ CHANGE_TOOLS = (
             "`to` is the copy's whole path. Permission bits are kept, links in a folder stay links. A file is "
             "replaced only with `overwrite` or `if_match_to`, a folder never."
         ),
-        input=fs_changes.FsCopyInput,
-        output=fs_changes.FsCopyOutput,
+        input="devbench_core.tools.fs_changes:FsCopyInput",
+        output="devbench_core.tools.fs_changes:FsCopyOutput",
         hints=OVERWRITES,
         scope=WRITE,
-        handler=fs_changes.fs_copy,
+        handler="devbench_core.tools.fs_changes:fs_copy",
     ),
     Tool(
         name="fs_mkdir",
@@ -62,11 +61,11 @@ CHANGE_TOOLS = (
             "Make a folder, with those above it that are missing; one that is there already is fine. Not needed "
             "before `fs_write`, `fs_move` and `fs_copy`, which make missing folders themselves."
         ),
-        input=fs_changes.FsMkdirInput,
-        output=fs_changes.FsMkdirOutput,
+        input="devbench_core.tools.fs_changes:FsMkdirInput",
+        output="devbench_core.tools.fs_changes:FsMkdirOutput",
         hints=RENEWS,
         scope=WRITE,
-        handler=fs_changes.fs_mkdir,
+        handler="devbench_core.tools.fs_changes:fs_mkdir",
     ),
     Tool(
         name="fs_chmod",
@@ -76,10 +75,10 @@ CHANGE_TOOLS = (
             "`recursive` of all that is in a folder too. Only what belongs to the container's user can be changed: "
             "a tree with something of another user's is refused as a whole."
         ),
-        input=fs_changes.FsChmodInput,
-        output=fs_changes.FsChmodOutput,
+        input="devbench_core.tools.fs_changes:FsChmodInput",
+        output="devbench_core.tools.fs_changes:FsChmodOutput",
         hints=OVERWRITES,
         scope=WRITE,
-        handler=fs_changes.fs_chmod,
+        handler="devbench_core.tools.fs_changes:fs_chmod",
     ),
 )

@@ -10,7 +10,8 @@ from devbench_core.errors import ValidationFailed
 from devbench_core.model.filechange import Replacement
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import ContainerArgument, EtagArgument, Input, PathArgument
-from devbench_core.tools.views import FileView, View
+from devbench_core.tools.file_views import FileView
+from devbench_core.tools.views import View
 
 MODE = r"^[0-7]{3,4}$"
 EDITS_MAX = 200

@@ -9,8 +9,9 @@ from pydantic import Field
 from devbench_core.model.file import GrepMode, GrepPage, SearchScope
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import ContainerArgument, Input, PathArgument
+from devbench_core.tools.file_views import FileView
 from devbench_core.tools.grep_text import cut_lines, grep_text, shown_path
-from devbench_core.tools.views import FileView, View
+from devbench_core.tools.views import View
 
 GLOB_MAX = 500
 PATTERNS_MAX = 64

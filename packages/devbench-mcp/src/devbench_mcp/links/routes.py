@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 
 from devbench_core.errors import ConfigurationInvalid, DevbenchError, FileConflict, ValidationFailed
 from devbench_core.model.link import LINK_HEADER, LinkAction
+from devbench_core.tools.file_views import FileView
 from devbench_core.tools.fs_batch import FsImportOutput
-from devbench_core.tools.views import FileView
 from devbench_mcp.links.failures import answer
 from devbench_mcp.links.grants import Grant, Signer
 from devbench_mcp.links.pace import ClientStalled, PacedResponse, arriving

@@ -12,7 +12,7 @@ from devbench_core.files.media import BINARY, TEXT, media_type
 from devbench_core.model.caller import Caller
 from devbench_core.tools.base import BASE64_MAX_BYTES, TEXT_MAX_BYTES
 from devbench_core.tools.bytes_text import text_page, to_base64
-from devbench_core.tools.views import FileView
+from devbench_core.tools.file_views import FileView
 from devbench_mcp.resources.fileuris import FileUri
 
 if TYPE_CHECKING:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import attrs
 
 from devbench_core.errors import ContainerExited, ContainerNotFound, DevbenchError
-from devbench_core.files import Files
 from devbench_core.files.paths import absolute_path, agent_path
 from devbench_core.files.settings import FileLimits
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.change import FileChanges
 from devbench_mcp.resources.watches import Ring
+
+if TYPE_CHECKING:
+    from devbench_core.bench import Bench
 
 log = get_logger(__name__)
 LOOK_S = 30.0
@@ -53,13 +56,13 @@ class FileWatches:
     A file that is deleted is followed on: another may come in its place.
 
     Args:
-        files: Where the files are.
+        bench: Where the files are; their use case is made when somebody follows some.
         tasks: Owns the tasks.
         every_s: The least time between two rings of a file.
     """
 
-    def __init__(self, files: Files, tasks: asyncio.TaskGroup, *, every_s: float) -> None:
-        self._files = files
+    def __init__(self, bench: Bench, tasks: asyncio.TaskGroup, *, every_s: float) -> None:
+        self._bench = bench
         self._tasks = tasks
         self._every_s = every_s
         self._watches: dict[Key, _Watch] = {}
@@ -77,12 +80,12 @@ class FileWatches:
             ContainerNotFound: The caller's tenant has no such container.
             AgentOutdated: The container's agent cannot watch.
         """
-        await self._files.stat(container_id, path, caller=caller)
-        root = await self._files.root_of(container_id, path, caller=caller)
+        await self._bench.files.stat(container_id, path, caller=caller)
+        root = await self._bench.files.root_of(container_id, path, caller=caller)
         key = (caller.tenant, container_id, root)
         watch = self._watches.get(key)
         if watch is None:
-            page = await self._files.changes(
+            page = await self._bench.files.changes(
                 container_id, root, caller=caller
             )  # from here on nothing is missed
             watch = self._watches.setdefault(key, _Watch(container_id, root, caller, page.cursor))
@@ -119,7 +122,7 @@ class FileWatches:
 
     async def _step(self, watch: _Watch) -> None:
         try:
-            page = await self._files.changes(
+            page = await self._bench.files.changes(
                 watch.container_id, watch.root, cursor=watch.cursor, wait_s=LOOK_S, caller=watch.caller
             )
         except (ContainerNotFound, ContainerExited):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import attrs
 
 from devbench_core.errors import DevbenchError, NotFound
-from devbench_core.execs import Execs
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Mark
+
+if TYPE_CHECKING:
+    from devbench_core.bench import Bench
 
 log = get_logger(__name__)
 LOOK_S = 30.0
@@ -41,13 +44,13 @@ class Watches:
     """Rings when there is more output, at most every ``every_s``, and once at the end.
 
     Args:
-        execs: Where the commands are.
+        bench: Where the commands are; their use case is made when somebody follows one.
         tasks: Owns the tasks.
         every_s: The least time between two rings of a command that goes on.
     """
 
-    def __init__(self, execs: Execs, tasks: asyncio.TaskGroup, *, every_s: float) -> None:
-        self._execs = execs
+    def __init__(self, bench: Bench, tasks: asyncio.TaskGroup, *, every_s: float) -> None:
+        self._bench = bench
         self._tasks = tasks
         self._every_s = every_s
         self._watches: dict[str, _Watch] = {}
@@ -66,7 +69,7 @@ class Watches:
         Raises:
             ExecNotFound: The caller's tenant has no such command.
         """
-        mark = await self._execs.news(exec_id, seen=None, caller=caller)
+        mark = await self._bench.execs.news(exec_id, seen=None, caller=caller)
         if mark.ended:
             ring(True)
             return _nothing
@@ -105,7 +108,9 @@ class Watches:
 
     async def _step(self, watch: _Watch) -> None:
         try:
-            now = await self._execs.news(watch.exec_id, seen=watch.seen, wait_s=LOOK_S, caller=watch.caller)
+            now = await self._bench.execs.news(
+                watch.exec_id, seen=watch.seen, wait_s=LOOK_S, caller=watch.caller
+            )
         except NotFound:
             now = attrs.evolve(watch.seen, ended=True)  # it was forgotten together with its container
         except DevbenchError as error:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from mcp import types
 
-from devbench_core.clock import SystemClock
-from devbench_core.containers.instances import Instances
 from devbench_core.errors import Conflict, DevbenchError, NotFound
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
@@ -74,7 +72,6 @@ class HostWork:
         self._retention = retention
         self._doing: dict[str, Doing] = {}
         self._all: set[Doing] = set()
-        self._instances = Instances(bench.store, SystemClock(), bench.settings.startup.dead_after_s)
 
     @property
     def kept(self) -> timedelta:
@@ -120,7 +117,7 @@ class HostWork:
         doing = self._doing.get(record.id)
         if doing is not None:
             return Standing(message=doing.said or f"{record.tool} is under way")
-        if record.host != self._bench.instance and await self._instances.alive(record.host):
+        if record.host != self._bench.instance and await self._bench.services.alive(record.host):
             return Standing(message=f"{record.tool} is under way on another host")
         return ended(await self._note(record, _lost(record)))
 

@@ -11,16 +11,17 @@ import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from devbench_core.errors import ImageNotFound, ValidationFailed
 from devbench_core.model.image import Image
 from devbench_runtime_bubblewrap.deletion import discard, empty
 from devbench_runtime_bubblewrap.folders import PASSABLE, older_than, write_whole
-from devbench_runtime_bubblewrap.images.entries import folder_entries, tar_entries
-from devbench_runtime_bubblewrap.images.extract import Extraction, Extractor
 from devbench_runtime_bubblewrap.images.mount_points import provide_mount_points
+
+if TYPE_CHECKING:
+    from devbench_runtime_bubblewrap.images.extract import Extraction
 
 HOST = "host"
 NAME = re.compile(r"[a-z0-9][a-z0-9._/:@-]{0,127}")
@@ -99,6 +100,10 @@ class ImageStore:
             ValidationFailed: The name or the source is not usable.
             TooLarge: It is beyond the limits.
         """
+        # Only imports need archives, and every start would pay for them.
+        from devbench_runtime_bubblewrap.images.entries import folder_entries, tar_entries
+        from devbench_runtime_bubblewrap.images.extract import Extractor
+
         if not NAME.fullmatch(name) or name == HOST or name.startswith(PREFIX):
             raise ValidationFailed("name", f"must match {NAME.pattern} and not be 'host'")
         if not source.exists():

@@ -29,26 +29,40 @@ def clause_of(test: str) -> str:
 
 
 def sources_of(function: object, cls: type[Any] | None) -> tuple[object, ...]:
-    """Return what states a test's clause, nothing when the test is not of a contract."""
-    return getattr(function, _STATED_BY, None) or getattr(cls, _STATED_BY, ())
+    """Return what states a test's clause, nothing when the test is not of a contract.
+
+    Of a contract that joins others, each test is stated by what states the class that has it.
+    """
+    return getattr(function, _STATED_BY, None) or getattr(owner_of(function, cls), _STATED_BY, ())
+
+
+def owner_of(function: object, cls: type[Any] | None) -> type[Any] | None:
+    """Return the class, of those that one joins, that has a test."""
+    name = getattr(function, "__name__", "")
+    return next((each for each in getattr(cls, "__mro__", ()) if name in vars(each)), cls)
 
 
 def explanation(test: str, sources: tuple[object, ...]) -> str:
     """Return the clause and the docstrings that state it, for whoever reads a failure."""
     lines = [f"The clause: {clause_of(test)}."]
     for source in sources:
-        name, text = _name_and_text(source)
-        lines += ["", f"Stated by {name}:", _indented(text)]
+        lines += ["", f"Stated by {name_of(source)}:", _indented(_text_of(source))]
     return "\n".join(lines)
 
 
-def _name_and_text(source: object) -> tuple[str, str]:
+def name_of(source: object) -> str:
+    """Return the full name of a part of a contract."""
     if isinstance(source, tuple):
         owner, attribute = cast("tuple[type[Any], str]", source)
-        stated = inspect.getattr_static(owner, attribute)
-        return f"{owner.__module__}.{owner.__qualname__}.{attribute}", inspect.getdoc(stated) or ""
-    name = f"{getattr(source, '__module__', '')}.{getattr(source, '__qualname__', source)}"
-    return name, inspect.getdoc(source) or ""
+        return f"{owner.__module__}.{owner.__qualname__}.{attribute}"
+    return f"{getattr(source, '__module__', '')}.{getattr(source, '__qualname__', source)}"
+
+
+def _text_of(source: object) -> str:
+    if isinstance(source, tuple):
+        owner, attribute = cast("tuple[type[Any], str]", source)
+        return inspect.getdoc(inspect.getattr_static(owner, attribute)) or ""
+    return inspect.getdoc(source) or ""
 
 
 def _indented(text: str) -> str:

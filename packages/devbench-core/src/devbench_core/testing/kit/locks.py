@@ -11,6 +11,7 @@ import pytest
 from devbench_core.contracts.lock import Lease, Lock
 from devbench_core.errors import LeaseLost, TimedOut, ValidationFailed
 from devbench_core.testing.kit.clauses import stated_by
+from devbench_core.testing.kit.deadline import in_time
 
 TTL_S = 5.0
 
@@ -27,6 +28,7 @@ async def _hold_once(lock: Lock) -> None:
         await asyncio.sleep(0)
 
 
+@in_time
 @pytest.mark.asyncio
 @stated_by(Lock.hold)
 class LockContract:
@@ -138,7 +140,11 @@ class LockContract:
                 await asyncio.Event().wait()
 
         holder = asyncio.create_task(block())
-        await entered.wait()
+        entering = asyncio.create_task(entered.wait())
+        await asyncio.wait((holder, entering), return_when=asyncio.FIRST_COMPLETED)
+        if not entered.is_set():
+            entering.cancel()
+            await holder  # raises what kept it from holding
         next_one = asyncio.create_task(_hold_once(lock))
         await asyncio.sleep(0)
         holder.cancel()

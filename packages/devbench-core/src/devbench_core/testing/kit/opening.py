@@ -9,6 +9,8 @@ import pytest_asyncio
 
 from devbench_core.contracts.store import Store
 
+__all__ = ["OpenStore", "WithStore"]
+
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 """Opens the store; one that lasts has the same content each time."""
 

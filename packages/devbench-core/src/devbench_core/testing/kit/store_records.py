@@ -11,6 +11,7 @@ from devbench_core.contracts.store import ABSENT, Put, Record, Remove, Store
 from devbench_core.errors import Conflict, ValidationFailed
 from devbench_core.json_types import JsonObject
 from devbench_core.testing.kit.clauses import stated_by
+from devbench_core.testing.kit.deadline import in_time
 from devbench_core.testing.kit.opening import WithStore
 
 STEPS = 25
@@ -36,6 +37,7 @@ async def keys(store: Store, *terms: str, kind: str = "k") -> list[str]:
     return [record.key for record in page.records]
 
 
+@in_time
 @pytest.mark.asyncio
 @stated_by(Store.apply)
 class StoreRecordsContract(WithStore):
@@ -247,7 +249,9 @@ class StoreRecordsContract(WithStore):
         data: JsonObject = {"list": [1]}
         (written,) = await store.apply(put("a", data))
         assert written is not None
-        for given in (data, written.data, (await store.list("k")).records[0].data):
+        read = await store.get("k", "a")
+        assert read is not None
+        for given in (data, written.data, read.data, (await store.list("k")).records[0].data):
             given["list"] = "changed"
         record = await store.get("k", "a")
         assert record is not None

@@ -1,0 +1,1 @@
+"""Calls that only the host can serve which follows something: they are handed to it through the store."""

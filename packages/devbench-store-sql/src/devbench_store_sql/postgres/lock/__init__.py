@@ -1,0 +1,1 @@
+"""The lock: leases in a table."""

@@ -1,0 +1,129 @@
+"""Several ``devbench-mcp`` behind one address, as the guide sets them up."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import httpx2
+
+from engines.install import find_program
+from harness.mcp_program import PROGRAM, toml
+from harness.redis_server import free_port
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "several-hosts.md"
+READY_S, STOP_S = 60.0, 30.0
+LOOK_S = 0.05
+
+
+def proxy_config(front: int, ports: list[int]) -> str:
+    """Return the guide's configuration of HAProxy for these ports."""
+    found = re.search(r"```haproxy\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    text = found[1].replace("127.0.0.1:8700", f"127.0.0.1:{front}")
+    for number, port in enumerate(ports, start=1):
+        text = text.replace(f"127.0.0.1:870{number}", f"127.0.0.1:{port}")
+    return text
+
+
+@attrs.define(kw_only=True)
+class Group:
+    """Hosts behind a proxy.
+
+    Attributes:
+        front: The port of the proxy.
+        ports: Those of the hosts.
+        config: Of all of them.
+        processes: The hosts.
+    """
+
+    front: int
+    ports: list[int]
+    config: Path
+    processes: dict[int, asyncio.subprocess.Process] = attrs.field(
+        factory=dict[int, asyncio.subprocess.Process]
+    )
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+        return f"http://127.0.0.1:{self.front}/mcp"
+
+    async def start(self, port: int) -> None:
+        """Start the host of a port, and wait until it is ready."""
+        self.processes[port] = await asyncio.create_subprocess_exec(
+            *(str(PROGRAM), "--transport", "http", "--port", str(port), "--config", str(self.config)),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+        await ready(port)
+
+    async def stop(self, port: int) -> int:
+        """Ask a host to stop, and return its exit code."""
+        process = self.processes.pop(port)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_S):
+            return await process.wait()
+
+    async def count(self, port: int, metric: str) -> float:
+        """Return the sum of a metric of one host."""
+        async with httpx2.AsyncClient() as http:
+            text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+        lines = [line for line in text.splitlines() if line.startswith(metric)]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+async def ready(port: int) -> None:
+    """Wait until what listens there can serve."""
+    async with httpx2.AsyncClient() as http, asyncio.timeout(READY_S):
+        while True:
+            try:
+                if (await http.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200:
+                    return
+            except httpx2.TransportError:
+                pass
+            await asyncio.sleep(LOOK_S)
+
+
+@asynccontextmanager
+async def host_group(folder: Path, values: Mapping[str, Any]) -> AsyncGenerator[Group]:
+    """Run three of them, and HAProxy before them, while the block lasts."""
+    program = find_program("haproxy")
+    assert program is not None, "HAProxy is not installed; install it with: uv run nox -s engines"
+    ports = [free_port() for _ in range(3)]
+    front = free_port()
+    config = folder / "devbench.toml"
+    mcp = {"allowed_hosts": [f"127.0.0.1:{front}"], "grace_s": 6}
+    config.write_text(toml({**values, "mcp": mcp}), encoding="utf-8")
+    config.chmod(0o600)
+    proxied = folder / "haproxy.cfg"
+    proxied.write_text(proxy_config(front, ports), encoding="utf-8")
+    group = Group(front=front, ports=ports, config=config)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_all_ended, group)
+        await asyncio.gather(*(group.start(port) for port in ports))
+        # after them: it takes each for well until a check fails, and else for ill until one succeeds
+        proxy = await asyncio.create_subprocess_exec(program, "-q", "-db", "-f", str(proxied))
+        stack.push_async_callback(_ended, proxy)
+        await ready(front)
+        yield group
+
+
+async def _all_ended(group: Group) -> None:
+    await asyncio.gather(*(_ended(process) for process in group.processes.values()))
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,55 @@
+"""A way to a server that loses answers, or leads nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+PIECE = 65_536
+
+
+class Proxy:
+    """Forwards what comes to a Unix socket to another one.
+
+    Attributes:
+        loses_answers_to: A word; connections are cut when the server answers a request in which it is, this often.
+        losses: How many answers are still to be lost.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self.loses_answers_to = b""
+        self.losses = 0
+
+    @asynccontextmanager
+    async def at(self, path: Path) -> AsyncGenerator[str]:
+        """Listen for the block; gives the URL."""
+        async with await asyncio.start_unix_server(self._serve, path):
+            yield f"unix://{path}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up, down = await asyncio.open_unix_connection(self._target)
+        marked = asyncio.Event()
+
+        async def requests() -> None:
+            while piece := await reader.read(PIECE):
+                if self.losses and self.loses_answers_to in piece:
+                    marked.set()
+                down.write(piece)
+
+        async def answers() -> None:
+            while piece := await up.read(PIECE):
+                if marked.is_set() and self.losses:
+                    self.losses -= 1
+                    return
+                writer.write(piece)
+
+        pumps = [asyncio.create_task(requests()), asyncio.create_task(answers())]
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        for pump in pumps:
+            pump.cancel()
+        for end in (writer, down):
+            with suppress(OSError):
+                end.close()

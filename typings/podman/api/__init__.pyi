@@ -1,0 +1,1 @@
+# Nothing of the package itself is used.
