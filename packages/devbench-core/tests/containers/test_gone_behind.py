@@ -65,6 +65,18 @@ async def test_a_kill_does_not_wait_for_the_record_that_nothing_is_left(
     assert listener.ended == [container]
 
 
+async def test_a_reconciliation_removes_nothing_of_what_a_kill_is_still_writing(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+):
+    go = asyncio.Event()
+    async with opener() as bench:
+        before_gone(monkeypatch, bench, go.wait)
+        container = (await bench.containers.spawn(SpawnRequest())).container.id
+        await bench.containers.kill(container)
+        assert (await bench.containers.reconcile()).removed == []
+        go.set()
+
+
 async def test_a_host_that_closes_writes_what_it_confirmed(opener: Opener, monkeypatch: pytest.MonkeyPatch):
     async with opener() as bench:
         before_gone(monkeypatch, bench, lambda: asyncio.sleep(0.05))

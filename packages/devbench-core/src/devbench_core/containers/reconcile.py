@@ -95,12 +95,16 @@ class Reconciler:
     async def _leftovers(self, report: Report) -> None:
         """Finish removals that were interrupted."""
         async for container in self._context.repository.all(LEFTOVER):
-            if container.runtime == self._context.runtime.name and container.ending is not None:
-                await self._guarded(self._finish(container, container.ending, report), container.id, report)
+            if container.runtime == self._context.runtime.name:
+                await self._guarded(self._finish(container.id, report), container.id, report)
 
-    async def _finish(self, container: Container, ending: ContainerEnding, report: Report) -> None:
-        await self._ender.end(container, ending, None)
-        report.removed.append(container.id)
+    async def _finish(self, container_id: str, report: Report) -> None:
+        # read again: that a kill left nothing is written behind it, and the listed page may be older
+        container = await self._context.repository.by_id(container_id)
+        if container is None or container.ending is None or container.status is Status.GONE:
+            return
+        await self._ender.end(container, container.ending, None)
+        report.removed.append(container_id)
 
     async def _one(
         self, container: Container, observed: Observed | None, report: Report, *, adopt: bool, reap: bool
