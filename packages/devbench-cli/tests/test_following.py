@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from devbench_cli.following import Interruption, exit_code_of_ending, unless_interrupted
-from devbench_core.tools.views import ExecEndingView
+from devbench_core.tools.exec_views import ExecEndingView
 
 
 @pytest.mark.parametrize(

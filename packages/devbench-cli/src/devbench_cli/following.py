@@ -23,9 +23,9 @@ from devbench_cli.failures import (
 )
 from devbench_core.errors import DevbenchError
 from devbench_core.tools.base import TEXT_MAX_BYTES
+from devbench_core.tools.exec_views import ExecEndingView
 from devbench_core.tools.execs import ExecCancelOutput, ExecPollOutput
 from devbench_core.tools.pieces import OutputPiece
-from devbench_core.tools.views import ExecEndingView
 
 POLL_WAIT_S = 20.0
 """How long one poll waits for output; a longer silence is only another poll."""

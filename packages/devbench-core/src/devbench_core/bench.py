@@ -21,7 +21,6 @@ from devbench_core.containers.service import Containers
 from devbench_core.contracts.lock import Lock
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import Runtime
-from devbench_core.contracts.scanner import Scanner
 from devbench_core.contracts.store import Store
 from devbench_core.ids import INSTANCE, new_id
 from devbench_core.leading.fencing import FencedStore
@@ -31,6 +30,7 @@ from devbench_core.tool import Tool
 from devbench_core.wiring import Parts, Services
 
 if TYPE_CHECKING:
+    from devbench_core.contracts.scanner import Scanner
     from devbench_core.execs import Execs
     from devbench_core.files import Files
     from devbench_core.images import Images

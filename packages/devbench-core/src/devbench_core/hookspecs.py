@@ -16,13 +16,13 @@ import pluggy
 from devbench_core.contracts.lock import Lock
 from devbench_core.contracts.provider import Provider
 from devbench_core.contracts.runtime import Runtime
-from devbench_core.contracts.scanner import Scanner
 from devbench_core.contracts.store import Store
 from devbench_core.model.event import Event, Request, Veto
 from devbench_core.tool import Tool
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
+    from devbench_core.contracts.scanner import Scanner
 
 __all__ = ["HookSpecs", "Lifespan", "hookimpl"]
 

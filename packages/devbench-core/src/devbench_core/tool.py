@@ -12,10 +12,10 @@ import attrs
 from pydantic import BaseModel, ConfigDict
 
 from devbench_core.model.caller import LOCAL, Caller
-from devbench_core.model.link import LinkMaker
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
+    from devbench_core.model.link import LinkMaker
 
 __all__ = [
     "Handler",

@@ -30,8 +30,6 @@ from devbench_core.leading.fencing import FencedStore
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerEnding
 from devbench_core.model.event import Event
-from devbench_core.model.execution import Exec, ExecRequest
-from devbench_core.model.image import Image
 from devbench_core.shells.settings import SHELL_KIND
 
 if TYPE_CHECKING:
@@ -41,6 +39,8 @@ if TYPE_CHECKING:
     from devbench_core.forwarding.serving import Handler, Server
     from devbench_core.images.pulls import Progress
     from devbench_core.images.service import Images
+    from devbench_core.model.execution import Exec
+    from devbench_core.model.image import Image
     from devbench_core.pools.service import Pools, Record
     from devbench_core.shells.service import Shells
 
@@ -320,6 +320,8 @@ class Services:
     async def _run_entrypoint(self, container: Container, image: Image) -> None:
         if image.command:
             caller = Caller(tenant=container.tenant, subject=container.created_by)
+            from devbench_core.model.execution import ExecRequest
+
             await self.execs.start(container.id, ExecRequest(argv=image.command), caller=caller)
 
     async def _forget(self, container_id: str) -> None:

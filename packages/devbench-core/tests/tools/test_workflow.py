@@ -316,7 +316,7 @@ async def test_images_are_filtered_and_bounded(call: Call):
 
 
 def test_the_reasons_that_are_described_are_those_that_exist():
-    from devbench_core.tools.views import ExecEndingView
+    from devbench_core.tools.exec_views import ExecEndingView
 
     described = ExecEndingView.model_fields["reason"].description or ""
     for reason in ExecReason:

@@ -19,10 +19,11 @@ from devbench_runtime_bubblewrap.identity import HostUser, host_user
 from devbench_runtime_bubblewrap.images.store import ImageStore
 from devbench_runtime_bubblewrap.launch import Launcher
 from devbench_runtime_bubblewrap.program import Program, probe_and_try
+from devbench_runtime_bubblewrap.remembered import recall, remember
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
 from devbench_runtime_bubblewrap.sandbox.build import Builder
-from devbench_runtime_bubblewrap.sandbox.host_etc import KeptEtc, sweep_etc
 from devbench_runtime_bubblewrap.sandbox.host_root import find_host_root
+from devbench_runtime_bubblewrap.sandbox.kept_etc import KeptEtc
 from devbench_runtime_bubblewrap.seccomp.rules import build, supports
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 from devbench_runtime_bubblewrap.worker import Worker
@@ -42,9 +43,9 @@ async def open_bubblewrap(
         EngineFailed: It is too old, or namespaces or folders cannot be made.
     """
     user = host_user(settings.run_as)
-    program = await probe_and_try(settings.program, user, settings.probe_timeout_s)
     worker = Worker(settings.file_threads)
     try:
+        program = await _asked(settings, context.cache_dir, user, worker)
         runtime = await worker.do(partial(_assemble, settings, context, program, user, worker))
         await runtime.sweep()
         await worker.do(partial(_sweep_files, runtime))
@@ -52,6 +53,15 @@ async def open_bubblewrap(
         await worker.do(partial(_close, runtime))
     finally:
         worker.close()
+
+
+async def _asked(settings: BubblewrapSettings, cache: Path, user: HostUser, worker: Worker) -> Program:
+    known = await worker.do(partial(recall, cache, settings.program, user, settings.probe_kept_s))
+    if known is not None:
+        return known
+    program = await probe_and_try(settings.program, user, settings.probe_timeout_s)
+    await worker.do(partial(remember, cache, program, user))
+    return program
 
 
 def _assemble(
@@ -106,7 +116,7 @@ def _sweep_files(runtime: BubblewrapRuntime) -> None:
     folders, specs = runtime.folders, runtime.specs()
     sweep_agents(folders, {spec.agent for spec in specs})
     if not specs and not any(folders.trash.iterdir()):
-        sweep_etc(folders, runtime.launcher.builder.etc.path())
+        runtime.launcher.builder.etc.sweep()
     for entry in folders.incoming.iterdir():
         if older_than(entry, FORGOTTEN_S):
             discard(entry, folders.trash)

@@ -68,6 +68,13 @@ class BubblewrapSettings(BaseModel):
     probe_timeout_s: float = Field(
         default=5.0, gt=0, le=60, description="How long the program may take to tell what it can."
     )
+    probe_kept_s: float = Field(
+        default=3600.0,
+        ge=0,
+        le=86400,
+        description="How long what it told is believed by the next start, unless it, the user or the kernel's "
+        "settings changed; 0 asks at every start.",
+    )
     start_timeout_s: float = Field(
         default=10.0, gt=0, le=300, description="From starting a container to its agent's socket."
     )

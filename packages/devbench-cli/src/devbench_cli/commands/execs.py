@@ -13,7 +13,7 @@ from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
-    from devbench_core.tools.views import ExecView
+    from devbench_core.tools.exec_views import ExecView
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 HEADINGS = ("ID", "STATE", "ENDED", "AGE", "COMMAND")

@@ -74,7 +74,7 @@ def pull(
 async def _pull(backend: Backend, options: Options, name: str) -> None:
     from devbench_cli.show.progress import bar
     from devbench_cli.show.results import as_json, line
-    from devbench_core.tools.views import ImageView
+    from devbench_core.tools.image_views import ImageView
 
     with bar(f"pull {name}", options) as progress:
         image = await backend.pull(name, progress=progress)
@@ -106,7 +106,7 @@ def import_(
 
 async def _import(backend: Backend, options: Options, name: str, source: Path) -> None:
     from devbench_cli.show.results import as_json, line
-    from devbench_core.tools.views import ImageView
+    from devbench_core.tools.image_views import ImageView
 
     image = await backend.import_image(name, source)
     line(as_json(ImageView.of(image)) if options.as_json else image.name)

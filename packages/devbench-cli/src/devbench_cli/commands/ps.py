@@ -12,7 +12,7 @@ from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
-    from devbench_core.tools.containers import ListContainersOutput
+    from devbench_core.tools.container_lists import ListContainersOutput
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 HEADINGS = ("ID", "ALIAS", "STATUS", "IMAGE", "RUNTIME", "AGE", "ENDED", "LABELS")
@@ -51,7 +51,7 @@ async def _ps(backend: Backend, options: Options, labels: list[str], given: dict
     from devbench_cli.backends.protocol import ask
     from devbench_cli.show.results import as_json, line
     from devbench_cli.units import pairs
-    from devbench_core.tools.containers import ListContainersOutput
+    from devbench_core.tools.container_lists import ListContainersOutput
 
     page = await ask(
         backend,

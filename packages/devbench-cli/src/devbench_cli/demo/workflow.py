@@ -12,12 +12,13 @@ from devbench_cli.demo import program
 from devbench_cli.demo.narrator import Narrator
 from devbench_cli.following import follow_output
 from devbench_core.errors import DevbenchError, FileConflict
-from devbench_core.tools.containers import KillOutput, ListContainersOutput, SpawnOutput
+from devbench_core.tools.container_lists import ListContainersOutput
+from devbench_core.tools.containers import KillOutput, SpawnOutput
+from devbench_core.tools.exec_views import ExecEndingView
 from devbench_core.tools.execs import ExecStartOutput
 from devbench_core.tools.files import FsReadOutput, FsWriteOutput
 from devbench_core.tools.host import StatusOutput
 from devbench_core.tools.pieces import OutputPiece
-from devbench_core.tools.views import ExecEndingView
 
 TTL_S = 600.0
 """Should the demo be killed where it cannot clean up, its container ends by itself."""

@@ -8,8 +8,8 @@ from devbench_cli.descriptors import STDERR, STDOUT, write
 from devbench_cli.following import OnPiece
 from devbench_cli.options import Options
 from devbench_cli.show.results import json_line
+from devbench_core.tools.exec_views import ExecEndingView
 from devbench_core.tools.pieces import OutputPiece
-from devbench_core.tools.views import ExecEndingView
 
 DEFAULTS = {"timed_out": "it was ended with everything it started"}
 

@@ -17,8 +17,8 @@ from devbench_cli.show.execs import sink, tell_ending, tell_replay
 from devbench_cli.terminal.local import require_terminal
 from devbench_cli.terminal.session import Session, follow_session
 from devbench_core.errors import ValidationFailed
+from devbench_core.tools.exec_views import ExecView
 from devbench_core.tools.execs import ExecStartOutput
-from devbench_core.tools.views import ExecView
 
 WITHOUT_TERMINAL = "pass a pipe or a file on with `devbench exec -i`, without -t"
 

@@ -15,8 +15,8 @@ from devbench_cli.following import Interruption, OnPiece, follow
 from devbench_cli.terminal.keys import DetachKeys
 from devbench_cli.terminal.local import raw_mode, size
 from devbench_cli.terminal.typing import Typist
+from devbench_core.tools.exec_views import ExecEndingView
 from devbench_core.tools.execs import ExecResizeOutput
-from devbench_core.tools.views import ExecEndingView
 
 LEAVE_WAIT_S = 1.0
 """How long leaving waits for a command that does not read what was typed before."""

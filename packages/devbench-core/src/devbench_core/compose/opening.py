@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from devbench_core.compose.composition import Chosen
-from devbench_core.compose.silent import SilentRuntime
 from devbench_core.config.settings import Startup
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import Runtime
@@ -62,6 +61,8 @@ async def _open_named(
             if startup.engine_silent == "fail":
                 raise
             log.warning("runtime.degraded", runtime=chosen.provider.name, error=str(error))
+            from devbench_core.compose.silent import SilentRuntime
+
             return SilentRuntime(chosen, context, stack)
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from devbench_core.config.faults import explain
 from devbench_core.config.find import find
-from devbench_core.config.settings import DELIMITER, PREFIX, Settings
+from devbench_core.config.settings import Settings
 from devbench_core.errors import ConfigurationInvalid
 from devbench_core.nearest import suggestion
 
+PREFIX = "DEVBENCH_"
+DELIMITER = "__"
 RESERVED = frozenset({"CONFIG", "URL", "TOKEN", "TOKEN_FILE"})
 """Variables with our prefix that are no settings: they belong to the command line."""
 RESERVED_PREFIXES = ("TEST_", "AGENT_", "BENCH_")
@@ -64,23 +65,11 @@ def from_values(
     Raises:
         ConfigurationInvalid: With all faults.
     """
-    variables: Mapping[str, str] = {} if environ is None else environ
-    faults = _unknown_variables(variables)
-
-    class Bound(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings, _Variables(settings_cls, variables), _File(settings_cls, values))
-
+    variables = ours({} if environ is None else environ)
+    faults = _unknown(variables)
     try:
-        settings = Bound(**(dict(overrides or {})))
+        said = _read(variables) if variables else {}
+        settings = Settings.model_validate(_merged(_merged(values, said), overrides or {}))
     except ValidationError as error:
         raise _invalid([*faults, *explain(error, Settings)]) from None
     except ValueError as error:
@@ -108,40 +97,38 @@ def read_file(path: Path | None) -> dict[str, Any]:
         raise ConfigurationInvalid(f"configuration file {str(path)!r} is not valid TOML: {error}") from error
 
 
-class _Variables(EnvSettingsSource):
-    """Reads the variables that it is given, not the process's."""
-
-    def __init__(self, settings_cls: type[BaseSettings], variables: Mapping[str, str]) -> None:
-        self._variables = {
-            key.lower(): value for key, value in variables.items() if key.upper().startswith(PREFIX)
-        }
-        super().__init__(settings_cls)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return self._variables
+def ours(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that say something of the configuration, or try to; case does not matter."""
+    return {name: value for name, value in environ.items() if _is_ours(name.upper())}
 
 
-class _File(PydanticBaseSettingsSource):
-    """The file's tables as a source of settings."""
-
-    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
-        super().__init__(settings_cls)
-        self._values = dict(values)
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return self._values.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return self._values
+def _is_ours(name: str) -> bool:
+    rest = name.removeprefix(PREFIX)
+    return rest != name and rest not in RESERVED and not rest.startswith(RESERVED_PREFIXES)
 
 
-def _unknown_variables(variables: Mapping[str, str]) -> list[str]:
+def _read(variables: Mapping[str, str]) -> dict[str, Any]:
+    from devbench_core.config.variables import values_of  # its library takes a while, and is seldom needed
+
+    return values_of(variables)
+
+
+def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both; of two values of one name the upper one, of two tables both, merged."""
+    merged = dict(lower)
+    for name, value in upper.items():
+        below = merged.get(name)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[name] = _merged(cast("Mapping[str, Any]", below), cast("Mapping[str, Any]", value))
+        else:
+            merged[name] = value
+    return merged
+
+
+def _unknown(variables: Iterable[str]) -> list[str]:
     faults: list[str] = []
     for name in variables:
-        rest = name.removeprefix(PREFIX)
-        if rest == name or rest in RESERVED or rest.startswith(RESERVED_PREFIXES):
-            continue
-        field = rest.split(DELIMITER)[0].lower()
+        field = name[len(PREFIX) :].split(DELIMITER)[0].lower()
         if field not in Settings.model_fields:
             hint = suggestion(field, Settings.model_fields)
             faults.append(f"variable {name!r} is no setting; {hint}")

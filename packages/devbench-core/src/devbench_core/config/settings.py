@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.config.policy import PolicySettings
@@ -20,8 +19,6 @@ from devbench_core.pools.settings import PoolSettings
 from devbench_core.shells.settings import ShellLimits
 
 AUTO = "auto"
-PREFIX = "DEVBENCH_"
-DELIMITER = "__"
 
 
 def default_state_dir() -> Path:
@@ -133,17 +130,10 @@ class Startup(BaseModel):
     )
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """devbench's configuration. Variables ``DEVBENCH_…`` win over the file; nesting is written ``__``."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter=DELIMITER,
-        extra="forbid",
-        frozen=True,
-        defer_build=True,
-        nested_model_default_partial_update=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     plugins: list[str] | None = Field(
         default=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,7 @@ from devbench_core.containers.instances import this_process
 from devbench_core.containers.links import ended
 from devbench_core.containers.reconcile import Reconciler, Recover, Report
 from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX, LIVING, Repository
-from devbench_core.containers.requests import Attached, ContainerPage, Spawned, SpawnRequest
-from devbench_core.containers.spawn import FirstCommand, ForgetImage, Progress, Resolve, Spawner, TakeWarm
+from devbench_core.containers.results import Attached, ContainerPage, Spawned
 from devbench_core.containers.succession import Successor
 from devbench_core.containers.sweep import Forget, Sweeper
 from devbench_core.contracts.store import Put
@@ -23,17 +23,19 @@ from devbench_core.ids import CONTAINER, is_id
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import WORKSPACE, Container, ContainerEnding, EndReason, Status
-from devbench_core.model.execution import Exec
 
 if TYPE_CHECKING:
     from devbench_core.channel.link import AgentLink
+    from devbench_core.containers.requests import SpawnRequest
+    from devbench_core.containers.spawn import FirstCommand, ForgetImage, Progress, Resolve, Spawner, TakeWarm
+    from devbench_core.model.execution import Exec
     from devbench_core.model.finding import Finding
 
 log = get_logger(__name__)
 CLIENT_MAX = 100
 KILLS_AT_ONCE = 8
 SweepShells = Callable[[], Awaitable[None]]
-ListExecs = Callable[[Container], Awaitable[tuple[Exec, ...]]]
+ListExecs = Callable[[Container], Awaitable["tuple[Exec, ...]"]]
 
 
 class Containers:
@@ -57,11 +59,17 @@ class Containers:
         self._running_execs = running_execs
         self._sweep_shells = sweep_shells
         self._ender = Ender(context, end_execs)
-        self._spawner = Spawner(context, self._ender, resolve_image, forget_image, run_entrypoint, take_warm)
+        self._spawning = (resolve_image, forget_image, run_entrypoint, take_warm)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
         self._successor = Successor(context, self._reconciler)
         self._sweeper = Sweeper(context, self._ender, self._reconciler, running_execs, forget_execs)
         self._self = this_process(context.instance, serving=context.serving, now=context.clock.now())
+
+    @cached_property
+    def _spawner(self) -> Spawner:
+        from devbench_core.containers.spawn import Spawner  # a command line that only looks does without
+
+        return Spawner(self._context, self._ender, *self._spawning)
 
     @property
     def repository(self) -> Repository:

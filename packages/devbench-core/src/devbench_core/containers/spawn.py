@@ -16,7 +16,8 @@ from devbench_core.containers.links import keep_token
 from devbench_core.containers.policy import enforceable
 from devbench_core.containers.replay import Replay, Wanted, key_of
 from devbench_core.containers.repository import ALIAS_KIND, claim_alias
-from devbench_core.containers.requests import Spawned, SpawnRequest
+from devbench_core.containers.requests import SpawnRequest
+from devbench_core.containers.results import Spawned
 from devbench_core.containers.tokens import new_token
 from devbench_core.containers.validate import spec_of
 from devbench_core.contracts.store import Put, Remove

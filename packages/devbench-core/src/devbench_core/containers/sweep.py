@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from devbench_core import metrics
 from devbench_core.containers import guest_records
@@ -15,9 +16,11 @@ from devbench_core.contracts.store import Remove
 from devbench_core.errors import Conflict, ContainerNotFound, DevbenchError, LeaseLost
 from devbench_core.logs import get_logger
 from devbench_core.model.container import Container, ContainerEnding, EndReason, Status
-from devbench_core.model.execution import Exec
 
-Running = Callable[[Container], Awaitable[tuple[Exec, ...]]]
+if TYPE_CHECKING:
+    from devbench_core.model.execution import Exec
+
+Running = Callable[[Container], Awaitable["tuple[Exec, ...]"]]
 Forget = Callable[[str], Awaitable[None]]
 
 log = get_logger(__name__)

@@ -11,8 +11,6 @@ from devbench_core.contracts.lock import Lock
 from devbench_core.contracts.provider import Diagnosis, OpenContext, Provider
 from devbench_core.contracts.store import Store
 from devbench_core.hookspecs import hookimpl
-from devbench_core.memory.lock import LocalLock
-from devbench_core.memory.store import MemoryStore
 
 
 class NoSettings(BaseModel):
@@ -24,12 +22,16 @@ class NoSettings(BaseModel):
 @asynccontextmanager
 async def open_store(_settings: NoSettings, _context: OpenContext) -> AsyncGenerator[Store, None]:
     """Open an empty store."""
+    from devbench_core.memory.store import MemoryStore
+
     yield MemoryStore()
 
 
 @asynccontextmanager
 async def open_lock(_settings: NoSettings, context: OpenContext) -> AsyncGenerator[Lock, None]:
     """Open a lock of this process."""
+    from devbench_core.memory.lock import LocalLock
+
     yield LocalLock(context.clock)
 
 

@@ -13,7 +13,6 @@ from devbench_core.json_types import JsonObject
 from devbench_core.logs import get_logger
 from devbench_core.metrics import TOOL_CALLS
 from devbench_core.model.caller import LOCAL, Caller
-from devbench_core.model.link import LinkMaker
 from devbench_core.nearest import suggestion
 from devbench_core.tool import ProgressSink, Tool, ToolContext, ToolOutput, ToolUnusable
 from devbench_core.tools.arguments import validate
@@ -21,6 +20,7 @@ from devbench_core.tools.payload import error_payload
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
+    from devbench_core.model.link import LinkMaker
 
 log = get_logger(__name__)
 __all__ = ["ToolResult", "call_tool", "error_payload"]

@@ -86,11 +86,11 @@ CONTAINER_TOOLS = (
             "container of earlier work before you spawn a new one. When `cursor` is not empty, call again with "
             "it as `after`. Next: `attach` or `inspect`."
         ),
-        input="devbench_core.tools.containers:ListContainersInput",
-        output="devbench_core.tools.containers:ListContainersOutput",
+        input="devbench_core.tools.container_lists:ListContainersInput",
+        output="devbench_core.tools.container_lists:ListContainersOutput",
         hints=LOOKS,
         scope=READ,
-        handler="devbench_core.tools.containers:list_containers",
+        handler="devbench_core.tools.container_lists:list_containers",
     ),
 )
 

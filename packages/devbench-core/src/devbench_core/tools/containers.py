@@ -13,8 +13,9 @@ from devbench_core.model.execution import ExecState
 from devbench_core.model.policy import EXEC_USERS_MAX, Network, Policy
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import ContainerArgument, Input
+from devbench_core.tools.exec_views import ExecView
 from devbench_core.tools.progress import pull_progress
-from devbench_core.tools.views import ContainerView, ExecView, ObservedView, View
+from devbench_core.tools.views import ContainerView, ObservedView, View
 
 
 class PolicyInput(BaseModel):
@@ -214,28 +215,6 @@ class InspectOutput(ToolOutput):
     execs: list[ExecView] = Field(description="Its commands that have not ended.")
 
 
-class ListContainersInput(Input):
-    """Arguments of `list_containers`."""
-
-    labels: dict[str, str] = Field(
-        default_factory=dict[str, str], description="Only containers that have all these labels."
-    )
-    include_ended: bool = Field(default=False, description="Also those that have ended, with why.")
-    after: str = Field(
-        default="", max_length=200, description="The `cursor` of the page before; empty for the first."
-    )
-    limit: int = Field(default=50, ge=1, le=200, description="The most containers in one page.")
-
-
-class ListContainersOutput(ToolOutput):
-    """Result of `list_containers`."""
-
-    containers: list[ContainerView] = Field(description="In the order of their ids.")
-    cursor: str = Field(
-        default="", description="Give it as `after` for the next page; empty when there are no more."
-    )
-
-
 async def spawn(context: ToolContext, given: SpawnInput) -> SpawnOutput:
     """Make a container."""
     request = SpawnRequest(
@@ -299,17 +278,3 @@ async def _observed(context: ToolContext, container: Container) -> ObservedView 
         return ObservedView.of(await runtime.inspect(container.ref))
     except (ContainerNotFound, EngineUnreachable):
         return None
-
-
-async def list_containers(context: ToolContext, given: ListContainersInput) -> ListContainersOutput:
-    """List a page of containers."""
-    page = await context.bench.containers.list(
-        labels=given.labels,
-        include_ended=given.include_ended,
-        after=given.after,
-        limit=given.limit,
-        caller=context.caller,
-    )
-    return ListContainersOutput(
-        containers=[ContainerView.of(container) for container in page.containers], cursor=page.cursor
-    )

@@ -32,6 +32,7 @@ from devbench_core.tools.base import (
     Input,
 )
 from devbench_core.tools.bytes_text import one_content
+from devbench_core.tools.exec_views import ExecEndingView, ExecView
 from devbench_core.tools.pieces import OutputPiece, pieces_of
 from devbench_core.tools.progress import (
     OUTPUT_EVERY_S,
@@ -39,7 +40,6 @@ from devbench_core.tools.progress import (
     OutputReporter,
     last_line_of,
 )
-from devbench_core.tools.views import ExecEndingView, ExecView
 
 LIST_DEFAULT, LIST_MAX = 50, 200
 ARGV_MAX = 500

@@ -12,7 +12,8 @@ from devbench_core.errors import DevbenchError
 from devbench_core.model.policy import Clause
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import BASE64_MAX_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S, Input
-from devbench_core.tools.views import ImageView, View
+from devbench_core.tools.image_views import ImageView
+from devbench_core.tools.views import View
 
 IMAGES_MAX = 200
 PING_TIMEOUT_S = 5.0

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from devbench_core.model.caller import Caller
-from devbench_core.model.execution import Chunk, StreamName
-from devbench_core.model.image import PullProgress
 from devbench_core.tool import ProgressSink
 
 if TYPE_CHECKING:
     from devbench_core.execs import Execs
+    from devbench_core.model.execution import Chunk
+    from devbench_core.model.image import PullProgress
 
 REPORT_EVERY_S = 0.25
 """More often is noise on the wire."""
@@ -74,6 +74,8 @@ class _Pull:
 
 def last_line(chunks: Iterable[Chunk]) -> str:
     """Return the last line of output that is not blank, "" when there is none; a long one is cut."""
+    from devbench_core.model.execution import StreamName
+
     shown = (chunk.data for chunk in chunks if chunk.stream is not StreamName.SIDE)
     lines = b"".join(shown).decode("utf-8", "replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")[:LINE_MAX]

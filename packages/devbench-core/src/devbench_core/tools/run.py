@@ -16,10 +16,10 @@ from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Chunk, Ends, Exec
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S
+from devbench_core.tools.exec_views import ExecView
 from devbench_core.tools.execs import CommandInput, request_of
 from devbench_core.tools.pieces import OutputPiece, pieces_of
 from devbench_core.tools.progress import OutputReporter
-from devbench_core.tools.views import ExecView
 
 if TYPE_CHECKING:
     from devbench_core.execs import Execs

@@ -13,9 +13,9 @@ from devbench_core.shells.settings import PATTERNS_MAX
 from devbench_core.tool import ToolContext, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES, TEXT_MAX_BYTES, WAIT_MAX_S, Input
 from devbench_core.tools.bytes_text import one_content
+from devbench_core.tools.exec_views import ExecEndingView
 from devbench_core.tools.pieces import OutputPiece, pieces_of
 from devbench_core.tools.shell_views import ShellArgument, ShellMatchView, ShellRunView
-from devbench_core.tools.views import ExecEndingView
 
 QUIET_DEFAULT_S = 1.0
 QUIET_MAX_S = 30.0

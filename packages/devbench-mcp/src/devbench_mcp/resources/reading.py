@@ -11,8 +11,8 @@ from devbench_core.errors import ExecNotFound
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Chunk, Exec, ExecEnding, StreamName
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES
+from devbench_core.tools.exec_views import ExecEndingView
 from devbench_core.tools.run import CHUNKS_MAX, HeadAndTail
-from devbench_core.tools.views import ExecEndingView
 from devbench_mcp.resources.uris import OutputUri
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import ExecEnding, ExecReason, Mark
 from devbench_core.tool import ToolOutput
+from devbench_core.tools.exec_views import ExecView
 from devbench_core.tools.execs import ExecWaitOutput
 from devbench_core.tools.progress import last_line_of
 from devbench_core.tools.run import result_of
-from devbench_core.tools.views import ExecView
 from devbench_mcp.tasks import clock, records
 from devbench_mcp.tasks.records import Outcome, TaskRecord
 from devbench_mcp.tasks.standing import Standing, ended

@@ -14,7 +14,6 @@ from devbench_runtime_bubblewrap.identity import ORDINARY, inside_ids
 from devbench_runtime_bubblewrap.program import Program
 from devbench_runtime_bubblewrap.sandbox.arguments import Arguments
 from devbench_runtime_bubblewrap.sandbox.etc_files import HOSTNAME, HOSTS, name_servers, user_files
-from devbench_runtime_bubblewrap.sandbox.host_etc import KeptEtc
 from devbench_runtime_bubblewrap.sandbox.host_root import HostRoot, show_host_root
 from devbench_runtime_bubblewrap.sandbox.isolation import (
     add_environment,
@@ -22,6 +21,7 @@ from devbench_runtime_bubblewrap.sandbox.isolation import (
     add_isolation,
     add_system_mounts,
 )
+from devbench_runtime_bubblewrap.sandbox.kept_etc import KeptEtc
 from devbench_runtime_bubblewrap.settings import ReadOnlyMount
 from devbench_runtime_bubblewrap.spec import StoredSpec
 

@@ -32,20 +32,6 @@ MAX_BYTES = 256 * 1024 * 1024
 MAX_ENTRIES = 100_000
 
 
-class KeptEtc:
-    """The copy as it was when this host began; made again should another host have swept it. Blocking."""
-
-    def __init__(self, folders: Folders) -> None:
-        self._folders = folders
-        self._home = provide_etc(folders)
-
-    def path(self) -> Path:
-        """Return the copy's folder, which is there."""
-        if not self._home.is_dir():
-            self._home = provide_etc(self._folders)
-        return self._home
-
-
 def provide_etc(folders: Folders, source: Path = Path("/etc")) -> Path:
     """Return the copy that belongs to the present /etc, made when there is none yet; blocking."""
     shown = sorted({path for pattern in SHOWN for path in source.glob(pattern)})
