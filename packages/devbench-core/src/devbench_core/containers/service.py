@@ -17,6 +17,7 @@ from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX
 from devbench_core.containers.results import Attached, ContainerPage, Spawned
 from devbench_core.containers.succession import Successor
 from devbench_core.containers.sweep import Forget, Sweeper
+from devbench_core.containers.unanswered import Unanswered
 from devbench_core.contracts.store import Put
 from devbench_core.errors import DevbenchError, ValidationFailed
 from devbench_core.ids import CONTAINER, is_id
@@ -59,6 +60,7 @@ class Containers:
         self._running_execs = running_execs
         self._sweep_shells = sweep_shells
         self._ender = Ender(context, end_execs)
+        self._unanswered = Unanswered(context, self._ender)
         self._spawning = (resolve_image, forget_image, run_entrypoint, take_warm)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
         self._successor = Successor(context, self._reconciler)
@@ -69,7 +71,7 @@ class Containers:
     def _spawner(self) -> Spawner:
         from devbench_core.containers.spawn import Spawner  # a command line that only looks does without
 
-        return Spawner(self._context, self._ender, *self._spawning)
+        return Spawner(self._context, self._ender, *self._spawning, unanswered=self._unanswered)
 
     @property
     def repository(self) -> Repository:
@@ -229,6 +231,7 @@ class Containers:
     async def tend(self) -> None:
         """Do what each host does for itself again and again: note uses and exits of shells, adopt what is left."""
         await self._sweep_shells()
+        await self._unanswered.settle()
         await self._sweeper.tend()
 
     async def reap(self) -> None:

@@ -19,9 +19,10 @@ from devbench_core.containers.repository import ALIAS_KIND, claim_alias
 from devbench_core.containers.requests import SpawnRequest
 from devbench_core.containers.results import Spawned
 from devbench_core.containers.tokens import new_token
+from devbench_core.containers.unanswered import Unanswered
 from devbench_core.containers.validate import spec_of
 from devbench_core.contracts.store import Put, Remove
-from devbench_core.errors import Cancelled, Conflict, DevbenchError, ImageNotFound
+from devbench_core.errors import Cancelled, Conflict, DevbenchError, ImageNotFound, StoreFailed
 from devbench_core.idempotency import KIND as KEY_KIND
 from devbench_core.ids import CONTAINER, new_id
 from devbench_core.logs import get_logger
@@ -54,9 +55,12 @@ class Spawner:
         forget_image: ForgetImage,
         run_entrypoint: FirstCommand,
         take_warm: TakeWarm | None = None,
+        *,
+        unanswered: Unanswered,
     ) -> None:
         self._context = context
         self._ender = ender
+        self._unanswered = unanswered
         self._resolve = resolve
         self._forget_image = forget_image
         self._run_entrypoint = run_entrypoint
@@ -155,15 +159,22 @@ class Spawner:
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:
-            self._context.tasks.create_task(self._undo(claim), name=f"undo {container.id}")
+            undo = self._undo(claim, container, keyed=wanted is not None)
+            self._context.tasks.create_task(undo, name=f"undo {container.id}")
+            raise
+        except StoreFailed:
+            self._unanswered.note(container, keyed=wanted is not None)
             raise
 
-    async def _undo(self, claim: asyncio.Future[Container]) -> None:
+    async def _undo(self, claim: asyncio.Future[Container], container: Container, *, keyed: bool) -> None:
         try:
             claimed = await claim
+        except StoreFailed:
+            self._unanswered.note(container, keyed=keyed)
         except DevbenchError:
             return  # nothing was claimed
-        await self._ender.discard(claimed, "its caller went away")
+        else:
+            await self._ender.discard(claimed, "its caller went away")
 
     async def _claim(self, container: Container, wanted: Wanted | None, *access: Put | Remove) -> Container:
         """Record the intent with all its claims, before anything is made."""

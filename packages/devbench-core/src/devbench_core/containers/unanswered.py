@@ -1,0 +1,64 @@
+"""Claims whose outcome the store did not tell: the connection broke, or the caller went away meanwhile.
+
+What the store did write would be a container that nobody is making and nobody knows of. Each round looks whether it is
+there, and ends it.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from devbench_core.containers.context import Context
+from devbench_core.containers.ending import Ender
+from devbench_core.errors import DevbenchError
+from devbench_core.logs import get_logger
+from devbench_core.model.container import Container, Status
+
+log = get_logger(__name__)
+KEPT_MAX = 10_000
+
+
+@attrs.frozen(kw_only=True)
+class _Claim:
+    keyed: bool
+    since_s: float
+
+
+class Unanswered:
+    """Remembers them until the store has told. An id that it does not have for as long as a spawn may take is forgotten."""
+
+    def __init__(self, context: Context, ender: Ender) -> None:
+        self._context = context
+        self._ender = ender
+        self._claims: dict[str, _Claim] = {}
+
+    def note(self, container: Container, *, keyed: bool) -> None:
+        """Remember a claim.
+
+        Args:
+            container: As it would have been written.
+            keyed: Whether a repeat with the same key finds it: then it is nobody's business to end it once it runs.
+        """
+        while len(self._claims) >= KEPT_MAX:
+            oldest = next(iter(self._claims))
+            log.warning("container.claim_forgotten", container=oldest)
+            del self._claims[oldest]
+        self._claims[container.id] = _Claim(keyed=keyed, since_s=self._context.clock.monotonic_s())
+
+    async def settle(self) -> None:
+        """Ask the store for each, and end what it has."""
+        for container_id, claim in list(self._claims.items()):
+            try:
+                found = await self._context.repository.by_id(container_id)
+            except DevbenchError as error:
+                log.info("container.claim_unanswered", container=container_id, error=str(error))
+                return  # the next round asks for all that are left
+            age_s = self._context.clock.monotonic_s() - claim.since_s
+            if found is None and age_s < self._context.settings.containers.spawn_timeout_s:
+                continue  # the store may be about to write it
+            self._claims.pop(container_id, None)
+            if found is None or found.ending is not None:
+                continue
+            if claim.keyed and found.status is not Status.CREATING:
+                continue
+            await self._ender.discard(found, "the store did not answer whoever claimed it")

@@ -1,0 +1,63 @@
+"""A claim whose outcome the store did not tell leaves no container that nobody makes and nobody knows of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from devbench_core.containers import SpawnRequest
+from devbench_core.errors import StoreFailed
+from devbench_core.model.container import EndReason, Status
+from devbench_core.testing.fake.bench import FakeBench, fake_bench
+from harness.pools import pools_of, tended
+
+LOST = StoreFailed("the connection broke; outcome unknown")
+
+
+@pytest.fixture(params=[0, 1], ids=["cold", "warm"])
+async def lab(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[FakeBench]:
+    async with fake_bench(tmp_path, pools=pools_of(request.param) if request.param else {}) as opened:
+        if request.param:
+            await tended(opened.bench)
+        opened.store.faults.fail("apply", LOST, when="after")
+        yield opened
+
+
+async def test_the_next_round_ends_what_was_written_after_all(lab: FakeBench):
+    containers = lab.bench.containers
+    with pytest.raises(StoreFailed):
+        await containers.spawn(SpawnRequest(alias="web"))
+    [written] = (await containers.list()).containers
+    await containers.tend()
+    await containers.settle()
+    ended = await containers.get(written.id)
+    assert ended.ending is not None
+    assert ended.ending.reason is EndReason.SPAWN_FAILED
+    assert written.id not in await lab.left()
+    assert (await containers.spawn(SpawnRequest(alias="web"))).container.status is Status.RUNNING
+
+
+async def test_a_repeat_with_the_same_key_gets_one_that_lives(lab: FakeBench):
+    containers, request = lab.bench.containers, SpawnRequest(idempotency_key="once")
+    with pytest.raises(StoreFailed):
+        await containers.spawn(request)
+    repeat = asyncio.create_task(containers.spawn(request))
+    await containers.tend()
+    got = (await repeat).container
+    await containers.tend()
+    assert (await containers.get(got.id)).status is Status.RUNNING
+    assert [each.id for each in (await containers.list()).containers] == [got.id]
+
+
+async def test_a_store_that_stays_silent_is_asked_by_the_round_after(lab: FakeBench):
+    containers = lab.bench.containers
+    with pytest.raises(StoreFailed):
+        await containers.spawn(SpawnRequest())
+    lab.store.faults.fail("get", LOST, times=1)
+    await containers.tend()
+    await containers.tend()
+    await containers.settle()
+    assert (await containers.list()).containers == ()
