@@ -196,6 +196,27 @@ async def test_a_grace_begins_anew_for_an_orphan_that_comes_back(
     assert len([o async for o in runtime.list(bench.installation)]) == 1
 
 
+async def test_a_removal_that_is_finished_is_reported_once(opener: Opener, runtime: FakeRuntime):
+    async with opener() as bench:
+        container = (await bench.containers.spawn(SpawnRequest())).container.id
+        runtime.faults.fail("remove", EngineUnreachable("gone"), times=1)
+        with pytest.raises(EngineUnreachable):
+            await bench.containers.kill(container)
+        report = await bench.containers.reconcile()
+        assert (report.removed, report.failed) == ([container], [])
+
+
+async def test_a_removal_that_fails_again_is_reported_once(opener: Opener, runtime: FakeRuntime):
+    async with opener() as bench:
+        container = (await bench.containers.spawn(SpawnRequest())).container.id
+        silence = runtime.faults.fail("remove", EngineUnreachable("gone"), times=None)
+        with pytest.raises(EngineUnreachable):
+            await bench.containers.kill(container)
+        report = await bench.containers.reconcile()
+        silence.withdraw()
+        assert (report.removed, report.failed) == ([], [container])
+
+
 async def test_without_a_grace_an_orphan_is_removed_at_once(opener: Opener, runtime: FakeRuntime):
     async with opener(lifetimes={"orphan_grace_s": 0}) as bench:
         await make_orphan(bench, runtime)

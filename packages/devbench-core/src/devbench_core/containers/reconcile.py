@@ -66,6 +66,7 @@ class Reconciler:
                 step = self._one(container, engine.get(container.id), report, adopt=adopt, reap=reap)
                 await self._guarded(step, container.id, report)
         if reap:
+            known.update(report.removed, report.failed)  # they were there when the engine was asked
             await self._orphans({key: seen for key, seen in engine.items() if key not in known}, report)
         log.info("reconcile.done", **{name: len(ids) for name, ids in attrs.asdict(report).items()})
         return report

@@ -25,7 +25,10 @@ class _Claim:
 
 
 class Unanswered:
-    """Remembers them until the store has told. An id that it does not have for as long as a spawn may take is forgotten."""
+    """Remembers them until the store has told.
+
+    An id that it does not have for as long as a spawn may take is forgotten.
+    """
 
     def __init__(self, context: Context, ender: Ender) -> None:
         self._context = context
