@@ -20,7 +20,7 @@ import attrs
 
 import devbench_core
 from devbench_core.containers import SpawnRequest
-from devbench_core.errors import DevbenchError
+from devbench_core.errors import DevbenchError, InputUnavailable
 from devbench_core.model.execution import ExecRequest
 
 START_S = 60.0
@@ -109,6 +109,18 @@ class Orders:
         """Give it input."""
         taken = await self._bench.execs.write_input(exec_id, text.encode(), eof=eof)
         return [taken.accepted_bytes, taken.eof]
+
+    async def open_shell(self, container: str) -> str:
+        """Open a shell."""
+        return (await self._bench.shells.open(container)).id
+
+    async def type_into(self, shell_id: str, text: str) -> None:
+        """Type into a shell until it is known to have no input any more."""
+        while True:
+            try:
+                await self._bench.shells.input(shell_id, text.encode())
+            except InputUnavailable:
+                return
 
     async def poll(self, exec_id: str, after: int, wait_s: float) -> Any:
         """Return new output, the cursor, and the exit code of one that has ended."""

@@ -11,6 +11,7 @@ import pytest
 import devbench_core
 from devbench_core.errors import InputUnavailable
 from devbench_core.model.execution import ExecReason
+from devbench_core.model.shell import RunReason
 from harness.standing_host import Host, standing_host
 
 DEADLINE_S = 20.0
@@ -54,6 +55,22 @@ async def test_input_reaches_a_command_through_a_host_that_does_not_follow_it(
     with pytest.raises(InputUnavailable) as refused:
         await bench.execs.write_input(exec_id, b"late\n")
     assert refused.value.details["reason"] == "ended"
+    await bench.containers.kill(container)
+
+
+async def test_a_run_is_cancelled_through_another_host_although_its_shell_has_no_input_any_more(
+    far: Host, bench: devbench_core.Bench
+):
+    container = await far("spawn", "closed")
+    shell = await far("open_shell", container)
+    run = await bench.shells.run(shell, "exec <&-; echo closed; sleep 600", interactive=True)
+    page = await bench.shells.poll(shell, after=run.after, run=run.number, wait_s=DEADLINE_S)
+    assert page.chunks
+    await far("type_into", shell, "nobody reads\n")  # by which the host learns of it
+    async with asyncio.timeout(DEADLINE_S):
+        cancelled = await bench.shells.cancel(shell)
+    assert cancelled is not None
+    assert cancelled.reason is RunReason.CANCELLED
     await bench.containers.kill(container)
 
 

@@ -211,6 +211,7 @@ async def _served(bench: Bench, *, passive: bool) -> AsyncGenerator[None, None]:
         stack.push_async_callback(bench.containers.leave)
         if not passive:
             stack.push_async_callback(bench.services.leave_pools)
+            stack.push_async_callback(bench.containers.stopping)  # when the heart beats no longer
             await bench.containers.beat()
             await bench.containers.reconcile()
             for lifespan in bench.composition.lifespans:

@@ -78,7 +78,11 @@ class Services:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._instances = Instances(
-            parts.store, parts.clock, parts.settings.startup.dead_after_s, own=parts.instance
+            parts.store,
+            parts.clock,
+            parts.settings.startup.dead_after_s,
+            own=parts.instance,
+            watching=parts.serving,
         )
         self._links = Links(
             runtime=parts.runtime,

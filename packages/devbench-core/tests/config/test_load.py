@@ -97,6 +97,14 @@ def test_all_faults_are_reported_together_and_no_value_is_shown(tmp_path: Path):
     assert "hunter2" not in "".join(faults)
 
 
+@pytest.mark.parametrize(
+    "table", ["heartbeat_s = 6", "dead_after_s = 9.9", "heartbeat_s = 1\ndead_after_s = 1"]
+)
+def test_hosts_that_would_be_taken_for_dead_between_two_heartbeats_are_refused(table: str, tmp_path: Path):
+    (fault,) = faults_of(f"[startup]\n{table}\n", tmp_path)
+    assert "startup.dead_after_s must be at least 2 times startup.heartbeat_s" in fault
+
+
 def test_toml_that_does_not_parse_names_the_place(tmp_path: Path):
     assert "line 1" in faults_of("runtime = \n", tmp_path)[0]
 

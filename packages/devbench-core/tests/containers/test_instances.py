@@ -104,6 +104,34 @@ async def test_while_nobody_could_look_nobody_was_silent():
     assert not await instances.alive("i_far")
 
 
+async def test_who_looks_seldom_sees_at_the_second_look_that_a_host_beats_no_longer():
+    store, clock = MemoryStore(), FakeClock()
+    instances = Instances(store, clock, dead_after_s=10)
+    await instances.beat(elsewhere())
+    assert await instances.alive("i_far")
+    for _ in range(3):
+        await instances.beat(elsewhere())
+        clock.pass_s(600)
+        assert await instances.alive("i_far")
+    clock.pass_s(600)
+    assert await instances.alive("i_far")  # the store may have been away
+    clock.pass_s(600)
+    assert not await instances.alive("i_far")
+    await instances.beat(elsewhere())  # it was only cut off
+    assert await instances.alive("i_far")
+
+
+async def test_a_host_that_looks_all_the_time_excuses_every_time_when_it_could_not():
+    store, clock = MemoryStore(), FakeClock()
+    instances = Instances(store, clock, dead_after_s=10, watching=True)
+    await instances.beat(elsewhere())
+    assert await instances.alive("i_far")
+    await instances.beat(elsewhere())
+    for _ in range(3):
+        clock.pass_s(600)  # the store was away again before the other could beat
+        assert await instances.alive("i_far")
+
+
 async def test_at_the_first_look_the_time_of_the_heartbeat_counts():
     store, clock = MemoryStore(), SetClock()
     await Instances(store, clock, dead_after_s=10).beat(elsewhere())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.config.policy import PolicySettings
@@ -19,6 +19,8 @@ from devbench_core.pools.settings import PoolSettings
 from devbench_core.shells.settings import ShellLimits
 
 AUTO = "auto"
+HEARTBEATS_MIN = 2
+"""That a host may miss before the others take it for dead."""
 
 
 def default_state_dir() -> Path:
@@ -128,6 +130,15 @@ class Startup(BaseModel):
         description="Silence after which the others take a host for dead, and take over "
         "what it was responsible for; at least two heartbeats.",
     )
+
+    @model_validator(mode="after")
+    def _hosts_that_beat_live(self) -> Self:
+        if self.dead_after_s < HEARTBEATS_MIN * self.heartbeat_s:
+            raise ValueError(
+                f"startup.dead_after_s must be at least {HEARTBEATS_MIN} times startup.heartbeat_s, "
+                "or hosts that live are taken for dead"
+            )
+        return self
 
 
 class Settings(BaseModel):

@@ -34,6 +34,7 @@ class Instance:
         pid_started: The kernel's start time of that process, which tells a reused pid.
         serving: Whether it is a long-lived host that adopts what dead hosts left.
         beat_at: When it last said that it lives, UTC.
+        stopping: Whether it is about to end, so that nothing is left to it any more.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Instance:
     pid_started: str
     serving: bool
     beat_at: datetime
+    stopping: bool = False
 
 
 def this_process(instance_id: str, *, serving: bool, now: datetime) -> Instance:
@@ -59,12 +61,14 @@ class _Seen:
     Attributes:
         looked_s: When it last looked: silence counts while somebody listens.
         moved: Whether an earlier one was seen: then the other beats, whatever its clock says.
+        excused: Whether silence was already excused by not having looked.
     """
 
     revision: int
     at_s: float
     looked_s: float
     moved: bool = False
+    excused: bool = False
 
 
 class Instances:
@@ -82,13 +86,18 @@ class Instances:
         clock: Where time comes from.
         dead_after_s: Silence after which a host is taken for dead.
         own: The id of this host, which lives whatever is written.
+        watching: Whether it looks all the time, as hosts that stay do: when such a look comes late, nobody could be
+            heard. Whoever looks now and then is always late, and excuses a heartbeat that did not change only once.
     """
 
-    def __init__(self, store: Store, clock: Clock, dead_after_s: float, own: str = "") -> None:
+    def __init__(
+        self, store: Store, clock: Clock, dead_after_s: float, own: str = "", *, watching: bool = False
+    ) -> None:
         self._store = store
         self._clock = clock
         self._dead_after_s = dead_after_s
         self._own = own
+        self._watching = watching
         self._seen: dict[str, _Seen] = {}
 
     async def beat(self, instance: Instance) -> None:
@@ -109,6 +118,11 @@ class Instances:
             self._seen.pop(instance_id, None)
             return False
         return self._lives(record)
+
+    async def stays(self, instance_id: str) -> bool:
+        """Tell whether a host lives, and did not say that it is about to end."""
+        record = await self._store.get(KIND, instance_id) if instance_id else None
+        return record is not None and self._lives(record) and not from_json(Instance, record.data).stopping
 
     async def all(self, limit: int = HOSTS_MAX) -> tuple[tuple[Instance, bool], ...]:
         """Return the hosts that are known, each with whether it lives."""
@@ -148,8 +162,10 @@ class Instances:
         if seen.revision != record.revision:
             self._seen[record.key] = _Seen(revision=record.revision, at_s=now_s, looked_s=now_s, moved=True)
             return True
-        if seen.moved and self._dead_after_s * UNHEARD < unheard_s:
-            seen.at_s = now_s  # the store was away, or this machine: the other could not be heard either
+        may_excuse = seen.moved and (self._watching or not seen.excused)
+        if may_excuse and self._dead_after_s * UNHEARD < unheard_s:
+            # the store was away, or this machine: the other could not be heard either
+            seen.at_s, seen.excused = now_s, True
             return True
         if now_s - seen.at_s >= self._dead_after_s:
             return False

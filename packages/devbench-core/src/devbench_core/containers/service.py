@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+import attrs
+
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import BY_DEVBENCH, Ender, EndExecs
 from devbench_core.containers.instances import this_process
@@ -262,22 +264,30 @@ class Containers:
         """Take over at once what hosts were responsible for that died since the last look."""
         await self._successor.round()
 
+    async def stopping(self) -> None:
+        """Say that this host is about to end: from now on no other one leaves anything to it."""
+        if self._context.serving:  # nothing is left to others
+            self._self = attrs.evolve(self._self, stopping=True)
+            await self.beat()
+
     async def leave(self) -> None:
         """End this host's responsibility: kill its containers that are not persistent, then sign off.
 
-        With ``lifetimes.hand_over`` they are left to another host that lives, if there is one; it finds them, and what
-        runs in them, as soon as this one has signed off.
+        With ``lifetimes.hand_over`` they are left to another host that stays, if there is one; it finds them, and what
+        runs in them, as soon as this one has signed off. If there is none, this host ends also what others left that
+        stop with it: one of them may have left it before this one said that it stops, too.
 
         What the engine does not answer for is recorded as ended, and removed by the next host's first sweep.
         """
         if self._context.serving:
+            heirs = await self.has_heirs()
             living = [
                 container
                 async for container in self._context.repository.all(LIVING)
-                if container.instance == self._context.instance and not container.spec.persistent
+                if not container.spec.persistent and await self._is_left_to_us(container, alone=not heirs)
             ]
             at_once = asyncio.Semaphore(KILLS_AT_ONCE)
-            if await self.has_heirs():
+            if heirs:
                 log.info("containers.handed_over", containers=len(living))
                 living = []
             await asyncio.gather(*(self._leave_one(container, at_once) for container in living))
@@ -289,7 +299,17 @@ class Containers:
         if not self._context.settings.lifetimes.hand_over:
             return False
         hosts = await self._context.instances.all()
-        return any(lives and host.serving and host.id != self._context.instance for host, lives in hosts)
+        return any(
+            lives and host.serving and not host.stopping and host.id != self._context.instance
+            for host, lives in hosts
+        )
+
+    async def _is_left_to_us(self, container: Container, *, alone: bool) -> bool:
+        if container.instance == self._context.instance:
+            return True
+        if not alone or not self._context.settings.lifetimes.hand_over:
+            return False
+        return not await self._context.instances.stays(container.instance)
 
     async def _leave_one(self, container: Container, at_once: asyncio.Semaphore) -> None:
         now = self._context.clock.now()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import cast
 
+from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.contracts.store import Record
 from devbench_core.errors import InputUnavailable
 from devbench_core.execs import records
@@ -66,9 +67,8 @@ class Inputs:
 
     @property
     def are_open(self) -> bool:
-        """Whether this host follows a command that others may have input for."""
-        inputs = [run.stdin for run in self._runs.all()]
-        return any(stdin is not None and not stdin.closed and not stdin.complete for stdin in inputs)
+        """Whether this host follows a command that others may have input for, or a shell: those are also cancelled."""
+        return any(run.is_shell or _is_open(run.stdin) for run in self._runs.all())
 
     async def _here(
         self, found: Run | Record, exec_id: str, data: bytes, caller: Caller, *, eof: bool, wait_s: float
@@ -93,3 +93,7 @@ class Inputs:
         self._context.check(
             Request(operation="exec.input", caller=caller, container_id=container_id, subject=exec_id)
         )
+
+
+def _is_open(stdin: StdinBuffer | None) -> bool:
+    return stdin is not None and not stdin.closed and not stdin.complete

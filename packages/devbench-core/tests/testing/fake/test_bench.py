@@ -76,7 +76,7 @@ async def test_a_tool_meets_a_store_that_fails_once(tmp_path: Path):
 
 async def test_settings_are_changed_by_their_tables(tmp_path: Path):
     async with fake_bench(
-        tmp_path, startup={"dead_after_s": 7}, execs={"concurrent_per_container": 1}
+        tmp_path, startup={"heartbeat_s": 3, "dead_after_s": 7}, execs={"concurrent_per_container": 1}
     ) as fake:
         assert fake.bench.settings.startup.dead_after_s == 7
         assert fake.bench.settings.startup.engine_wait_s == 0
