@@ -128,16 +128,44 @@ def test_terms_that_a_record_has_not_are_found(
     ]
 
 
-def test_damage_is_found_by_sqlites_own_check(devbench: Devbench, state: Path):
+def test_damage_is_found_by_sqlites_own_check_whose_advice_helps(devbench: Devbench, state: Path):
     with_store(state, {}, filled)
     done_well(devbench("db", "vacuum"))
-    with (state / "devbench.db").open("r+b") as file:
+    done_well(devbench("db", "export", "backup.dump.gz"))
+    database = state / "devbench.db"
+    with database.open("r+b") as file:
         file.seek(20 * 4096)
         file.write(b"\xff" * 4096)
     found = devbench("db", "check")
     assert found.returncode == 1
     assert "SQLite: " in found.stdout
-    assert "restore a backup" in found.stdout
+    assert (
+        devbench("db", "import", "--replace", "backup.dump.gz").returncode == 1
+    )  # it must read what it deletes
+    assert "move this database aside" in found.stdout
+    for file in state.glob("devbench.db*"):
+        file.rename(state / f"damaged-{file.name}")
+    done_well(devbench("db", "import", "backup.dump.gz"))
+    assert "no fault" in done_well(devbench("db", "check"))
+
+
+def test_a_damaged_record_is_named_when_it_is_exported(
+    devbench: Devbench, state: Path, kept: dict[str, str], request: pytest.FixtureRequest
+):
+    with_store(state, kept, filled)
+    harm = "UPDATE records SET data = '{' WHERE kind = 'k' AND key = 'a'"
+    if kept:
+        server: Server = request.getfixturevalue("postgres_server")
+        server.psql(harm, kept[URL].partition("@/")[2].partition("?")[0])
+    else:
+        with closing(sqlite3.connect(state / "devbench.db")) as connection, connection:
+            connection.execute(harm)
+    refused = devbench("db", "export", "--json", "-", env=kept)
+    assert refused.returncode == 1
+    error = json.loads(refused.stderr)["error"]
+    assert (error["code"], error["details"]) == ("store_failed", {"kind": "k", "key": "a"})
+    assert "record k 'a' is damaged" in error["message"]
+    assert "devbench db check" in error["hint"]
 
 
 def test_a_vacuum_gives_space_back(devbench: Devbench, state: Path):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
 import attrs
 
-from devbench_core.contracts.checks import check_item, decode, encode
-from devbench_core.contracts.store import Append, LogEntry, Record
+from devbench_core.contracts.checks import check_item, encode
+from devbench_core.contracts.store import Append, LogEntry
 from devbench_core.contracts.store_powers import DumpItem
 from devbench_store_sql.deciding import Row
+from devbench_store_sql.rows import record_of
 
 BATCH_BYTES = 512 * 1024
 BATCH_ITEMS = 500
@@ -62,11 +62,13 @@ async def batches(items: AsyncIterator[DumpItem]) -> AsyncGenerator[Batch]:
 
 
 def records_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[DumpItem]:
-    """Return the records of rows."""
+    """Return the records of rows.
+
+    Raises:
+        StoreUnusable: One is not what was written.
+    """
     for kind, key, revision, data, terms in rows:
-        yield Record(
-            kind=kind, key=key, revision=revision, data=decode(data), terms=frozenset(json.loads(terms))
-        )
+        yield record_of(kind, (key, revision, data, terms))
 
 
 def entries_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[DumpItem]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
-from devbench_core.contracts.checks import decode
 from devbench_core.contracts.store import LogEntry, Record, RecordPage
+from devbench_store_sql.rows import record_of
 from devbench_store_sql.statements import Statement
 
 RARE = 1000
@@ -89,14 +87,6 @@ def _page_query(terms: int) -> Statement:
         " JOIN records ON records.kind = record_terms.kind AND records.key = record_terms.key"
         f" WHERE record_terms.kind = :at_kind AND record_terms.term = :term_0{others}"
         " AND record_terms.key > :after ORDER BY record_terms.key LIMIT :count"
-    )
-
-
-def record_of(kind: str, row: tuple[Any, ...]) -> Record:
-    """Return a record of its key, revision, data and terms."""
-    key, revision, data, terms = row
-    return Record(
-        kind=kind, key=key, revision=revision, data=decode(data), terms=frozenset(json.loads(terms))
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from devbench_core.contracts.store import LogEntry, Record, RecordPage
 from devbench_store_sql.postgres.connections import Connection
-from devbench_store_sql.queries import RARE, record_of
+from devbench_store_sql.queries import RARE
+from devbench_store_sql.rows import record_of
 
 
 async def get(connection: Connection, kind: str, key: str) -> Record | None:

@@ -12,6 +12,7 @@ from devbench_core.contracts.lock import Lock
 from devbench_core.errors import TimedOut
 from devbench_core.leases import LeasedLock
 from devbench_core.testing.seeing import until
+from devbench_store_sql.postgres.lock import listening
 from harness import lock_holder
 
 OpenLock = Callable[..., AbstractAsyncContextManager[LeasedLock]]
@@ -165,3 +166,25 @@ async def test_a_waiter_that_was_killed_keeps_his_place_only_for_a_while(
             await waiter.wait()
         async with asyncio.timeout(SOON_S), lock.hold("k", ttl_s=TTL_S, wait_s=WAIT_S):
             pass
+
+
+LEASES = "SELECT string_agg(key, ' ' ORDER BY key) FROM lock_leases"
+KILLED = """
+INSERT INTO lock_waiters (owner, key, alive_until) SELECT 'killed/' || n, 'never again ' || n, now()
+FROM generate_series(1, 2500) AS n;
+INSERT INTO lock_leases (key, owner, token, ends_at) VALUES ('long ago', 'killed/0', 1, now() - interval '2 days');
+INSERT INTO lock_leases (key, owner, token, ends_at) VALUES ('now', 'killed/0', 1, now());
+"""
+
+
+async def test_what_killed_processes_left_is_forgotten_while_a_lock_is_open(
+    opened: OpenLock, ask: Ask, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(listening, "SILENCE_S", 0.05)
+    async with opened() as lock, opened() as other:
+        await ask(KILLED)
+        async with lock.hold("k", ttl_s=TTL_S, wait_s=0):
+            waiting = asyncio.create_task(hold_once(other, []))
+            await until(lambda: ask(QUEUE), "1".__eq__)  # who lives keeps his place
+        await waiting
+        await until(lambda: ask(LEASES), "k now".__eq__)

@@ -78,7 +78,8 @@ def check(ctx: typer.Context) -> None:
     """Look through the whole store for damage; exit 1 when there is some. Hosts may go on meanwhile.
 
     SQLite's own check of every page, and on both databases every record: whether it can be read, and is found by the
-    terms that it has. Nothing is mended: restore a backup with `devbench db import --replace`.
+    terms that it has. Nothing is mended: stop the hosts, move the database aside, and take a backup into a new one with
+    `devbench db import`.
 
     Examples:
       devbench db check
@@ -103,7 +104,9 @@ async def _check(options: Options) -> bool:
     elif faults:
         for fault in faults:
             line(printable(fault))
-        line("\nrestore a backup: devbench db import --replace FILE")
+        line(
+            "\nstop the hosts, move this database aside, and restore a backup into a new one: devbench db import FILE"
+        )
     else:
         line("no fault was found")
     return not faults

@@ -14,13 +14,15 @@ from devbench_core.logs import get_logger
 from devbench_store_sql.postgres.address import Address
 from devbench_store_sql.postgres.connections import PAUSE_S, Connection, options
 from devbench_store_sql.postgres.failures import Errors, lock_failure
+from devbench_store_sql.postgres.lock.statements import FORGET
 from devbench_store_sql.settings import SqlSettings
 
 log = get_logger(__name__)
 CHANNELS = "devbench_lock_"
 INSTANCE_BYTES = 8
 SILENCE_S = 15.0
-"""How often the server is asked whether it is there; its answer is waited for as long as the settings say."""
+"""How often the server is asked whether it is there, by having it forget what killed hosts left; its answer is waited
+for as long as the settings say."""
 
 
 class Listening(Bells):
@@ -56,7 +58,7 @@ class Listening(Bells):
                     async with asyncio.timeout(SILENCE_S):
                         await ended.wait()
                 if not ended.is_set():
-                    await connection.execute("", timeout=self._settings.lock_timeout_s)
+                    await connection.execute(FORGET, timeout=self._settings.lock_timeout_s)
         finally:
             connection.terminate()
 

@@ -64,7 +64,18 @@ SELECT (SELECT count(*) FROM freed), (SELECT count(pg_notify($3::text || split_p
 """
 """key, owner, channels' prefix: 1 when there was a lease of ours. Whoever is next is told either way."""
 
-FORGET = """
-DELETE FROM lock_leases WHERE owner = '' AND ends_at < now() - interval '1 day'
-"""
-"""Keys that nobody wanted for a day: tokens go on above theirs by the time alone."""
+FORGET_MAX = 1000
+"""Rows of each table that one statement forgets; the next one goes on."""
+
+FORGET = f"""
+WITH waiters AS (
+    DELETE FROM lock_waiters WHERE owner IN (
+        SELECT owner FROM lock_waiters WHERE alive_until <= clock_timestamp() LIMIT {FORGET_MAX} FOR UPDATE SKIP LOCKED
+    )
+)
+DELETE FROM lock_leases WHERE key IN (
+    SELECT key FROM lock_leases WHERE ends_at < clock_timestamp() - interval '1 day'
+    LIMIT {FORGET_MAX} FOR UPDATE SKIP LOCKED
+)
+"""  # noqa: S608 - a number of ours
+"""Waiters that were killed, and keys that nobody wanted for a day: tokens go on above theirs by the time alone."""
