@@ -41,6 +41,7 @@ class Group:
         ports: Those of the hosts.
         config: Of all of them.
         processes: The hosts.
+        proxy: The proxy, once it was started.
     """
 
     front: int
@@ -49,6 +50,7 @@ class Group:
     processes: dict[int, asyncio.subprocess.Process] = attrs.field(
         factory=dict[int, asyncio.subprocess.Process]
     )
+    proxy: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
@@ -61,7 +63,12 @@ class Group:
             *(str(PROGRAM), "--transport", "http", "--port", str(port), "--config", str(self.config)),
             stdin=asyncio.subprocess.DEVNULL,
         )
-        await ready(port)
+        await ready(port, self.processes[port])
+
+    async def reached(self) -> None:
+        """Wait until the proxy reaches a host."""
+        assert self.proxy is not None
+        await ready(self.front, self.proxy)
 
     async def stop(self, port: int) -> int:
         """Ask a host to stop, and return its exit code."""
@@ -78,10 +85,11 @@ class Group:
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
-async def ready(port: int) -> None:
-    """Wait until what listens there can serve."""
+async def ready(port: int, process: asyncio.subprocess.Process) -> None:
+    """Wait until a process that listens there can serve."""
     async with httpx2.AsyncClient() as http, asyncio.timeout(READY_S):
         while True:
+            assert process.returncode is None, f"it ended with {process.returncode}"
             try:
                 if (await http.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200:
                     return
@@ -108,9 +116,9 @@ async def host_group(folder: Path, values: Mapping[str, Any]) -> AsyncGenerator[
         stack.push_async_callback(_all_ended, group)
         await asyncio.gather(*(group.start(port) for port in ports))
         # after them: it takes each for well until a check fails, and else for ill until one succeeds
-        proxy = await asyncio.create_subprocess_exec(program, "-q", "-db", "-f", str(proxied))
-        stack.push_async_callback(_ended, proxy)
-        await ready(front)
+        group.proxy = await asyncio.create_subprocess_exec(program, "-q", "-db", "-f", str(proxied))
+        stack.push_async_callback(_ended, group.proxy)
+        await group.reached()
         yield group
 
 

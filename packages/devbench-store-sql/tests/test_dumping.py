@@ -5,65 +5,33 @@ from __future__ import annotations
 import gzip
 import sqlite3
 import tempfile
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from devbench_core.clock import SystemClock
 from devbench_core.contracts.provider import OpenContext
-from devbench_core.contracts.store import Append, LogEntry, Record
-from devbench_core.contracts.store_powers import DumpItem, SupportsDump, SupportsLoad
+from devbench_core.contracts.store import Record
+from devbench_core.contracts.store_powers import SupportsDump, SupportsLoad
 from devbench_core.dumps import compressed, read_dump, write_dump
-from devbench_core.json_types import JsonValue
 from devbench_store_sql import plugin
 from devbench_store_sql.postgres.address import address_of
 from devbench_store_sql.postgres.connections import connect
 from devbench_store_sql.settings import SqlSettings
+from harness.dumped import LOGS, RECORDS, each, items_of
 from harness.postgres import Server
 
 EXAMPLES = 25
 (SQL,) = plugin.devbench_stores()
-CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-NAMES = st.text(CHARACTERS, min_size=1, max_size=12) | st.sampled_from(
-    ["a", "A", "ä", "z" * 200, "\U0001f600"]
-)
-VALUES: st.SearchStrategy[JsonValue] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-RECORDS = st.lists(
-    st.builds(
-        Record,
-        kind=NAMES,
-        key=NAMES,
-        revision=st.integers(1, 2**63 - 1),
-        data=st.dictionaries(st.text(), VALUES, max_size=3),
-        terms=st.frozensets(NAMES, max_size=4),
-    ),
-    unique_by=lambda record: (record.kind, record.key),
-    max_size=8,
-)
-LOGS = st.dictionaries(
-    NAMES,
-    st.dictionaries(st.integers(1, 2**63 - 1), st.binary(max_size=60), min_size=1, max_size=5),
-    max_size=3,
-)
 ROWS = (
     "SELECT kind, key, revision, data, terms FROM records ORDER BY kind, key",
     "SELECT kind, term, key FROM record_terms ORDER BY kind, term, key",
     "SELECT log, seq, data FROM logs ORDER BY log, seq",
 )
-
-
-async def each(items: Iterable[DumpItem]) -> AsyncGenerator[DumpItem]:
-    for item in items:
-        yield item
 
 
 async def of_pieces(data: bytes) -> AsyncGenerator[bytes]:
@@ -115,11 +83,7 @@ def database(postgres_server: Server) -> SqlSettings:
 async def test_a_move_to_postgresql_and_back_keeps_every_row(
     database: SqlSettings, records: list[Record], logs: dict[str, dict[int, bytes]]
 ):
-    ordered = sorted(records, key=lambda record: (record.kind, record.key))
-    items: list[DumpItem] = list(ordered)
-    for log, entries in sorted(logs.items()):
-        some = tuple([LogEntry(seq=seq, data=data) for seq, data in sorted(entries.items())])
-        items.append(Append(log=log, entries=some))
+    items = items_of(records, logs)
     with tempfile.TemporaryDirectory() as name:
         first, last = Path(name) / "first", Path(name) / "last"
         async with AsyncExitStack() as stack:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
+import attrs
 import pytest
 from alembic.script import ScriptDirectory
 
@@ -17,25 +18,43 @@ from devbench_core.errors import StoreFailed
 from devbench_core.testing.kit import open_provider
 from devbench_store_sql import plugin
 from devbench_store_sql.migrate import HEAD, migrate
-from devbench_store_sql.opening import opened
 from devbench_store_sql.settings import SqlSettings
 from devbench_store_sql.upgrade import config_of
 from harness.newer_schema import VERSION, become
 from harness.postgres import Server
+from harness.shared_locks import open_lock
 
 (SQL,) = plugin.devbench_stores()
 Open = Callable[[], AbstractAsyncContextManager[Store]]
 
 
+@attrs.frozen(kw_only=True)
+class Database:
+    """One that hosts share: its settings, and what does statements in it as an administrator does."""
+
+    settings: dict[str, str]
+    do: Callable[[str], object]
+
+
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """Open the same database each time, as one more host does."""
-    settings = {}
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     if request.param == "PostgreSQL":
         server: Server = request.getfixturevalue("postgres_server")
-        settings = {"url": server.database()}
+        url = server.database()
+        name = url.partition("@/")[2].partition("?")[0]
+        return Database(settings={"url": url}, do=lambda statements: server.psql(statements, name))
 
-    return lambda: open_provider(SQL, tmp_path, settings=settings)
+    def do(statements: str) -> None:
+        with closing(sqlite3.connect(next(tmp_path.rglob("devbench.db")))) as connection, connection:
+            connection.executescript(statements)
+
+    return Database(settings={}, do=do)
+
+
+@pytest.fixture
+def open_store(database: Database, tmp_path: Path) -> Open:
+    """Open the same database each time, as one more host does."""
+    return lambda: open_provider(SQL, tmp_path, settings=database.settings)
 
 
 @pytest.fixture
@@ -135,17 +154,30 @@ async def test_an_older_program_does_not_migrate_what_it_may_use(tmp_path: Path)
         assert connection.execute("SELECT oldest FROM schema_rule").fetchall() == [(HEAD,)]
 
 
-async def test_a_database_of_the_first_schema_is_upgraded_with_all_it_holds(tmp_path: Path):
-    path = tmp_path / "devbench.db"
-    migrate(path, SqlSettings())
-    with closing(sqlite3.connect(path)) as connection, connection:  # as the first release left it
-        connection.execute("DROP TABLE schema_rule")
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
-        connection.execute("INSERT INTO records VALUES ('k', 'a', 7, '{}', '[]')")
-    async with opened(SqlSettings(), tmp_path) as store:
-        found = await store.get("k", "a")
-        assert found is not None
-        assert found.revision == 7
+FIRST = """
+DROP TABLE schema_rule;
+DROP TABLE IF EXISTS lock_leases;
+DROP TABLE IF EXISTS lock_waiters;
+UPDATE alembic_version SET version_num = '0001';
+INSERT INTO records (kind, key, revision, data, terms) VALUES ('k', 'a', 7, '{}', '["t"]');
+INSERT INTO record_terms (kind, term, key) VALUES ('k', 't', 'a');
+"""
+"""The database as the first release left it."""
+
+
+async def test_a_database_of_the_first_schema_is_upgraded_with_all_it_holds(
+    open_store: Open, database: Database
+):
+    async with open_store():
+        pass
+    await asyncio.to_thread(database.do, FIRST)
+    async with open_store() as store, open_store() as other:
+        (found,) = (await store.list("k", terms=frozenset({"t"}))).records
+        assert (found.key, found.revision) == ("a", 7)
+        await used(other, "b")
+    if "url" in database.settings:  # what later steps made is there, too
+        async with open_lock(database.settings["url"]) as lock, lock.hold("k", ttl_s=60, wait_s=0):
+            pass
 
 
 def test_each_step_says_who_may_still_use_its_schema_and_none_takes_that_back():

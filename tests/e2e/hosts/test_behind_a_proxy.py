@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from mcp import MCPError
 
-from harness.host_group import Group, host_group, ready
+from harness.host_group import Group, host_group
 from harness.mcp_program import Tools, over_http
 from harness.postgres import Server
 from harness.redis_server import RedisServer
@@ -132,7 +132,7 @@ async def test_hosts_are_restarted_ten_times_under_load_and_no_call_is_lost(grou
             port = group.ports[number % len(group.ports)]
             assert await group.stop(port) == 0
             await group.start(port)
-            await ready(group.front)
+            await group.reached()
         stop.set()
     async with over_http(group.url, ERA) as tools:
         told = (await tools("fs_read", container="busy", path="told"))["text"].split()

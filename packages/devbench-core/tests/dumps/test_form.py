@@ -16,44 +16,16 @@ from devbench_core.contracts.store import Append, LogEntry, Record
 from devbench_core.contracts.store_powers import DumpItem
 from devbench_core.dumps import Counts, compressed, read_dump, write_dump
 from devbench_core.errors import DumpRefused, TooLarge
-from devbench_core.json_types import JsonValue
 from devbench_core.memory.store import MemoryStore
+from harness.dumped import LOGS, RECORDS, each, items_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
-VALUES: st.SearchStrategy[JsonValue] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-RECORDS = st.lists(
-    st.builds(
-        Record,
-        kind=NAMES,
-        key=NAMES,
-        revision=st.integers(1, 2**63 - 1),
-        data=st.dictionaries(st.text(), VALUES, max_size=3),
-        terms=st.frozensets(NAMES, max_size=3),
-    ),
-    unique_by=lambda record: (record.kind, record.key),
-    max_size=6,
-)
-LOGS = st.dictionaries(
-    NAMES,
-    st.dictionaries(st.integers(1, 2**63 - 1), st.binary(max_size=40), min_size=1, max_size=4),
-    max_size=3,
-)
 SOME: tuple[DumpItem, ...] = (
     Record(kind="k", key="a", revision=3, data={"b": 1, "a": "ä"}, terms=frozenset({"t", "s"})),
     Record(kind="k", key="b", revision=1, data={}),
     Append(log="l", entries=(LogEntry(seq=1, data=b"hi"), LogEntry(seq=9, data=b""))),
     Append(log="m", entries=(LogEntry(seq=2, data=bytes(range(256))),)),
 )
-
-
-async def each(things: Iterable[DumpItem]) -> AsyncGenerator[DumpItem]:
-    for thing in things:
-        yield thing
 
 
 async def cut_into(data: bytes, size: int) -> AsyncGenerator[bytes]:
@@ -81,11 +53,7 @@ async def refusal(data: bytes) -> DumpRefused:
 async def test_what_is_written_is_read_as_it_was_and_written_again_byte_for_byte(
     records: list[Record], logs: dict[str, dict[int, bytes]], size: int, packed: bool
 ):
-    ordered = sorted(records, key=lambda record: (record.kind, record.key))
-    items: list[DumpItem] = list(ordered)
-    for log, entries in sorted(logs.items()):
-        some = tuple([LogEntry(seq=seq, data=data) for seq, data in sorted(entries.items())])
-        items.append(Append(log=log, entries=some))
+    items = items_of(records, logs)
     data = await written(items, packed=packed)
     again = await read(data, size)
     assert again == items
