@@ -44,7 +44,10 @@ def environment(state: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("page", ["getting-started.md", "tutorial.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["getting-started.md", "tutorial.md", "guides/cleanup.md", "guides/tuning.md"],
+)
 def test_the_commands_of_a_page_run_in_order(page: str, tmp_path: Path):
     scripts = [body for body in blocks(page, "sh") if not any(word in body for word in INSTALLS)]
     assert scripts
@@ -63,22 +66,61 @@ def test_the_commands_of_a_page_run_in_order(page: str, tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_commands_of_the_postgresql_guide_run_in_order(tmp_path: Path, postgres_server: Server):
-    asyncio.run(_keep_something(tmp_path / "state"))
-    variables = environment(tmp_path / "state")
-    variables["PATH"] = f"{postgres_server.programs}:{variables['PATH']}"
+def run_guide(page: str, folder: Path, first: list[str], **more: str) -> str:
+    """Run what comes first and then a guide's commands, on a store that holds something; return what they say."""
+    asyncio.run(_keep_something(folder / "state"))
     done = subprocess.run(
-        ["bash", "-eu", "-c", "\n".join(blocks("guides/postgresql.md", "sh"))],
-        cwd=tmp_path,
-        env={**variables, "PGHOST": str(postgres_server.folder), "PGUSER": USER},
+        ["bash", "-eu", "-c", "\n".join([*first, *blocks(page, "sh")])],
+        cwd=folder,
+        env={**environment(folder / "state"), **more},
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("5 records and 1 logs with 2 entries taken into store sql") == 3
+    return done.stdout
+
+
+KEPT = "5 records and 1 logs with 2 entries taken into store sql"
+DAMAGE = "dd if=/dev/urandom of=$DEVBENCH_STATE_DIR/devbench.db bs=4096 seek=2 count=6 conv=notrunc 2>&1"
+
+
+def test_the_commands_of_the_postgresql_guide_run_in_order(tmp_path: Path, postgres_server: Server):
+    path = f"{postgres_server.programs}:{environment(tmp_path)['PATH']}"
+    of_server = {"PGHOST": str(postgres_server.folder), "PGUSER": USER, "PATH": path}
+    said = run_guide("guides/postgresql.md", tmp_path, [], **of_server)
+    assert said.count(KEPT) == 3
     assert postgres_server.psql("SELECT count(*) FROM records", "restored") == "5"
+
+
+def test_the_steps_of_database_recovery_bring_everything_back(tmp_path: Path, postgres_server: Server):
+    path = f"{postgres_server.programs}:{environment(tmp_path)['PATH']}"
+    said = run_guide(
+        "guides/recovery.md",
+        tmp_path,
+        ["devbench db vacuum", "devbench db export backup.dump.gz", "createuser bench || true", DAMAGE],
+        PGHOST=str(postgres_server.folder),
+        PGUSER=USER,
+        PATH=path,
+    )
+    assert said.count("\ndamaged\n") == 1
+    assert said.count(KEPT) == 2
+    assert said.count("no fault was found") == 2
+
+
+def test_the_steps_of_an_upgrade_lead_there_and_back(tmp_path: Path):
+    first = "DROP TABLE schema_rule; UPDATE alembic_version SET version_num = '0001'"  # as the first release left it
+    older = (
+        'python3 -c "import os, sqlite3; '
+        "sqlite3.connect(os.environ['DEVBENCH_STATE_DIR'] + '/devbench.db').executescript(\\\""
+        + first
+        + '\\")"'
+    )
+    said = run_guide("guides/upgrading.md", tmp_path, [older])
+    assert "0001 (older than" in said
+    assert "schema 0001 -> " in said
+    assert said.count(KEPT) == 1
 
 
 async def _keep_something(state: Path) -> None:

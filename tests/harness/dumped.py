@@ -40,7 +40,8 @@ LOGS = st.dictionaries(
 
 def items_of(records: list[Record], logs: dict[str, dict[int, bytes]]) -> list[DumpItem]:
     """Return records and logs in the order of a dump."""
-    items: list[DumpItem] = sorted(records, key=lambda record: (record.kind, record.key))
+    ordered = sorted(records, key=lambda record: (record.kind, record.key))
+    items: list[DumpItem] = list(ordered)
     for log, entries in sorted(logs.items()):
         some = tuple([LogEntry(seq=seq, data=data) for seq, data in sorted(entries.items())])
         items.append(Append(log=log, entries=some))
