@@ -47,6 +47,7 @@ NEEDS = (
     Need(probe="bwrap", package="bubblewrap", why="the bubblewrap runtime"),
     Need(probe="redis-server", package="redis-server", why="the lock on Redis"),
     Need(probe="haproxy", package="haproxy", why="several hosts behind one address"),
+    Need(probe="systemd-analyze", package="systemd", why="looking at the unit for hosts"),
     Need(probe="busybox", package="busybox-static", why="the smallest test image"),
     Need(probe="debootstrap", package="debootstrap", why="the Debian test image"),
     Need(probe="gcc", package="gcc", why="building the agent"),

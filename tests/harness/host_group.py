@@ -85,13 +85,13 @@ class Group:
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
-async def ready(port: int, process: asyncio.subprocess.Process) -> None:
+async def ready(port: int, process: asyncio.subprocess.Process, address: str = "127.0.0.1") -> None:
     """Wait until a process that listens there can serve."""
     async with httpx2.AsyncClient() as http, asyncio.timeout(READY_S):
         while True:
             assert process.returncode is None, f"it ended with {process.returncode}"
             try:
-                if (await http.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200:
+                if (await http.get(f"http://{address}:{port}/readyz")).status_code == 200:
                     return
             except httpx2.TransportError:
                 pass
@@ -117,16 +117,17 @@ async def host_group(folder: Path, values: Mapping[str, Any]) -> AsyncGenerator[
         await asyncio.gather(*(group.start(port) for port in ports))
         # after them: it takes each for well until a check fails, and else for ill until one succeeds
         group.proxy = await asyncio.create_subprocess_exec(program, "-q", "-db", "-f", str(proxied))
-        stack.push_async_callback(_ended, group.proxy)
+        stack.push_async_callback(ended, group.proxy)
         await group.reached()
         yield group
 
 
 async def _all_ended(group: Group) -> None:
-    await asyncio.gather(*(_ended(process) for process in group.processes.values()))
+    await asyncio.gather(*(ended(process) for process in group.processes.values()))
 
 
-async def _ended(process: asyncio.subprocess.Process) -> None:
+async def ended(process: asyncio.subprocess.Process) -> None:
+    """End a process, and wait for it."""
     if process.returncode is None:
         process.terminate()
     try:
