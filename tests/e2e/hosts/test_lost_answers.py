@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from devbench_cli.backends.remote import RemoteBackend
 from devbench_core.errors import DevbenchError, OutcomeUnknown
 from harness.cli_host import MIB
 from harness.losing_proxy import Proxy
-from harness.mcp_program import http_program, shared_program, toml
+from harness.mcp_program import PROGRAM, http_program, shared_program, toml
 from harness.redis_server import free_port
 
 DEADLINE_S = 60.0
@@ -33,10 +34,12 @@ class Losing:
     Attributes:
         backend: Our client.
         proxy: Between them.
+        url: Of the proxy.
         repeats: How often the client said that it repeats a call.
     """
 
     proxy: Proxy
+    url: str
     backend: RemoteBackend = attrs.field(init=False)
     repeats: int = 0
 
@@ -101,11 +104,10 @@ async def losing(
 ) -> AsyncGenerator[Losing]:
     """Run a proxy that loses nothing yet, and our client, with a container `box`."""
     proxy = Proxy(int(address.rpartition(":")[2].partition("/")[0]))
-    found = Losing(proxy=proxy)
-    url = f"http://127.0.0.1:{front}/mcp"
+    found = Losing(proxy, f"http://127.0.0.1:{front}/mcp")
     async with (
         proxy.on_port(front),
-        open_remote(url, None, patience=patience, on_repeat=found.repeated, mode=mode) as found.backend,
+        open_remote(found.url, None, patience=patience, on_repeat=found.repeated, mode=mode) as found.backend,
     ):
         await found.call("spawn", alias="box", persistent=True)
         yield found
@@ -174,6 +176,38 @@ async def test_a_condition_that_fails_at_the_repeat_does_not_tell_who_was_first(
     assert (await host.text("lock"), host.repeats) == ("mine", 1)
     plain = await host.error("fs_write", container="box", path="lock", text="mine", create_only=True)
     assert plain.code == "file_conflict", "nothing was lost here"
+
+
+async def devbench(host: Losing, *arguments: str) -> tuple[int | None, str]:
+    """Run our command by way of the proxy; return its exit code and what it says on stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *(str(PROGRAM.with_name("devbench")), *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "DEVBENCH_URL": host.url},
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        _, said = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_the_command_says_once_that_it_connects_again_and_what_is_gone_is_gone_with_force(host: Losing):
+    notice = f"devbench: {host.url} is lost; connecting again\n"
+    for name in ("one", "two"):
+        await host.call("fs_write", container="box", path=name, text="")
+    host.lose("fs_delete", times=2)
+    code, said = await devbench(host, "rm", "box:one")
+    assert (code, said.count(notice)) == (124, 1), said
+    assert said.startswith(f"{notice}error[outcome_unknown]"), said
+    host.lose("fs_delete")
+    code, said = await devbench(host, "rm", "--force", "box:two")
+    assert (code, said) == (0, notice), said
+    host.lose("fs_list")
+    assert await devbench(host, "--quiet", "ls", "box") == (0, "")
+    host.lose("fs_list")
+    code, said = await devbench(host, "--retries", "0", "ls", "box")
+    assert (code, said.startswith("error[host_unreachable]")) == (69, True)
 
 
 async def test_an_upload_whose_answer_is_lost_is_not_sent_again_and_may_be_there(host: Losing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 300.0
+SDK_LOGGER = "mcp.client.streamable_http"
+"""It shows where its code was when an answer was cut; what became of the call is told here."""
 
 
 @asynccontextmanager
@@ -55,6 +58,7 @@ async def open_remote(
         raise ConfigurationInvalid(
             "the client for remote hosts is not installed", hint="uv add 'devbench-cli[remote]'"
         ) from error
+    logging.getLogger(SDK_LOGGER).setLevel(logging.CRITICAL)
     shown = url.partition("?")[0]  # the rest may be a secret, and errors show this
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
