@@ -16,7 +16,8 @@ INTRO = """# Command line
 
 `devbench` opens the core in its own process on the configured store. With `--url` (or `DEVBENCH_URL`) the same
 commands drive a remote host through MCP, with the bearer token in `DEVBENCH_TOKEN` or in the file that
-`--token-file` names; both print the same. Containers that `devbench spawn` makes outlive the command.
+`--token-file` names; both print the same. A call that a host or a proxy did not let through is made again where that
+is safe ([which](../guides/several-hosts.md#our-client)). Containers that `devbench spawn` makes outlive the command.
 
 Results go to stdout, everything else to stderr. On a terminal there are colours and progress bars; `NO_COLOR`
 turns the colours off. `--json` prints JSON for machines on every command. An error is one block on stderr,

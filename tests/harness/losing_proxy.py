@@ -11,16 +11,18 @@ PIECE = 65_536
 
 
 class Proxy:
-    """Forwards what comes to a Unix socket to another one.
+    """Forwards what comes to a Unix socket, or a port of this machine, to another one.
 
     Attributes:
         loses_answers_to: A word; connections are cut when the server answers a request in which it is, this often.
+        from_word: What the part of the answer has in it that is lost, with all that follows.
         losses: How many answers are still to be lost.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path | int) -> None:
         self._target = target
         self.loses_answers_to = b""
+        self.from_word = b""
         self.losses = 0
 
     @asynccontextmanager
@@ -29,8 +31,17 @@ class Proxy:
         async with await asyncio.start_unix_server(self._serve, path):
             yield f"unix://{path}"
 
+    @asynccontextmanager
+    async def on_port(self, port: int) -> AsyncGenerator[None]:
+        """Listen for the block."""
+        async with await asyncio.start_server(self._serve, "127.0.0.1", port):
+            yield
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up, down = await asyncio.open_unix_connection(self._target)
+        if isinstance(self._target, Path):
+            up, down = await asyncio.open_unix_connection(self._target)
+        else:
+            up, down = await asyncio.open_connection("127.0.0.1", self._target)
         marked = asyncio.Event()
 
         async def requests() -> None:
@@ -41,7 +52,7 @@ class Proxy:
 
         async def answers() -> None:
             while piece := await up.read(PIECE):
-                if marked.is_set() and self.losses:
+                if marked.is_set() and self.losses and self.from_word in piece:
                     self.losses -= 1
                     return
                 writer.write(piece)

@@ -91,10 +91,10 @@ async def over_stdio(config: Path, mode: str) -> AsyncGenerator[Tools, None]:
 
 
 @asynccontextmanager
-async def http_program(config: Path, **environment: str) -> AsyncGenerator[Program, None]:
-    """Run the program over HTTP on a free port."""
+async def http_program(config: Path, port: int = 0, **environment: str) -> AsyncGenerator[Program, None]:
+    """Run the program over HTTP, on a free port unless one is named."""
     process = await asyncio.create_subprocess_exec(
-        *(str(PROGRAM), "--transport", "http", "--port", "0", "--config", str(config)),
+        *(str(PROGRAM), "--transport", "http", "--port", str(port), "--config", str(config)),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **environment},

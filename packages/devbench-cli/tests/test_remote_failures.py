@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from devbench_cli.backends.opening import token_of
-from devbench_cli.backends.remote import open_remote
+from devbench_cli.backends.connecting import open_remote
+from devbench_cli.backends.opening import patience_of, token_of
+from devbench_cli.backends.patience import Patience
 from devbench_cli.backends.remote_failures import failure_of
+from devbench_cli.failures import HostUnreachable
 from devbench_cli.options import Options
-from devbench_core.errors import ConfigurationInvalid, DevbenchError
+from devbench_core.errors import ConfigurationInvalid, DevbenchError, ValidationFailed
 
 Seen = list[str | None]
 
@@ -83,6 +85,28 @@ def test_an_error_without_structure_is_shown_as_its_text():
     assert failure_of({}, "something odd").message == "something odd"
 
 
+@pytest.mark.loop_may_stall("the MCP client is imported here")
+@pytest.mark.parametrize("retries", [0, 3])
+async def test_a_host_that_stops_is_asked_again_as_often_as_is_allowed(retries: int):
+    told: list[int] = []
+    patience = Patience(retries=retries, wait_s=0.01)
+    with answering(503) as (url, seen), pytest.raises(DevbenchError) as raised:
+        async with open_remote(url, None, patience=patience, on_repeat=lambda: told.append(len(seen))):
+            pass
+    assert (raised.value.code, "answered 503" in raised.value.message) == ("host_unreachable", True)
+    assert len(told) == retries
+    assert len(seen) == 2 * (retries + 1), "it is asked which era it speaks, and then in the older one"
+
+
+@pytest.mark.loop_may_stall("the MCP client is imported here")
+async def test_an_address_at_which_nobody_listens_is_told_at_once():
+    told: list[int] = []
+    with pytest.raises(HostUnreachable):
+        async with open_remote("http://127.0.0.1:9/mcp", None, on_repeat=lambda: told.append(1)):
+            pass
+    assert told == []
+
+
 @pytest.mark.parametrize("url", ["bench.example", "ftp://bench.example"])
 async def test_what_is_no_address_is_refused(url: str):
     with pytest.raises(ConfigurationInvalid, match="no address"):
@@ -106,3 +130,11 @@ def test_a_token_file_that_holds_no_token_is_refused_without_showing_it(tmp_path
     with pytest.raises(ConfigurationInvalid) as raised:
         token_of(Options(token_file=tmp_path / "token"), {})
     assert "two words" not in str(raised.value)
+
+
+def test_the_bounds_of_trying_again_come_from_options_and_have_an_end():
+    given = Options(retries=0, retry_for="2m", retry_wait="0.5s")
+    assert patience_of(given) == Patience(retries=0, for_s=120.0, wait_s=0.5)
+    assert patience_of(Options()) == Patience()
+    with pytest.raises(ValidationFailed, match="without an end"):
+        patience_of(Options(retry_for="never"))

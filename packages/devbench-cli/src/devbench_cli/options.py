@@ -18,6 +18,9 @@ class Options:
         runtime: Wins over the configuration.
         url: A remote host, None for the core in this process.
         token_file: Holds the bearer token for the remote host.
+        retries: How often a call to the remote host is repeated at most.
+        retry_for: For how long after its first failure.
+        retry_wait: The longest pause between two.
         as_json: Print for machines.
         quiet: Say nothing but results and errors.
         verbose: 0 for warnings, 1 for events, 2 for everything.
@@ -27,6 +30,9 @@ class Options:
     runtime: str | None = None
     url: str | None = None
     token_file: Path | None = None
+    retries: int | None = None
+    retry_for: str | None = None
+    retry_wait: str | None = None
     as_json: bool = False
     quiet: bool = False
     verbose: int = 0
@@ -41,7 +47,8 @@ class Options:
 
 def _store(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
     """Keep a value that was given; the default of a later place must not undo an earlier one."""
-    if value and param.name and not ctx.resilient_parsing:
+    given = value or (value == 0 and param.default is None)
+    if given and param.name and not ctx.resilient_parsing:
         setattr(options_of(ctx), param.name, value)
     return value
 
@@ -96,8 +103,36 @@ def _remote(
             help="File with the bearer token for --url; else DEVBENCH_TOKEN is read.",
         ),
     ] = None,
+    retries: Annotated[
+        int | None,
+        _option(
+            "--retries",
+            envvar="DEVBENCH_RETRIES",
+            metavar="N",
+            min=0,
+            help="How often a call to a host that did not come through is repeated, where that is safe. Default: 50.",
+        ),
+    ] = None,
+    retry_for: Annotated[
+        str | None,
+        _option(
+            "--retry-for",
+            envvar="DEVBENCH_RETRY_FOR",
+            metavar="DURATION",
+            help="For how long after its first failure. Default: 60s.",
+        ),
+    ] = None,
+    retry_wait: Annotated[
+        str | None,
+        _option(
+            "--retry-wait",
+            envvar="DEVBENCH_RETRY_WAIT",
+            metavar="DURATION",
+            help="The longest pause between two repeats; the first is a tenth of a second. Default: 2s.",
+        ),
+    ] = None,
 ) -> None:
-    _ = url, token_file
+    _ = url, token_file, retries, retry_for, retry_wait
 
 
 def parameters(*, remote: bool) -> list[Any]:

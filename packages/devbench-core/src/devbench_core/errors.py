@@ -225,7 +225,7 @@ class TimedOut(DevbenchError):
 
 
 class OutcomeUnknown(DevbenchError):
-    """Another host began with the call and did not answer; whether it was done is not known."""
+    """A host may have begun with the call, and its answer did not come; whether it was done is not known."""
 
     code = "outcome_unknown"
 

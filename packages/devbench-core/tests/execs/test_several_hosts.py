@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from devbench_core.contracts.store import Append, Change, Put, Record, Store
+from devbench_core.contracts.store import Append, Change, LogEntry, Put, Record, Store
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import Conflict, ExecNotFound, StoreFailed
 from devbench_core.execs import records
@@ -136,6 +136,47 @@ async def test_a_command_of_a_dead_host_is_adopted_by_whoever_asks_for_it(local_
         results = await asyncio.gather(*(all_output(second, started.id) for _ in range(3)))
         assert results == [LINES] * 3
         assert (await second.execs.get(started.id)).ending is not None
+
+
+class SlowToTellOutput(MemoryStore):
+    """A store in which looking for output takes until it is allowed, and that counts adoptions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+        self.go.set()
+        self.adoptions = 0
+
+    async def read(self, log: str, *, after: int = 0, limit: int = 100) -> tuple[LogEntry, ...]:
+        self.asked.set()
+        await self.go.wait()
+        return await super().read(log, after=after, limit=limit)
+
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+        only = changes[0] if len(changes) == 1 else None
+        if isinstance(only, Put) and only.kind == records.KIND:
+            self.adoptions += only.data["instance"] == "i_second" and only.data["ending"] is None
+        return await super().apply(*changes)
+
+
+async def test_who_asks_while_a_command_is_adopted_does_not_have_it_adopted_again(local_agent: LocalAgent):
+    store = SlowToTellOutput()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=python(SLOW_COUNT)))
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        store.asked.clear()
+        store.go.clear()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(second.execs.poll(started.id, wait_s=10))
+            await store.asked.wait()  # it is this host's in the store, and followed by nobody yet
+            tasks.create_task(second.execs.recover(second.container))
+            tasks.create_task(second.execs.poll(started.id, wait_s=10))
+            for _ in range(100):  # they come as far as they can
+                await asyncio.sleep(0)
+            store.go.set()
+        assert await all_output(second, started.id) == LINES
+        assert store.adoptions == 1
 
 
 async def test_a_command_that_ended_while_no_host_was_there_has_its_true_ending(local_agent: LocalAgent):

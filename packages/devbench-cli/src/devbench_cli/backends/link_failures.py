@@ -10,7 +10,7 @@ import attrs
 
 from devbench_cli.backends.remote_failures import failure_of
 from devbench_cli.failures import HostUnreachable
-from devbench_core.errors import Unauthorised
+from devbench_core.errors import DevbenchError, OutcomeUnknown, Unauthorised
 
 if TYPE_CHECKING:
     import httpx2
@@ -65,16 +65,18 @@ def _base(address: str) -> str:
     return address.partition("/files/")[0].partition("?")[0]
 
 
-def cut_off(reached: str, sent: Sent, error: Exception, *, uploading: bool) -> HostUnreachable:
+def cut_off(reached: str, sent: Sent, error: Exception, *, uploading: bool) -> DevbenchError:
     """Return the error for a connection that was lost."""
+    details: dict[str, object] = {"size_bytes": sent.size}
     what = f"the connection to {_base(reached)!r} was lost after {sent.size} bytes: {type(error).__name__}"
     if not uploading:
         hint = "what came is not all of it and was not kept; copy it again, the host's log may say why"
     elif sent.is_whole:
         hint = "all was sent, but the answer is missing: look whether it is there before you send it again"
+        return OutcomeUnknown(what, hint=hint, details=details)
     else:
         hint = "nothing was changed there; copy it again"
-    return HostUnreachable(what, hint=hint, details={"size_bytes": sent.size})
+    return HostUnreachable(what, hint=hint, details=details)
 
 
 async def refusal_of(answer: httpx2.Response) -> None:

@@ -76,7 +76,8 @@ class HostLinks:
     async def send(self, link: FsLinkOutput, pieces: AsyncIterable[bytes]) -> Mapping[str, Any]:
         """Send content to a link, at the pace of the host, and return its answer.
 
-        Raises as `reading`; unless all of it was sent, nothing was changed then.
+        Raises as `reading`; unless all of it was sent, nothing was changed then. If it was, whether it is there is not
+        known (`OutcomeUnknown`). Nothing of a transfer is repeated here: the content may come from a pipe.
         """
         import httpx2
 

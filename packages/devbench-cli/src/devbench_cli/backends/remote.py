@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from devbench_cli.backends.links import HostLinks
+from devbench_cli.backends.patience import Outage, Patience
 from devbench_cli.backends.protocol import Backend
-from devbench_cli.backends.remote_failures import Watch, failure_of, translate
-from devbench_core.errors import ConfigurationInvalid, ValidationFailed
+from devbench_cli.backends.remote_failures import Lost, failure_of, told
+from devbench_core.errors import DevbenchError, ValidationFailed
 from devbench_core.model.image import Image
 from devbench_core.tool import ProgressSink
 
 if TYPE_CHECKING:
-    from mcp import Client
+    from devbench_cli.backends.repeats import Asked
+    from devbench_cli.backends.sessions import Session, Sessions
 
-CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 300.0
 REQUEST_MAX_BYTES = 2560 * 1024
 """Hosts limit a request to 4 MiB, and base64 makes content a third larger."""
 LOCAL_ONLY = "run it on the host, without --url"
+NOT_NOW = frozenset({"store_failed", "lock_failed", "lease_lost"})
+"""What a host says that stops, or that cannot reach what it shares with the others."""
+
+
+def quietly() -> None:
+    """Tell nobody."""
 
 
 class RemoteBackend:
-    """Calls tools of a host.
+    """Calls tools of a host; a call that was lost on the way is made again where that is safe.
 
     Attributes:
         links: Carries what is too large for a tool's arguments or result.
+
+    Args:
+        url: Of the host, for errors.
+        sessions: With it.
+        links: Of it.
+        patience: How long a call is tried again.
+        on_repeat: Is told of every repeat.
     """
 
-    def __init__(self, client: Client, watch: Watch, links: HostLinks) -> None:
-        self._client = client
-        self._watch = watch
+    def __init__(
+        self,
+        url: str,
+        sessions: Sessions,
+        links: HostLinks,
+        patience: Patience,
+        on_repeat: Callable[[], None] = quietly,
+    ) -> None:
+        self._url = url
+        self._sessions = sessions
+        self._patience = patience
+        self._on_repeat = on_repeat
         self.links = links
 
     @property
@@ -51,25 +72,78 @@ class RemoteBackend:
         """What fits into a request."""
         return REQUEST_MAX_BYTES
 
+    async def connect(self) -> None:
+        """Open the first session.
+
+        Raises:
+            HostUnreachable: Nothing listens there, which is told at once: the address may be wrong.
+            DevbenchError: What the host says.
+        """
+        outage = Outage(self._patience)
+        while True:
+            try:
+                async with self._sessions.using():
+                    return
+            except Lost as lost:
+                if not (lost.reached and await self._again(outage)):
+                    raise lost.error from lost.__cause__
+
     async def call(
         self, tool: str, arguments: Mapping[str, object], *, progress: ProgressSink | None = None
     ) -> Mapping[str, Any]:
-        """Call a tool of the host."""
-        sink = progress
+        """Call a tool of the host.
 
-        async def follow(progress: float, total: float | None, message: str | None) -> None:
-            if sink is not None:
-                await sink(progress, total, message or "")
+        Raises:
+            OutcomeUnknown: The answer was lost, and doing it again would not be safe, or did not come through in time.
+            HostUnreachable: It was not done, or changes nothing, and did not come through in time.
+            DevbenchError: What the host says.
+        """
+        from devbench_cli.backends.repeats import Asked
 
-        with translate(self._watch):
-            result = await self._client.call_tool(
-                tool, dict(arguments), progress_callback=follow if progress is not None else None
-            )
-        structured = cast("Mapping[str, Any]", result.structured_content or {})
-        if result.is_error:
-            texts = [getattr(part, "text", "") for part in result.content]
-            raise failure_of(structured, "\n".join(text for text in texts if text))
-        return structured
+        asked, outage = Asked.of(tool, arguments), Outage(self._patience)
+        while True:
+            try:
+                return asked.answer(await self._once(asked, progress))
+            except Lost as lost:
+                outage.reached = outage.reached or lost.reached
+                if (asked.is_safe or not outage.reached) and await self._again(outage):
+                    continue
+                failure: DevbenchError = lost.error
+                if outage.reached and not asked.only_looks:
+                    failure = asked.unknown(self._url, failure)
+                raise failure from lost.__cause__
+            except DevbenchError as error:
+                if error.code in NOT_NOW and asked.is_safe and await self._again(outage):
+                    continue
+                if outage.reached and asked.is_ambiguous(error):
+                    raise asked.unknown(self._url, error) from error
+                raise
+
+    async def _again(self, outage: Outage) -> bool:
+        if not await outage.pause():
+            return False
+        self._on_repeat()
+        return True
+
+    async def _once(self, asked: Asked, progress: ProgressSink | None) -> Mapping[str, Any]:
+        from devbench_cli.backends.attempts import ATTEMPT, Attempt
+
+        async with self._sessions.using() as session:
+            attempt = Attempt()
+            mark = ATTEMPT.set(attempt)
+            try:
+                return await _call(session, asked, progress)
+            except DevbenchError:
+                raise
+            except Exception as raised:
+                failure = told(self._url, attempt, raised, in_one_host=session.lives_in_one_host)
+                if isinstance(failure, Lost):
+                    self._sessions.drop(session)
+                if failure is None:
+                    raise
+                raise failure from raised
+            finally:
+                ATTEMPT.reset(mark)
 
     async def pull(self, name: str, *, progress: ProgressSink | None = None) -> Image:
         """Refuse: hosts pull when they spawn."""
@@ -82,36 +156,27 @@ class RemoteBackend:
         raise ValidationFailed("--url", f"{name!r} cannot be imported remotely", hint=LOCAL_ONLY)
 
 
-@asynccontextmanager
-async def open_remote(url: str, token: str | None) -> AsyncGenerator[RemoteBackend]:
-    """Connect to a host for the length of a block.
+async def _call(session: Session, asked: Asked, progress: ProgressSink | None) -> Mapping[str, Any]:
+    """Make a call once. The result is not held against the host's list of tools, whose answer might be lost as well."""
+    from mcp import types
 
-    Raises:
-        ConfigurationInvalid: The client is not installed, or the address is none.
-        HostUnreachable: Nothing answers there.
-        Unauthorised: The token is missing or wrong.
-    """
-    if not url.startswith(("http://", "https://")):
-        raise ConfigurationInvalid(f"{url!r} is no address of a host", hint="write http://HOST:PORT/mcp")
-    try:
-        import httpx2
-        from mcp import Client
-        from mcp.client.streamable_http import streamable_http_client
-    except ImportError as error:
-        raise ConfigurationInvalid(
-            "the client for remote hosts is not installed", hint="uv add 'devbench-cli[remote]'"
-        ) from error
-    watch = Watch(url)
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-    with translate(watch):
-        async with (
-            httpx2.AsyncClient(
-                headers=headers, timeout=timeout, event_hooks={"response": [watch.saw]}
-            ) as http,
-            Client(streamable_http_client(url, http_client=http), cache=None) as client,
-        ):
-            yield RemoteBackend(client, watch, HostLinks(url, token))
+    sink = progress
+
+    async def follow(progress: float, total: float | None, message: str | None) -> None:
+        if sink is not None:
+            await sink(progress, total, message or "")
+
+    params = types.CallToolRequestParams(name=asked.tool, arguments=dict(asked.arguments))
+    result = await session.client.session.send_request(
+        types.CallToolRequest(params=params),
+        types.CallToolResult,
+        progress_callback=follow if progress is not None else None,
+    )
+    structured = cast("Mapping[str, Any]", result.structured_content or {})
+    if result.is_error:
+        texts = [getattr(part, "text", "") for part in result.content]
+        raise failure_of(structured, "\n".join(text for text in texts if text))
+    return structured
 
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ async def _rm(backend: Backend, options: Options, files: list[str], *, recursive
                 recursive=recursive,
             )
         except DevbenchError as error:
-            if not force or error.code != FileMissing.code:
+            if not force or FileMissing.code not in {error.code, error.details.get("last")}:
                 raise
             continue
         if options.as_json:

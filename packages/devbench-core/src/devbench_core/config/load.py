@@ -19,7 +19,7 @@ from devbench_core.nearest import suggestion
 
 PREFIX = "DEVBENCH_"
 DELIMITER = "__"
-RESERVED = frozenset({"CONFIG", "URL", "TOKEN", "TOKEN_FILE"})
+RESERVED = frozenset({"CONFIG", "URL", "TOKEN", "TOKEN_FILE", "RETRIES", "RETRY_FOR", "RETRY_WAIT"})
 """Variables with our prefix that are no settings: they belong to the command line."""
 RESERVED_PREFIXES = ("TEST_", "AGENT_", "BENCH_")
 MAX_FILE_BYTES = 1024 * 1024

@@ -38,11 +38,18 @@ def _input_of(length: int | None) -> StdinBuffer | None:
 
 
 class Adopter:
-    """Adopts one command at a time, each only once."""
+    """Adopts one command at a time, each only once.
 
-    def __init__(self, context: ExecContext, make: MakeRun) -> None:
+    Args:
+        context: The collaborators.
+        make: Follows a command from now on.
+        followed: Returns what this host follows.
+    """
+
+    def __init__(self, context: ExecContext, make: MakeRun, followed: Callable[[str], Run | None]) -> None:
         self._context = context
         self._make = make
+        self._followed = followed
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def is_orphan(self, record: Exec) -> bool:
@@ -61,7 +68,8 @@ class Adopter:
         lock = self._locks.setdefault(found.key, asyncio.Lock())
         try:
             async with lock:
-                return await self._adopt(container, found)
+                # Who came second may have read the record when it was ours already, and was followed by nobody yet.
+                return self._followed(found.key) or await self._adopt(container, found)
         finally:
             if not lock.locked():
                 self._locks.pop(found.key, None)

@@ -64,7 +64,7 @@ class Execs:
         self._runs = Runs(context.limits)
         self._retention = Retention(context, self._runs)
         self._settler = Settler(context)
-        self._adopter = Adopter(context, self._adopted)
+        self._adopter = Adopter(context, self._adopted, self._runs.followed)
         self._starter = Starter(context, self._slots, self._settler, self._follow)
         self._finder = Finder(context, self._runs, self._adopter)
         self._inputs = Inputs(context, self._runs, self._finder)
