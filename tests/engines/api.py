@@ -67,6 +67,12 @@ class DockerApi:
         """Remove an image; one that is absent is fine."""
         self._call("DELETE", f"/images/{quote(reference, safe='')}?force=1")
 
+    def container_names(self, prefix: str) -> list[str]:
+        """Return the names that begin so, of all containers."""
+        listed: list[dict[str, Any]] = json.loads(self._call("GET", "/containers/json?all=1")[1])
+        names = [name.lstrip("/") for entry in listed for name in entry["Names"]]
+        return [name for name in names if name.startswith(prefix)]
+
     def remove_all_containers(self) -> None:
         """Remove every container. Only for an engine of our own."""
         _, body = self._call("GET", "/containers/json?all=1")

@@ -31,6 +31,7 @@ class Engine:
     folder: str
     bridge: str
     owner_pid: int
+    options: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -43,12 +44,13 @@ class Engine:
         return f"/{Path(self.folder).name}"
 
 
-def start(folder: Path, *, owner_pid: int) -> Engine:
+def start(folder: Path, *, owner_pid: int, options: tuple[str, ...] = ()) -> Engine:
     """Start an engine whose everything is beneath ``folder``, and wait until it answers.
 
     Args:
         folder: a private folder; made if absent.
         owner_pid: the process with whose end the engine is an orphan; 0 when it shall stay.
+        options: more for its command line.
 
     Raises:
         PrivilegeMissingError: this user cannot start one; the message has the command to run.
@@ -61,11 +63,12 @@ def start(folder: Path, *, owner_pid: int) -> Engine:
         )
     folder.mkdir(parents=True, exist_ok=True)
     say(f"starting a private Docker engine in {folder}")
-    engine = Engine(folder=str(folder), bridge=make_bridge("dvbtest", "198.18"), owner_pid=owner_pid)
+    bridge = make_bridge("dvbtest", "198.18")
+    engine = Engine(folder=str(folder), bridge=bridge, owner_pid=owner_pid, options=options)
     (folder / "engine.json").write_text(json.dumps(asdict(engine)), "utf-8")
     try:
         with signals.deferred():
-            process = _launch(folder, engine.bridge)
+            process = _launch(engine)
         await_answer(engine.host, process, folder / "docker.log")
     except BaseException:
         with signals.ignored():
@@ -75,10 +78,11 @@ def start(folder: Path, *, owner_pid: int) -> Engine:
     return engine
 
 
-def _launch(folder: Path, bridge: str) -> subprocess.Popen[bytes]:
+def _launch(engine: Engine) -> subprocess.Popen[bytes]:
+    folder = Path(engine.folder)
     with (folder / "docker.log").open("ab") as log:
         return subprocess.Popen(
-            as_root(_argv(folder, bridge), {"PATH": _path()}),
+            as_root([*_argv(folder, engine.bridge), *engine.options], {"PATH": _path()}),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -94,14 +98,17 @@ def load(folder: Path) -> Engine | None:
         return None
 
 
-def restart(engine: Engine) -> None:
-    """Stop an engine as the machine's service manager does, and start it again; its containers end on the way."""
+def restart(engine: Engine, *, programs: tuple[str, ...] = PROGRAMS) -> None:
+    """Stop an engine as the machine's service manager does, and start it again; its containers end on the way.
+
+    Args:
+        engine: which.
+        programs: those that are ended; with ``dockerd`` alone, and its option ``--live-restore``, containers live on.
+    """
     say(f"restarting the Docker engine in {engine.folder}")
     folder = Path(engine.folder)
-    end_processes(engine.folder, PROGRAMS)
-    process = _launch(
-        folder, engine.bridge
-    )  # whatever interrupts this, the engine can be stopped by its folder
+    end_processes(engine.folder, programs)
+    process = _launch(engine)  # whatever interrupts this, the engine can be stopped by its folder
     await_answer(engine.host, process, folder / "docker.log")
 
 

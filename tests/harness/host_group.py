@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,22 @@ def proxy_config(front: int, ports: list[int]) -> str:
     return text
 
 
+@attrs.frozen(kw_only=True)
+class Place:
+    """Where a host runs.
+
+    Attributes:
+        prefix: What runs its program there, and becomes it.
+        environment: Variables beside ours.
+    """
+
+    prefix: tuple[str, ...] = ()
+    environment: Mapping[str, str] = attrs.field(factory=dict[str, str])
+
+
+HERE = Place()
+
+
 @attrs.define(kw_only=True)
 class Group:
     """Hosts behind a proxy.
@@ -42,6 +59,7 @@ class Group:
         config: Of all of them.
         processes: The hosts.
         proxy: The proxy, once it was started.
+        places: Where those of some ports run that do not run as we do.
     """
 
     front: int
@@ -51,6 +69,7 @@ class Group:
         factory=dict[int, asyncio.subprocess.Process]
     )
     proxy: asyncio.subprocess.Process | None = None
+    places: Mapping[int, Place] = attrs.field(factory=dict[int, Place])
 
     @property
     def url(self) -> str:
@@ -59,9 +78,13 @@ class Group:
 
     async def start(self, port: int) -> None:
         """Start the host of a port, and wait until it is ready."""
+        place = self.places.get(port, HERE)
+        argv = (str(PROGRAM), "--transport", "http", "--port", str(port), "--config", str(self.config))
         self.processes[port] = await asyncio.create_subprocess_exec(
-            *(str(PROGRAM), "--transport", "http", "--port", str(port), "--config", str(self.config)),
+            *place.prefix,
+            *argv,
             stdin=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **place.environment},
         )
         await ready(port, self.processes[port])
 
@@ -99,11 +122,24 @@ async def ready(port: int, process: asyncio.subprocess.Process, address: str = "
 
 
 @asynccontextmanager
-async def host_group(folder: Path, values: Mapping[str, Any]) -> AsyncGenerator[Group]:
-    """Run three of them, and HAProxy before them, while the block lasts."""
+async def host_group(
+    folder: Path,
+    values: Mapping[str, Any],
+    *,
+    ports: Sequence[int] = (),
+    places: Mapping[int, Place] | None = None,
+) -> AsyncGenerator[Group]:
+    """Run three of them, and HAProxy before them, while the block lasts.
+
+    Args:
+        folder: For their configuration.
+        values: That.
+        ports: Theirs; else any.
+        places: Where those of some ports run.
+    """
     program = find_program("haproxy")
     assert program is not None, "HAProxy is not installed; install it with: uv run nox -s engines"
-    ports = [free_port() for _ in range(3)]
+    ports = list(ports) or [free_port() for _ in range(3)]
     front = free_port()
     config = folder / "devbench.toml"
     mcp = {"allowed_hosts": [f"127.0.0.1:{front}"], "grace_s": 6}
@@ -111,7 +147,7 @@ async def host_group(folder: Path, values: Mapping[str, Any]) -> AsyncGenerator[
     config.chmod(0o600)
     proxied = folder / "haproxy.cfg"
     proxied.write_text(proxy_config(front, ports), encoding="utf-8")
-    group = Group(front=front, ports=ports, config=config)
+    group = Group(front=front, ports=ports, config=config, places=places or {})
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_all_ended, group)
         await asyncio.gather(*(group.start(port) for port in ports))

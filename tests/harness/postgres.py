@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,7 +24,6 @@ READY_S = 60.0
 STEP_S = 0.05
 STOP_S = 30.0
 SETTINGS = (
-    "listen_addresses=",
     "max_connections=200",
     "shared_buffers=64MB",
     "log_min_messages=warning",
@@ -38,10 +37,16 @@ class Server:
     Attributes:
         folder: All that it has.
         durable: Whether its commits are on disk when they are answered.
+        address: Where it listens beside its socket, if anywhere, and takes everybody from that network.
+        network: In which that is.
+        settings: More than ours.
     """
 
     folder: Path
     durable: bool = False
+    address: str = ""
+    network: str = ""
+    settings: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,17 +61,23 @@ class Server:
 
     def url(self, database: str) -> str:
         """Return the address of a database."""
+        if self.address:
+            return f"postgresql+asyncpg://{USER}@{self.address}/{database}"
         return f"postgresql+asyncpg://{USER}@/{database}?host={quote(str(self.folder))}"
 
     def make(self) -> None:
         """Make the data."""
         options = ["--username", USER, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync"]
         self._run(_program("initdb"), "--pgdata", str(self.data), *options)
+        if self.address:
+            with (self.data / "pg_hba.conf").open("a", encoding="utf-8") as file:
+                file.write(f"host all all {self.network} trust\nhost all all {self.address}/32 trust\n")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         fsync = f"fsync={'on' if self.durable else 'off'}"  # the machine does not fail; its processes may
-        settings = [word for setting in (*SETTINGS, fsync) for word in ("-c", setting)]
+        chosen = (*SETTINGS, fsync, f"listen_addresses={self.address}", *self.settings)
+        settings = [word for setting in chosen for word in ("-c", setting)]
         argv = [_program("postgres"), "-D", str(self.data), "-k", str(self.folder), *settings]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -84,6 +95,17 @@ class Server:
             self._process.send_signal(number)
             self._process.wait(STOP_S)
             self._process = None
+
+    def revive(self) -> None:
+        """Start it again if it ended by itself, or see that it answers."""
+        deadline = time.monotonic() + READY_S
+        while not self._answers():
+            if self._process is None or self._process.poll() is not None:
+                self.start()
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL does not answer")
+            time.sleep(STEP_S)
 
     def psql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement as an administrator would."""
@@ -122,23 +144,40 @@ class Server:
 
 
 @contextmanager
-def server(*, durable: bool = False) -> Generator[Server]:
+def server(
+    *,
+    durable: bool = False,
+    folder: Path | None = None,
+    address: str = "",
+    network: str = "",
+    settings: tuple[str, ...] = (),
+) -> Generator[Server]:
     """Run one while the block lasts.
 
     Args:
         durable: Whether its commits are on disk when they are answered, as those of real servers are.
+        folder: Where; else it makes one.
+        address: Where it listens beside its socket, if anywhere.
+        network: Whom it takes there.
+        settings: More than ours.
     """
-    folder = Path(tempfile.mkdtemp(prefix="devbench-pg-", dir="/var/tmp"))  # short: it holds a socket
-    try:
+    with nullcontext(folder) if folder else _new_folder() as place:
         if os.geteuid() == 0:
-            shutil.chown(folder, OWNER, OWNER)
-        running = Server(folder, durable=durable)
+            shutil.chown(place, OWNER, OWNER)
+        running = Server(place, durable=durable, address=address, network=network, settings=settings)
         running.make()
         running.start()
         try:
             yield running
         finally:
             running.stop(signal.SIGQUIT)  # nobody wants its data any more
+
+
+@contextmanager
+def _new_folder() -> Generator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="devbench-pg-", dir="/var/tmp"))  # short: it holds a socket
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,1 @@
+"""Hosts under load, what goes wrong beneath them, and who compares promises with what is there."""
