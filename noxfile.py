@@ -133,7 +133,7 @@ def chaos(session: nox.Session) -> None:
     """
     length = {
         "DEVBENCH_TEST_CHAOS_OPERATIONS": os.environ.get("DEVBENCH_TEST_CHAOS_OPERATIONS", "500"),
-        "DEVBENCH_TEST_CHAOS_TALKS": "1",
+        "DEVBENCH_TEST_CHAOS_AT_LENGTH": "1",
     }
     pytest = (program("pytest"), "--no-cov", *CHAOS)
     _with_engines(session, *pytest, *session.posargs, env=length)

@@ -151,7 +151,7 @@ async def test_a_token_from_a_variable_opens_the_door(configure: Configure):
     config = configure()
     tokens = [{"token_env": "ACME_TOKEN", "subject": "acme", "tenant": "acme"}]
     variables = {"ACME_TOKEN": TOKEN, "DEVBENCH_MCP__TOKENS": json.dumps(tokens)}
-    async with http_program(config, **variables) as program:
+    async with http_program(config, 0, **variables) as program:
         async with httpx2.AsyncClient() as http:
             assert (await http.post(program.url, json={})).status_code == 401
             assert (await http.get(f"{program.base}/metrics")).status_code == 401

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harness.chaos.book import Book, now, operation
 from harness.chaos.client import Client
-from harness.chaos.world import BUSY, CONTENDED, World
+from harness.chaos.world import AT_LENGTH, BUSY, CONTENDED, World
 
 LINES = 600
 """Of a chatty command, of about a hundred bytes each: less than an agent keeps."""
 PIECES = 3
-TALKS = int(os.environ.get("DEVBENCH_TEST_CHAOS_TALKS", "0"))
+TALKS = int(AT_LENGTH)
 """How often running commands are given input; at length only: while a host stalls, one may end that should not."""
 SHARED = "shared"
 DASHES = "-" * 80

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,6 +17,9 @@ from harness.postgres import Server
 from harness.redis_server import RedisServer
 
 BUSY, CONTENDED = "busy", "contended"
+
+AT_LENGTH = bool(os.environ.get("DEVBENCH_TEST_CHAOS_AT_LENGTH"))
+"""Whether what is too slow, or not understood yet, is done, too."""
 
 
 @attrs.define(kw_only=True)
