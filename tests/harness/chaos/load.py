@@ -14,7 +14,9 @@ LINES = 600
 """Of a chatty command, of about a hundred bytes each: less than an agent keeps."""
 PIECES = 3
 TALKS = int(AT_LENGTH)
-"""How often running commands are given input; at length only: while a host stalls, one may end that should not."""
+"""How often running commands are given input; at length only."""
+INPUT_LOST = "its host died before it had all its input"
+"""The host that follows cannot go on with what the first one was given: the command is ended, and that is said."""
 SHARED = "shared"
 DASHES = "-" * 80
 CHATTY = f"""
@@ -201,7 +203,8 @@ class Load:
             text += text_of(page["output"])
             cursor = page["cursor"]
             if page["ended"]:
-                if page["ending"]["reason"] == "lost":
+                message = page["ending"]["message"]
+                if page["ending"]["reason"] == "lost" or message == INPUT_LOST:
                     raise _LostError(f"{exec_id}: {page['ending']['message']}")
                 assert page["ending"].get("exit_code") == 0, page
                 return text
