@@ -112,10 +112,11 @@ class LoopWatch:
     def _is_stall(self, now: _Running, duration_s: float) -> bool:
         """Tell whether it computed for too long, or waited while the machine was otherwise responsive."""
         cpu_s = time.thread_time() - now.cpu_started_s
-        if cpu_s >= duration_s / 2:
-            return cpu_s >= self._bound_s * (_TRACING_SLOWDOWN if _TRACED else 1)
         queued_s = 0.0 if now.queued_s is None else _queued_s(now.thread) - now.queued_s
-        return duration_s - queued_s >= self._bound_s and now.ticks * TICK_S >= duration_s * _RESPONSIVE_SHARE
+        own_s = duration_s - queued_s
+        if cpu_s >= own_s / 2:
+            return cpu_s >= self._bound_s * (_TRACING_SLOWDOWN if _TRACED else 1)
+        return own_s >= self._bound_s and now.ticks * TICK_S >= duration_s * _RESPONSIVE_SHARE
 
     def _look(self) -> None:
         while not self._closing.wait(TICK_S):
