@@ -141,11 +141,13 @@ FAULTS: dict[str, Fault] = {
     "a clock steps": step_a_clock,
 }
 if AT_LENGTH:  # runs of these were refuted whose cause is not found yet (docs/development/chaos.md)
-    FAULTS |= {
-        "a host is parted from the store": part_a_host,
-        "the disk of the store is full": fill_the_store,
-        "the disk of the workspaces is full": fill_the_workspaces,
-    }
+    FAULTS.update(
+        {
+            "a host is parted from the store": part_a_host,
+            "the disk of the store is full": fill_the_store,
+            "the disk of the workspaces is full": fill_the_workspaces,
+        }
+    )
 ENGINE_FAULTS: dict[str, Fault] = {
     "the engine is slow": slow_the_engine,
     "connections to the engine are cut": cut_the_engine,
