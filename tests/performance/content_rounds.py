@@ -20,9 +20,7 @@ async def run(setting: Setting, raw: RawDocker, ours: Python, mcp: Mcp) -> list[
         ("read 1 KiB", {**_readers(raw, ours, KIB), "MCP over HTTP": _mcp_read(mcp)}),
     ):
         rows.append(await in_a_row(name, contenders, samples=setting.quick, bounds=SMALL))
-        rows.append(
-            await interleave(name, contenders, rounds=setting.quick, bounds={"Python": SMALL["Python"]})
-        )
+        rows.append(await interleave(name, contenders, rounds=setting.quick, bounds=SMALL))
     for name, contenders in (
         ("write 1 MiB", _writers(raw, ours, MIB)),
         ("read 1 MiB", _readers(raw, ours, MIB)),
