@@ -130,7 +130,7 @@ class Filler:
     async def _look_up(self, tally: Tally) -> None:
         try:
             target = await self._targets.of(tally.pool)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - a fault of a plugin, too: told, and tried again
             self._failed(tally, error)
             return
         tally.looked_s = self._context.clock.monotonic_s()
