@@ -248,7 +248,7 @@ static void pump_one(struct channel *c, struct command *x, uint64_t now) {
     if (command_held(x, now)) return;
     if (x->due_started) pump_started(c, x);
     bool all_sent = x->state != ST_LEFTOVERS && output_send(c, x, now);
-    if (x->due_ending && all_sent) ending_send(c, x);
+    if (x->due_ending && all_sent && !x->with_agent) ending_send(c, x);
 }
 
 uint64_t commands_due(uint64_t now) {

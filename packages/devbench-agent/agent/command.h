@@ -33,6 +33,7 @@ struct command {
     enum kill_phase phase;
     uint8_t reason; /* why it is being ended: N_TIMED_OUT, N_CANCELLED, or 0 for leftovers */
     bool stuck;     /* KILL_SECONDS are over */
+    bool with_agent; /* it ends because the agent does: that is no ending of its own, and not told as one */
     uint64_t timeout_at, phase_at, kill_since;
     uint64_t hang_up_at; /* a second time, NEVER: no more */
     uint32_t grace_ms;

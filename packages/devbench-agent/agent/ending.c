@@ -248,8 +248,13 @@ void ending_acknowledged(struct command *x) {
 }
 
 void commands_stop(uint32_t grace_ms) {
-    for (size_t i = 0; i < commands_top; i++)
-        if (commands[i].state != 0) ending_begin(&commands[i], N_CANCELLED, grace_ms);
+    for (size_t i = 0; i < commands_top; i++) {
+        struct command *x = &commands[i];
+        if (x->state == 0) continue;
+        bool asked = x->reason != 0;
+        ending_begin(x, N_CANCELLED, grace_ms);
+        x->with_agent = !asked && x->reason == N_CANCELLED;
+    }
 }
 
 bool commands_all_gone(void) {

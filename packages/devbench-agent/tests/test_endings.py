@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 from agent_process import Agent, StartAgent, wait_until
-from agent_wire import CANCELLED, END_LEFTOVERS, ENDED_ACK, EXITED, INHERIT_ENV, LOST, TIMED_OUT, Channel
+from agent_wire import (
+    CANCELLED,
+    END_LEFTOVERS,
+    ENDED_ACK,
+    EXITED,
+    GOODBYE,
+    INHERIT_ENV,
+    LOST,
+    TIMED_OUT,
+    Channel,
+    Closed,
+)
+
+SHUTTING_DOWN = 3
 
 # Each starts something that tries to stay: every process writes its number to stdout.
 ESCAPES = {
@@ -247,6 +260,29 @@ def test_a_signal_from_outside_ends_everything_quickly(start_agent: StartAgent, 
         assert agent.process.wait(10) == 0
         assert time.monotonic() - began < 2
         assert pid1 or not any(map(alive, pids))
+
+
+def test_a_command_that_ends_with_the_agent_was_not_cancelled(start_agent: StartAgent):
+    agent = start_agent(pid1=True)
+    with agent.host() as host:
+        done = host.start(1, ["true"])
+        host.pump(lambda: done.ending)
+        cancelled = host.start(
+            2, ["sh", "-c", "trap 'echo asked' TERM; echo up; while :; do sleep 0.02; done"]
+        )
+        host.pump(lambda: cancelled.stdout)
+        host.cancel(2, grace_ms=60_000)
+        host.pump(lambda: b"asked" in cancelled.stdout)
+        talking = host.start(3, ["sh", "-c", "trap 'echo last; exit 7' TERM; echo up; sleep 300 & wait"])
+        host.pump(lambda: talking.stdout)
+        os.kill(agent.pid, signal.SIGTERM)
+        with pytest.raises(Closed) as closed:
+            host.pump(lambda: False)
+    assert (closed.value.type, closed.value.code) == (GOODBYE, SHUTTING_DOWN)
+    assert bytes(talking.stdout) == b"up\nlast\n"
+    assert talking.ending is None
+    assert cancelled.ending is not None
+    assert cancelled.ending.reason == CANCELLED
 
 
 def test_without_commands_the_end_takes_no_time(start_agent: StartAgent):
