@@ -113,3 +113,5 @@ struct command *command_by_keeper(pid_t pid);
 /* End everything; true when nothing is left. */
 void commands_stop(uint32_t grace_ms);
 bool commands_all_gone(void);
+/* Whether every host has been sent all output and endings of its commands. */
+bool commands_all_told(void);

@@ -263,6 +263,17 @@ bool commands_all_gone(void) {
     return true;
 }
 
+static bool told(const struct command *x) {
+    if (x->state == 0 || x->state == ST_LEFTOVERS || x->owner == NULL) return true;
+    return x->finished && x->sent >= x->spool.next && (!x->due_ending || x->with_agent);
+}
+
+bool commands_all_told(void) {
+    for (size_t i = 0; i < commands_top; i++)
+        if (!told(&commands[i])) return false;
+    return true;
+}
+
 /* ---- the frames ---- */
 
 static uint8_t reason_of(const struct command *x) {

@@ -43,6 +43,7 @@
 #define STOP_ROUNDS 12
 #define STOP_GRACE_MS 200
 #define STOP_TOTAL_MS 2000
+#define STOP_TELL_MS 100 /* for hosts to take the last output and endings */
 #define OOM_SCORE_RAISE 500
 #define STARTED_HOLD_MS 1
 #define GATHER_MS 1

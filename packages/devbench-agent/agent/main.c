@@ -122,6 +122,8 @@ static void run(bool guest) {
     uint64_t until = now_ns() + STOP_TOTAL_MS * NS_PER_MS;
     commands_stop(STOP_GRACE_MS);
     while (!commands_all_gone() && now_ns() < until) loop_once(earlier(round_of_work(), until));
+    until = now_ns() + STOP_TELL_MS * NS_PER_MS;
+    while (!commands_all_told() && now_ns() < until) loop_once(earlier(round_of_work(), until));
     for (size_t i = 0; i < CHANNEL_SLOTS; i++) channel_goodbye(&channels[i], G_SHUTDOWN, "the container ends");
     (void)channels_run(now_ns());
     listen_close();
