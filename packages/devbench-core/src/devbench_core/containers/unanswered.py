@@ -59,9 +59,7 @@ class Unanswered:
             age_s = self._context.clock.monotonic_s() - claim.since_s
             if found is None and age_s < self._context.settings.containers.spawn_timeout_s:
                 continue  # the store may be about to write it
+            if found and found.ending is None and (not claim.keyed or found.status is Status.CREATING):
+                await self._ender.discard(found, "the store did not answer whoever claimed it")
+                continue  # the next round sees whether that was written
             self._claims.pop(container_id, None)
-            if found is None or found.ending is not None:
-                continue
-            if claim.keyed and found.status is not Status.CREATING:
-                continue
-            await self._ender.discard(found, "the store did not answer whoever claimed it")
