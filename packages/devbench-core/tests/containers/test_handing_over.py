@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+import attrs
+
 import devbench_core
 from devbench_core.containers import SpawnRequest
 from devbench_core.model.container import ContainerEnding, EndReason
@@ -57,3 +59,13 @@ async def test_what_a_program_that_lives_has_made_is_not_ended_by_the_last_host(
         async with opener(lifetimes=HAND_OVER):
             container = await spawned(program)
         assert await ending_of(opener, container) is None
+
+
+async def test_what_another_engine_runs_is_not_ended_by_the_last_host_of_this_one(opener: Opener):
+    async with opener(lifetimes=HAND_OVER) as last:
+        async with opener(lifetimes=HAND_OVER) as first:
+            container = await spawned(first)
+        repository = last.containers.repository
+        there = await last.containers.get(container)
+        await repository.save(attrs.evolve(there, runtime="another"))
+    assert await ending_of(opener, container) is None

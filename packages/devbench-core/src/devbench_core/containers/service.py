@@ -284,7 +284,9 @@ class Containers:
             living = [
                 container
                 async for container in self._context.repository.all(LIVING)
-                if not container.spec.persistent and await self._is_left_to_us(container, alone=not heirs)
+                if not container.spec.persistent
+                and container.runtime == self._context.runtime.name  # another engine's is not ours to remove
+                and await self._is_left_to_us(container, alone=not heirs)
             ]
             at_once = asyncio.Semaphore(KILLS_AT_ONCE)
             if heirs:
