@@ -169,6 +169,16 @@ async def test_what_must_not_be_done_twice_is_not_repeated_and_says_what_to_do(h
     assert host.repeats == 0
 
 
+async def test_a_session_that_does_not_open_leaves_a_call_unsent_and_it_is_made(host: Losing):
+    line = {"container": "box", "path": "log", "text": "line\n", "append": True}
+    host.lose("fs_write")
+    assert (await host.error("fs_write", **line)).code == "outcome_unknown"  # and the session is dropped
+    host.lose("server/discover")
+    await host.call("fs_write", **line)
+    assert host.proxy.losses == 0
+    assert (await host.text("log"), host.repeats) == ("line\nline\n", 1)
+
+
 async def test_a_condition_that_fails_at_the_repeat_does_not_tell_who_was_first(host: Losing):
     host.lose("fs_write")
     error = await host.error("fs_write", container="box", path="lock", text="mine", create_only=True)

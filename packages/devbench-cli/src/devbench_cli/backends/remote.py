@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -125,10 +126,20 @@ class RemoteBackend:
         self._on_repeat()
         return True
 
+    @asynccontextmanager
+    async def _session(self) -> AsyncGenerator[Session]:
+        """Give a session for a call; when none can be opened, nothing of the call was sent."""
+        async with AsyncExitStack() as stack:
+            try:
+                session = await stack.enter_async_context(self._sessions.using())
+            except Lost as lost:
+                raise Lost(lost.error, reached=False) from lost.__cause__
+            yield session
+
     async def _once(self, asked: Asked, progress: ProgressSink | None) -> Mapping[str, Any]:
         from devbench_cli.backends.attempts import ATTEMPT, Attempt
 
-        async with self._sessions.using() as session:
+        async with self._session() as session:
             attempt = Attempt()
             mark = ATTEMPT.set(attempt)
             try:
