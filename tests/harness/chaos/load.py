@@ -17,6 +17,8 @@ TALKS = int(AT_LENGTH)
 """How often running commands are given input; at length only."""
 INPUT_LOST = "its host died before it had all its input"
 """The host that follows cannot go on with what the first one was given: the command is ended, and that is said."""
+NO_MORE_INPUT = frozenset({"closed", "ended"})
+"""What is said of its input then: until the ending is there, and after that."""
 SHARED = "shared"
 DASHES = "-" * 80
 CHATTY = f"""
@@ -181,8 +183,8 @@ class Load:
             while (given := await self._client.once("exec_input", exec_id=exec_id, text=piece)) is None:
                 repeated.add(piece)
             if "error" in given:
-                assert given["error"]["details"].get("reason") == "ended", given
-                await self._output(exec_id)
+                assert given["error"]["details"].get("reason") in NO_MORE_INPUT, given
+                await self._output(exec_id)  # tells that it was lost
             assert given.get("complete"), given
         while (given := await self._client.once("exec_input", exec_id=exec_id, text="", eof=True)) is None:
             pass
