@@ -36,12 +36,28 @@ class Ender:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._behind: set[asyncio.Task[None]] = set()
 
-    async def end(self, container: Container, ending: ContainerEnding, caller: Caller | None) -> Container:
+    async def end(
+        self,
+        container: Container,
+        ending: ContainerEnding,
+        caller: Caller | None,
+        *,
+        if_half_made: bool = False,
+    ) -> Container:
         """Give a container its ending, then remove it from the engine. Safe to repeat and to race.
 
         The ending is recorded first: a crash in between leaves a record that says what was wanted, and a
         leftover that the next start removes. That nothing is left is written behind: this host answers with it
         at once, and a host that dies before it is written leaves a leftover of which nothing is found.
+
+        Args:
+            container: As it was read.
+            ending: Why it ends.
+            caller: On whose behalf; None for devbench's own.
+            if_half_made: Leave one that was made since it was read: somebody may have been told that he has it.
+
+        Returns:
+            The record with its ending, or as it is when it was left.
 
         Raises:
             EngineUnreachable: The engine did not answer; the ending is recorded, the removal is tried again
@@ -49,15 +65,15 @@ class Ender:
         """
         async with self._locks[container.id]:
             try:
-                return await self._end_locked(container, ending, caller)
+                return await self._end_locked(container, ending, caller, if_half_made=if_half_made)
             finally:
                 self._locks.pop(container.id, None)
 
     async def _end_locked(
-        self, container: Container, ending: ContainerEnding, caller: Caller | None
+        self, container: Container, ending: ContainerEnding, caller: Caller | None, *, if_half_made: bool
     ) -> Container:
-        current = await self._record_ending(container, ending)
-        if current.status is Status.GONE:
+        current = await self._record_ending(container, ending, if_half_made=if_half_made)
+        if current.status is Status.GONE or current.ending is None:
             return current
         seconds = self._context.settings.containers.kill_timeout_s
         async with bound(seconds, "containers.kill_timeout_s", f"the removal of container {container.id!r}"):
@@ -77,20 +93,22 @@ class Ender:
         if self._behind:
             await asyncio.wait(self._behind, timeout=self._context.settings.containers.kill_timeout_s)
 
-    async def discard(self, container: Container, message: str) -> Container:
+    async def discard(self, container: Container, message: str, *, if_half_made: bool = False) -> Container:
         """End a spawn that failed: nothing of it stays but the ending; alias and key are free again."""
         ending = ContainerEnding(
             reason=EndReason.SPAWN_FAILED, at=self._context.clock.now(), by=BY_DEVBENCH, message=message
         )
         try:
-            return await self.end(container, ending, None)
+            return await self.end(container, ending, None, if_half_made=if_half_made)
         except LeaseLost:
             raise
         except DevbenchError as error:
             log.warning("container.discard_postponed", container=container.id, error=str(error))
             return container
 
-    async def _record_ending(self, container: Container, ending: ContainerEnding) -> Container:
+    async def _record_ending(
+        self, container: Container, ending: ContainerEnding, *, if_half_made: bool
+    ) -> Container:
         """Write the ending and free alias and token in one step, unless there is an ending already."""
         repository = self._context.repository
         container_id, current = container.id, container
@@ -100,7 +118,7 @@ class Ender:
                 if found is None:
                     raise Conflict(f"the record of container {container_id!r} vanished")
                 current = found
-            if current.ending is not None:
+            if current.ending is not None or (if_half_made and current.status is not Status.CREATING):
                 return current
             wanted = attrs.evolve(current, ending=ending, status=Status.EXITED)
             try:

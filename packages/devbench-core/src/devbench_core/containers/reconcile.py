@@ -143,8 +143,9 @@ class Reconciler:
     async def _half_made(self, container: Container, report: Report) -> None:
         if await self._context.instances.alive(container.instance):
             return  # its host is still at work on it
-        await self._ender.discard(container, "the host that was spawning it died")
-        report.ended.append(container.id)
+        seen = await self._ender.discard(container, "the host that was spawning it died", if_half_made=True)
+        if seen.ending is not None:
+            report.ended.append(container.id)
 
     async def _adopt(self, container: Container, report: Report) -> None:
         context = self._context

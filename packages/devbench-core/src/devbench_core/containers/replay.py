@@ -83,4 +83,4 @@ class Replay:
             elif await self._context.instances.alive(container.instance):
                 await asyncio.sleep(CHECK_S)
             else:
-                await self._ender.discard(container, "the host that was spawning it died")
+                await self._ender.discard(container, "the host that was spawning it died", if_half_made=True)
