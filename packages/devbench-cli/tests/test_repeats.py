@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from devbench_cli.backends.patience import FIRST_WAIT_S, Outage, Patience
-from devbench_cli.backends.repeats import KEY, KEYED, KEYED_BY_US, NOT_TWICE, TWICE, Asked
+from devbench_cli.backends.repeats import BY_ID, KEY, KEYED, KEYED_BY_US, NOT_TWICE, TWICE, Asked
 from devbench_core.errors import FileMissing
+from devbench_core.ids import CONTAINER, new_id
 from devbench_core.tool import Tool
 from devbench_core.tools.catalogue import TOOLS
 
@@ -22,6 +23,7 @@ def test_what_is_repeated_is_what_the_catalogue_calls_idempotent_but_for_what_is
         **dict.fromkeys(KEYED_BY_US, True),
         **dict.fromkeys(NOT_TWICE, False),
         **dict.fromkeys(TWICE, True),
+        **dict.fromkeys(BY_ID, False),
     }
     named |= {"fs_export": True}  # without a target
     assert Asked.of(name, {}).is_safe is named.get(name, tool.hints.idempotent)
@@ -41,6 +43,8 @@ def test_the_tools_that_take_a_key_are_known():
         ("fs_move", {}, False),
         ("fs_move", CONDITION, True),
         ("fs_export", {"target": "file"}, False),
+        ("kill", {"container": "web"}, False),
+        ("kill", {"container": new_id(CONTAINER)}, True),
         ("run", {}, False),
         ("run", {KEY: "mine"}, True),
         ("shell_open", {}, False),

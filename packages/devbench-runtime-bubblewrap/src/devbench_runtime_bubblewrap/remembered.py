@@ -50,14 +50,14 @@ def recall(cache: Path, name: str, user: HostUser, kept_s: float) -> Program | N
 
 def remember(cache: Path, program: Program, user: HostUser) -> None:
     """Keep what a program answered; blocking."""
-    kept = {
-        "of": _of(program.path, user),
-        "at": time.time(),
-        "version": program.version,
-        "options": sorted(program.options),
-        "setuid": program.setuid,
-    }
     try:
+        kept = {
+            "of": _of(program.path, user),
+            "at": time.time(),
+            "version": program.version,
+            "options": sorted(program.options),
+            "setuid": program.setuid,
+        }
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(cache / FILE, json.dumps(kept).encode())
     except OSError as error:  # the next start asks again

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from devbench_core.errors import DevbenchError, OutcomeUnknown
+from devbench_core.ids import CONTAINER, is_id
 from devbench_core.tool import Tool
 from devbench_core.tools.catalogue import TOOLS
 
@@ -24,7 +25,10 @@ CONDITIONAL = frozenset({"fs_write", "fs_edit", "fs_move", "fs_copy", "fs_chmod"
 """With an etag (`if_match`) the second one does nothing where the first one did something."""
 OURS_OR_NOT = frozenset({"conflict", "file_conflict", "file_not_found", "edit_failed"})
 """What a repeat is told when the first one was done, and also when it never could have been."""
+BY_ID = frozenset({"kill"})
+"""Once it was done the alias is free: a second one would meet whoever has taken it since."""
 LOOK: Mapping[str, str] = {
+    "kill": "devbench inspect CONTAINER tells whose it is now; an id, instead of an alias, is ended safely again",
     "exec_input": "see what came of it with devbench logs EXEC; devbench attach EXEC goes on typing at a terminal",
     "shell_open": "devbench shells list CONTAINER tells whether it was opened",
     "shell_run": "devbench shells read SHELL tells whether it runs",
@@ -109,6 +113,8 @@ def _is_safe(tool: str, arguments: Mapping[str, object]) -> bool:
         return bool(arguments.get(KEY))
     if tool in CONDITIONAL and arguments.get("if_match"):
         return True
+    if tool in BY_ID:
+        return is_id(str(arguments.get("container", "")), CONTAINER)
     if tool == "fs_export":
         return "target" not in arguments
     return tool in TWICE or (known.hints.idempotent and not arguments.get("append"))
