@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devbench_core.containers import SpawnRequest
-from devbench_core.errors import StoreFailed
+from devbench_core.errors import EngineFailed, StoreFailed
 from devbench_core.model.container import EndReason, Status
 from devbench_core.testing.fake.bench import FakeBench, fake_bench
 from harness.pools import pools_of, tended
@@ -72,3 +72,18 @@ async def test_a_store_that_stays_silent_is_asked_by_the_round_after(lab: FakeBe
     await containers.tend()
     await containers.settle()
     assert (await containers.list()).containers == ()
+
+
+async def test_a_failed_spawn_whose_ending_could_not_be_written_is_ended_by_the_next_round(tmp_path: Path):
+    async with fake_bench(tmp_path) as lab:
+        lab.runtime.faults.fail("start", EngineFailed("no"))
+        lab.store.faults.fail("apply", LOST, after=1)
+        with pytest.raises(EngineFailed):
+            await lab.bench.containers.spawn(SpawnRequest(alias="web"))
+        assert len((await lab.bench.containers.list()).containers) == 1
+        await lab.bench.containers.tend()
+        await lab.bench.containers.settle()
+        assert (await lab.bench.containers.list()).containers == ()
+        assert (
+            await lab.bench.containers.spawn(SpawnRequest(alias="web"))
+        ).container.status is Status.RUNNING

@@ -179,6 +179,30 @@ async def test_who_asks_while_a_command_is_adopted_does_not_have_it_adopted_agai
         assert store.adoptions == 1
 
 
+async def test_who_asks_after_an_adoption_was_given_up_waits_for_the_next_one_too(local_agent: LocalAgent):
+    store = SlowToTellOutput()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=python(SLOW_COUNT)))
+    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        store.asked.clear()
+        store.go.clear()
+        async with asyncio.TaskGroup() as tasks:
+            given_up = tasks.create_task(second.execs.poll(started.id, wait_s=10))
+            await store.asked.wait()
+            tasks.create_task(second.execs.poll(started.id, wait_s=10))
+            for _ in range(100):  # it waits for the first one
+                await asyncio.sleep(0)
+            given_up.cancel()
+            await asyncio.wait({given_up})
+            tasks.create_task(second.execs.poll(started.id, wait_s=10))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            store.go.set()
+        assert await all_output(second, started.id) == LINES
+        assert store.adoptions == 2  # the one that was given up, and one for both
+
+
 async def test_a_command_that_ended_while_no_host_was_there_has_its_true_ending(local_agent: LocalAgent):
     store = MemoryStore()
     async with open_host(local_agent.connect, local_agent.token, store=store) as first:

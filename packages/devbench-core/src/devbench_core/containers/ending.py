@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -33,7 +33,8 @@ class Ender:
     def __init__(self, context: Context, end_execs: EndExecs) -> None:
         self._context = context
         self._end_execs = end_execs
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # one lives as long as somebody holds it or waits for it
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._behind: set[asyncio.Task[None]] = set()
 
     async def end(
@@ -63,11 +64,8 @@ class Ender:
             EngineUnreachable: The engine did not answer; the ending is recorded, the removal is tried again
                 by the next sweep.
         """
-        async with self._locks[container.id]:
-            try:
-                return await self._end_locked(container, ending, caller, if_half_made=if_half_made)
-            finally:
-                self._locks.pop(container.id, None)
+        async with self._locks.setdefault(container.id, asyncio.Lock()):
+            return await self._end_locked(container, ending, caller, if_half_made=if_half_made)
 
     async def _end_locked(
         self, container: Container, ending: ContainerEnding, caller: Caller | None, *, if_half_made: bool

@@ -251,7 +251,9 @@ class Spawner:
 
     async def _unmake(self, container: Container, message: str, made: Sequence[str]) -> None:
         """Record the ending and remove what was made, also when somebody killed it before it was all there."""
-        await self._ender.discard(container, message)
+        seen = await self._ender.discard(container, message)
+        if seen.ending is None:
+            self._unanswered.note(container, keyed=False)
         for ref in made:
             try:
                 await self._context.runtime.remove(ref)

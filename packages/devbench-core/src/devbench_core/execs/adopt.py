@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -50,7 +51,8 @@ class Adopter:
         self._context = context
         self._make = make
         self._followed = followed
-        self._locks: dict[str, asyncio.Lock] = {}
+        # one lives as long as somebody holds it or waits for it
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def is_orphan(self, record: Exec) -> bool:
         """Tell whether nobody follows a living command: its host is dead, or is this one and lost track of it."""
@@ -65,14 +67,9 @@ class Adopter:
             AgentUnavailable: The agent cannot be reached now; it stays an orphan.
             TimedOut: The agent did not answer; it stays an orphan.
         """
-        lock = self._locks.setdefault(found.key, asyncio.Lock())
-        try:
-            async with lock:
-                # Who came second may have read the record when it was ours already, and was followed by nobody yet.
-                return self._followed(found.key) or await self._adopt(container, found)
-        finally:
-            if not lock.locked():
-                self._locks.pop(found.key, None)
+        async with self._locks.setdefault(found.key, asyncio.Lock()):
+            # Who came second may have read the record when it was ours already, and was followed by nobody yet.
+            return self._followed(found.key) or await self._adopt(container, found)
 
     async def _adopt(self, container: Container, found: Record) -> Run | None:
         context, stdin = self._context, records.stdin_bytes(found)
