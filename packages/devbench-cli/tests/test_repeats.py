@@ -8,7 +8,7 @@ import pytest
 
 from devbench_cli.backends.patience import FIRST_WAIT_S, Outage, Patience
 from devbench_cli.backends.repeats import BY_ID, KEY, KEYED, KEYED_BY_US, NOT_TWICE, TWICE, Asked
-from devbench_core.errors import FileMissing
+from devbench_core.errors import FileMissing, StoreFailed
 from devbench_core.ids import CONTAINER, new_id
 from devbench_core.tool import Tool
 from devbench_core.tools.catalogue import TOOLS
@@ -75,6 +75,9 @@ def test_an_error_of_a_repeat_leaves_open_what_the_first_one_did_where_it_may_ha
     assert Asked.of("fs_delete", {}).is_ambiguous(missing)
     assert not Asked.of("fs_read", {}).is_ambiguous(missing)
     assert not Asked.of("spawn", {}).is_ambiguous(missing)
+    silent = StoreFailed("no answer")
+    assert Asked.of("spawn", {}).is_ambiguous(silent)
+    assert not Asked.of("fs_read", {}).is_ambiguous(silent)
 
 
 async def test_pauses_grow_to_their_bound_and_end_with_the_number_or_the_time():

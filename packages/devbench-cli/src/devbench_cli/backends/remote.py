@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 REQUEST_MAX_BYTES = 2560 * 1024
 """Hosts limit a request to 4 MiB, and base64 makes content a third larger."""
 LOCAL_ONLY = "run it on the host, without --url"
-NOT_NOW = frozenset({"store_failed", "lock_failed", "lease_lost"})
-"""What a host says that stops, or that cannot reach what it shares with the others."""
 
 
 def quietly() -> None:
@@ -99,7 +97,7 @@ class RemoteBackend:
             HostUnreachable: It was not done, or changes nothing, and did not come through in time.
             DevbenchError: What the host says.
         """
-        from devbench_cli.backends.repeats import Asked
+        from devbench_cli.backends.repeats import NOT_NOW, Asked
 
         asked, outage = Asked.of(tool, arguments), Outage(self._patience)
         while True:
@@ -115,6 +113,7 @@ class RemoteBackend:
                 raise failure from lost.__cause__
             except DevbenchError as error:
                 if error.code in NOT_NOW and asked.is_safe and await self._again(outage):
+                    outage.reached = True  # what it could not tell its store, or the store could not tell it
                     continue
                 if outage.reached and asked.is_ambiguous(error):
                     raise asked.unknown(self._url, error) from error

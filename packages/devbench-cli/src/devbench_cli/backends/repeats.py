@@ -25,6 +25,8 @@ CONDITIONAL = frozenset({"fs_write", "fs_edit", "fs_move", "fs_copy", "fs_chmod"
 """With an etag (`if_match`) the second one does nothing where the first one did something."""
 OURS_OR_NOT = frozenset({"conflict", "file_conflict", "file_not_found", "edit_failed"})
 """What a repeat is told when the first one was done, and also when it never could have been."""
+NOT_NOW = frozenset({"store_failed", "lock_failed", "lease_lost"})
+"""What a host says that stops, or that cannot reach what it shares with the others."""
 BY_ID = frozenset({"kill"})
 """Once it was done the alias is free: a second one would meet whoever has taken it since."""
 LOOK: Mapping[str, str] = {
@@ -75,8 +77,10 @@ class Asked:
         return structured if self.key is None else {**structured, "replayed": False}
 
     def is_ambiguous(self, error: DevbenchError) -> bool:
-        """Tell whether an error of a repeat may only say that the first one was done."""
-        return error.code in OURS_OR_NOT and not self.only_looks and self.tool not in KEYED
+        """Tell whether an error of a repeat leaves open whether an earlier one was done."""
+        if self.only_looks:
+            return False
+        return error.code in NOT_NOW or (error.code in OURS_OR_NOT and self.tool not in KEYED)
 
     def unknown(self, url: str, why: DevbenchError) -> OutcomeUnknown:
         """Return the error for a call that may have been done.
@@ -89,8 +93,8 @@ class Asked:
         if self.key is not None:
             details[KEY] = self.key
         return OutcomeUnknown(
-            f"host {url!r} may have got the call of {self.tool!r}, whose answer was lost; "
-            f"whether it was done is not known: {why.message}",
+            f"host {url!r} may have got the call of {self.tool!r}; whether it was done is not known, "
+            f"since no answer of it came through: {why.message}",
             hint=self._what_to_do(),
             details=details,
         )

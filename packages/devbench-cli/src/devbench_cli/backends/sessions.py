@@ -62,6 +62,7 @@ class Sessions:
         self._connect = connect
         self._tasks = tasks
         self._current: asyncio.Future[Session] | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def using(self) -> AsyncGenerator[Session]:
@@ -85,15 +86,22 @@ class Sessions:
         session.settle()
 
     def close(self) -> None:
-        """Close the session of now."""
-        if self._current is not None and self._current.done() and self._current.exception() is None:
+        """Close the session of now, and do not wait for one that is being opened."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if (
+            self._current is not None
+            and self._current.done()
+            and not self._current.cancelled()
+            and self._current.exception() is None
+        ):
             self.drop(self._current.result())
 
     async def _opened(self) -> Session:
         while True:
             if self._current is None:
                 self._current = asyncio.get_running_loop().create_future()
-                self._tasks.create_task(self._hold(self._current), name="session")
+                self._opening = self._tasks.create_task(self._hold(self._current), name="session")
             current = self._current
             session = await asyncio.shield(current)
             if not session.dropped:
@@ -116,6 +124,7 @@ class Sessions:
                 self._check(attempt)
                 session = Session(client)
                 opened.set_result(session)
+                self._opening = None
                 await session.over.wait()
                 bound.reschedule(asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S)
         except Exception as raised:  # noqa: BLE001 - told to whoever waits for it, or of no consequence
@@ -126,3 +135,5 @@ class Sessions:
         finally:
             if session is not None:
                 self.drop(session)
+            elif not opened.done():
+                opened.cancel()
