@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,8 +16,13 @@ from devbench_core.testing.fake.bench import LOOSE, Opener
 
 
 @pytest.fixture
-def fakes(tmp_path: Path, clock: FakeClock) -> FakePlugin:
-    return FakePlugin(tmp_path / "containers", clock)
+async def fakes(tmp_path: Path, clock: FakeClock) -> AsyncGenerator[FakePlugin, None]:
+    folder = tmp_path / "containers"
+    plugin = FakePlugin(folder, clock)
+    yield plugin
+    # what a test left to a next host, which never came
+    for ref in await asyncio.to_thread(lambda: list(folder.glob("*"))):
+        await plugin.runtime.local.remove(str(ref))
 
 
 @pytest.fixture
