@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -52,22 +53,14 @@ async def test_a_repeat_with_the_same_key_gets_one_that_lives(lab: FakeBench):
     assert [each.id for each in (await containers.list()).containers] == [got.id]
 
 
-async def test_an_ending_that_could_not_be_written_is_written_by_the_round_after(lab: FakeBench):
+@pytest.mark.parametrize("call", ["get", "apply"], ids=["silent", "ending not written"])
+async def test_what_the_store_failed_in_one_round_is_done_by_the_round_after(
+    lab: FakeBench, call: Literal["get", "apply"]
+):
     containers = lab.bench.containers
     with pytest.raises(StoreFailed):
         await containers.spawn(SpawnRequest())
-    lab.store.faults.fail("apply", LOST, times=1)
-    await containers.tend()
-    await containers.tend()
-    await containers.settle()
-    assert (await containers.list()).containers == ()
-
-
-async def test_a_store_that_stays_silent_is_asked_by_the_round_after(lab: FakeBench):
-    containers = lab.bench.containers
-    with pytest.raises(StoreFailed):
-        await containers.spawn(SpawnRequest())
-    lab.store.faults.fail("get", LOST, times=1)
+    lab.store.faults.fail(call, LOST, times=1)
     await containers.tend()
     await containers.tend()
     await containers.settle()

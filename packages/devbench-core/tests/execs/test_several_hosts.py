@@ -5,6 +5,8 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
@@ -159,7 +161,9 @@ class SlowToTellOutput(MemoryStore):
         return await super().apply(*changes)
 
 
-async def test_who_asks_while_a_command_is_adopted_does_not_have_it_adopted_again(local_agent: LocalAgent):
+@asynccontextmanager
+async def an_orphan(local_agent: LocalAgent) -> AsyncGenerator[tuple[SlowToTellOutput, Host, Exec]]:
+    """Give the store and the second host of a command whose first one died; looking for output takes from now on."""
     store = SlowToTellOutput()
     async with open_host(local_agent.connect, local_agent.token, store=store) as first:
         started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=python(SLOW_COUNT)))
@@ -167,6 +171,11 @@ async def test_who_asks_while_a_command_is_adopted_does_not_have_it_adopted_agai
         second.dead.add("i_first")
         store.asked.clear()
         store.go.clear()
+        yield store, second, started
+
+
+async def test_who_asks_while_a_command_is_adopted_does_not_have_it_adopted_again(local_agent: LocalAgent):
+    async with an_orphan(local_agent) as (store, second, started):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(second.execs.poll(started.id, wait_s=10))
             await store.asked.wait()  # it is this host's in the store, and followed by nobody yet
@@ -180,13 +189,7 @@ async def test_who_asks_while_a_command_is_adopted_does_not_have_it_adopted_agai
 
 
 async def test_who_asks_after_an_adoption_was_given_up_waits_for_the_next_one_too(local_agent: LocalAgent):
-    store = SlowToTellOutput()
-    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
-        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=python(SLOW_COUNT)))
-    async with open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second:
-        second.dead.add("i_first")
-        store.asked.clear()
-        store.go.clear()
+    async with an_orphan(local_agent) as (store, second, started):
         async with asyncio.TaskGroup() as tasks:
             given_up = tasks.create_task(second.execs.poll(started.id, wait_s=10))
             await store.asked.wait()

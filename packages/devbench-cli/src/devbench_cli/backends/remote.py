@@ -113,7 +113,7 @@ class RemoteBackend:
                 raise failure from lost.__cause__
             except DevbenchError as error:
                 if error.code in NOT_NOW and asked.is_safe and await self._again(outage):
-                    outage.reached = True  # what it could not tell its store, or the store could not tell it
+                    outage.reached = True  # the store may have taken it all the same
                     continue
                 if outage.reached and asked.is_ambiguous(error):
                     raise asked.unknown(self._url, error) from error
