@@ -28,12 +28,15 @@ NO_TERMINAL = 7
 REFUSED_INVALID, REFUSED_NOT_FOUND = 4, 2
 GRACE_MS = 60_000
 SHELL = ["bash", "--norc", "--noprofile", "-i"]
+# Waits for the signal as a blocked one: with a handler and `pause`, a resize in the moment between the two is
+# handled before the wait begins, and then nothing is told until the next.
 HEARS_RESIZES = r"""
-import os, signal, sys
+import os, signal
 def tell(*_): os.write(1, b'%d %d\n' % os.get_terminal_size())
 signal.signal(signal.SIGWINCH, tell)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
 tell()
-while True: signal.pause()
+while signal.sigwait([signal.SIGWINCH]): tell()
 """
 
 

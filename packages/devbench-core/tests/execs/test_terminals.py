@@ -15,12 +15,15 @@ from harness.agent_host import CONTAINER_ID, Host, LocalAgent, open_host, python
 
 SIZE = TerminalSize(columns=100, rows=30)
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)\nprint('over')"
+# Waits for the signal as a blocked one: with a handler and `pause`, a resize in the moment between the two is
+# handled before the wait begins, and then nothing is told until the next.
 HEARS_RESIZES = r"""
 import os, signal
 def tell(*_): os.write(1, b'%d %d\n' % os.get_terminal_size())
 signal.signal(signal.SIGWINCH, tell)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
 tell()
-while True: signal.pause()
+while signal.sigwait([signal.SIGWINCH]): tell()
 """
 
 
