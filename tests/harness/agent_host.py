@@ -194,7 +194,7 @@ def host_in(
     clock: Clock | None = None,
 ) -> Host:
     """Return the use cases of one host on a container, whose background work is in these tasks."""
-    clock = clock or SystemClock()
+    clock, exec_limits = clock or SystemClock(), exec_limits or ExecLimits()
     link = AgentLink(
         connect=connect,
         token=token,
@@ -202,6 +202,7 @@ def host_in(
         instance=instance,
         limits=channel_limits or ChannelLimits(),
         tasks=tasks,
+        running_max=exec_limits.concurrent_per_container,
     )
     host = Host(link=link, store=store or MemoryStore(), container=a_container(), instance=instance)
     asker = Asker(host.store, clock, FORWARDING, tasks, host.alive)
@@ -210,7 +211,7 @@ def host_in(
             store=host.store,
             clock=clock,
             instance=instance,
-            limits=exec_limits or ExecLimits(),
+            limits=exec_limits,
             tasks=tasks,
             resolve=host.resolve,
             find=host.resolve,

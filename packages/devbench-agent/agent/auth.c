@@ -84,7 +84,7 @@ static void take_over(const struct channel *c) {
 static void welcome(struct channel *c, const uint8_t *nonce) {
     uint8_t proof[SHA256_BYTES];
     struct command_counts counts = commands_count();
-    const char *features[9];
+    const char *features[10];
     uint16_t n = 0;
     if (resolve_has_openat2()) features[n++] = "openat2";
     if (exchange_is_atomic()) features[n++] = "exchange";
@@ -95,6 +95,7 @@ static void welcome(struct channel *c, const uint8_t *nonce) {
     features[n++] = "search";
     features[n++] = "snapshot";
     features[n++] = "roots";
+    features[n++] = "limit";
     hmac_sha256(token, AGENT_LABEL, nonce, c->nonce, proof);
     frame_begin(c, F_WELCOME, 0);
     put_raw(c, proof, sizeof proof);

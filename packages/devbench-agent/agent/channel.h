@@ -17,6 +17,7 @@ struct channel {
     bool stdio;
     bool ended; /* the input is over */
     bool broken;
+    uint32_t running_max; /* commands, whoever started them, at which its host starts no more; 0: none was told */
     uint64_t since; /* when it was accepted, for the deadline and for who is oldest */
     uint64_t close_by;
     uint8_t nonce[32];

@@ -173,6 +173,13 @@ void command_signal(struct channel *c, const struct frame *f) {
     tree_signal(x, number, (enum tree_scope)scope);
 }
 
+void command_limit(struct channel *c, const struct frame *f) {
+    struct rd r = {f->payload, f->n, false};
+    uint32_t running = rd_u32(&r);
+    if (f->id == 0 && rd_done(&r)) c->running_max = running;
+    else channel_error(c, E_MALFORMED, "LIMIT does not parse");
+}
+
 void command_resize(struct channel *c, const struct frame *f) {
     struct rd r = {f->payload, f->n, false};
     struct size size;

@@ -84,6 +84,7 @@ void command_note_handle(uint32_t handle);
 void command_free(struct command *x);
 
 /* Frames from hosts. */
+void command_limit(struct channel *c, const struct frame *f);
 void command_start(struct channel *c, const struct frame *f);
 void command_stdin(struct channel *c, const struct frame *f);
 void command_stdin_eof(struct channel *c, const struct frame *f);

@@ -30,6 +30,7 @@ static handler *const handlers[256] = {
     [F_GOODBYE] = over,
     [F_PING] = ping,
     [F_PONG] = pong,
+    [F_LIMIT] = command_limit,
     [F_START] = command_start,
     [F_STDIN] = command_stdin,
     [F_STDIN_EOF] = command_stdin_eof,

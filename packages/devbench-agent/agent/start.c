@@ -168,6 +168,8 @@ void command_start(struct channel *c, const struct frame *f) {
     else if (answer == PARSE_INVALID) channel_refuse(c, f, R_INVALID, "a value of START is out of its range");
     else if (process_stopping()) channel_refuse(c, f, R_SHUTDOWN, "the agent is shutting down");
     else if (command_find(f->id) != NULL) channel_refuse(c, f, R_EXISTS, "the handle is in use");
+    else if (c->running_max != 0 && commands_count().running >= c->running_max)
+        channel_refuse(c, f, R_BUSY, "as many commands run as the host allows");
     else if (answer == PARSE_NO_MEMORY || commands_count().running >= EXECS_LIVE_MAX ||
              (x = command_free_slot()) == NULL)
         channel_refuse(c, f, R_TOO_MANY, "too many commands");

@@ -104,6 +104,13 @@ SEEDS = {
     + done(0, 0x40, 0)
     + said(0x20, 2, b"\x0f\1")
     + said(0x18, 2, WINDOW),
+    "limit": b"\1"
+    + said(0x09, 0, struct.pack(">I", 1))
+    + said(0x10, 1, START)
+    + said(0x10, 2, START)
+    + done(0, STARTED, 0)
+    + done(0, ENDED, 1)
+    + said(0x10, 3, START),
     "terminal": b"\1"
     + said(0x10, 1, TERMINAL)
     + done(0, STARTED, 0)

@@ -89,6 +89,7 @@ class Services:
             store=parts.store,
             instance=parts.instance,
             limits=parts.settings.channel,
+            running_max=parts.settings.execs.concurrent_per_container,
             tasks=parts.tasks,
             alive=self._instances.alive,
             look=self._look,

@@ -65,6 +65,7 @@ class Refusal(IntEnum):
     INVALID = 4
     NOT_OWNER = 5
     SHUTTING_DOWN = 6
+    BUSY = 7
 
 
 class StartFlag(IntFlag):

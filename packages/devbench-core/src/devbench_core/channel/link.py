@@ -12,6 +12,7 @@ from devbench_core.channel.codes import RunState
 from devbench_core.channel.exec_messages import Entry
 from devbench_core.channel.execstream import ExecStream, Phase
 from devbench_core.channel.faults import cut
+from devbench_core.channel.messages import Limit
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import (
@@ -27,6 +28,7 @@ from devbench_core.logs import get_logger
 log = get_logger(__name__)
 ACKNOWLEDGED_KEPT = 64  # endings whose acknowledgement may have been cut off; said again on the next channel
 LIES_MAX = 3  # channels that may end by a lie, one after the other, before its commands are given up
+LIMIT_FEATURE = "limit"
 Connect = Callable[[], Awaitable[ByteStream]]
 
 
@@ -48,6 +50,8 @@ class AgentLink:
         instance: This host's id.
         limits: Bounds.
         tasks: Owns the task that keeps the channel.
+        running_max: How many commands of all hosts may run in the agent when this one starts another; None for as many
+            as the agent itself takes. An agent of an older version does not count for its hosts.
         on_cut: Called when a channel was cut and could not be opened again at once, so that somebody looks
             whether the container still runs; commands wait for what is found.
     """
@@ -61,6 +65,7 @@ class AgentLink:
         instance: str,
         limits: ChannelLimits,
         tasks: asyncio.TaskGroup,
+        running_max: int | None = None,
         on_cut: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._connect = connect
@@ -69,6 +74,7 @@ class AgentLink:
         self._instance = instance
         self._limits = limits
         self._tasks = tasks
+        self._running_max = running_max
         self._on_cut = on_cut
         self._channel: AgentChannel | None = None
         self._opening: asyncio.Future[AgentChannel] | None = None
@@ -174,6 +180,17 @@ class AgentLink:
             limits=self._limits,
         ) as channel:
             return _held(await channel.list_execs(), is_it)
+
+    async def has_room(self) -> bool:
+        """Tell whether fewer commands run in the agent, of all hosts, than this one's limit.
+
+        Raises:
+            AgentUnavailable: No channel can be opened.
+            TimedOut: The agent did not answer in time.
+        """
+        channel = await self.channel()
+        running = sum([entry.state is RunState.RUNNING for entry in await channel.list_execs()])
+        return self._running_max is None or running < self._running_max
 
     async def adopt(self, stream: ExecStream, handle: int) -> None:
         """Go on with a command that another host started and the agent holds under this handle.
@@ -307,6 +324,8 @@ class AgentLink:
 
     async def _restore(self, channel: AgentChannel) -> None:
         """Bring this host's commands onto a new channel."""
+        if self._running_max is not None and LIMIT_FEATURE in channel.agent.features:
+            channel.post(Limit(running=self._running_max))
         reborn = self._boot_id not in {b"", channel.agent.boot_id}
         self._boot_id = channel.agent.boot_id
         if reborn:

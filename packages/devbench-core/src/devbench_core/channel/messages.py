@@ -128,4 +128,23 @@ class Refused(Message):
     message: str = field(metadata=TEXT)
 
 
-CONNECTION_MESSAGES: tuple[type[Message], ...] = (Hello, Auth, Welcome, Error, Goodbye, Ping, Pong, Refused)
+@frozen(kw_only=True)
+class Limit(Message):
+    """No START of this channel is taken while so many commands run, whoever started them."""
+
+    TYPE: ClassVar[int] = 0x09
+    WAY: ClassVar[Way] = Way.HOST
+    running: int = field(metadata=U32)
+
+
+CONNECTION_MESSAGES: tuple[type[Message], ...] = (
+    Hello,
+    Auth,
+    Welcome,
+    Error,
+    Goodbye,
+    Ping,
+    Pong,
+    Refused,
+    Limit,
+)

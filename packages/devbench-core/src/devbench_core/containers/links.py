@@ -40,6 +40,7 @@ class Links:
         store: Store,
         instance: str,
         limits: ChannelLimits,
+        running_max: int,
         tasks: asyncio.TaskGroup,
         alive: Alive,
         look: Callable[[str], Awaitable[None]] | None = None,
@@ -49,6 +50,7 @@ class Links:
         self._store = store
         self._instance = instance
         self._limits = limits
+        self._running_max = running_max
         self._tasks = tasks
         self._links: dict[str, AgentLink] = {}
         self._guests = Guests(
@@ -78,6 +80,7 @@ class Links:
             instance=self._instance,
             limits=self._limits,
             tasks=self._tasks,
+            running_max=self._running_max,
             on_cut=None if look is None else lambda: look(container_id),
         )
 

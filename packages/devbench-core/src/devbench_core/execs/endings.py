@@ -80,7 +80,7 @@ def of_failure(message: Failed, program: str, cwd: str, at: datetime) -> ExecEnd
 
 def of_refusal(message: Refused, at: datetime) -> ExecEnding:
     """Return the ending of a command that the agent would not take."""
-    failure = "no_resources" if message.code is Refusal.TOO_MANY else "other"
+    failure = "no_resources" if message.code in {Refusal.TOO_MANY, Refusal.BUSY} else "other"
     text = f"the agent refused it: {message.code.name.lower().replace('_', ' ')} {quote(message.message)}".rstrip()
     return ExecEnding(reason=ExecReason.FAILED_TO_START, failure=failure, message=text, at=at)
 

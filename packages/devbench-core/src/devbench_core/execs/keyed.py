@@ -15,6 +15,7 @@ from devbench_core.execs.context import ExecContext
 from devbench_core.execs.directory import directory_of
 from devbench_core.execs.flights import Flight, Flights
 from devbench_core.execs.run import Run
+from devbench_core.execs.slots import Crowded
 from devbench_core.execs.starting import Starter
 from devbench_core.execs.validate import start_of
 from devbench_core.idempotency import KIND as KEY_KIND
@@ -28,7 +29,8 @@ ATTEMPTS = 5
 """How often a claim may change hands while one caller looks at it."""
 DIGEST_IN_THREAD_BYTES = 1 << 20
 Find = Callable[[str, Caller], Awaitable[Run | Record]]
-Begin = Callable[[Claim], Awaitable[Exec]]
+Begin = Callable[[Claim, float], Awaitable[Exec]]
+"""With how long it may wait for a slot, in seconds."""
 
 
 class KeyedStarts:
@@ -80,7 +82,7 @@ class KeyedStarts:
 
         async def work(flight: Flight) -> Exec:
             begin = self._beginner(flight, key, found.id, request, open_stdin=open_stdin, caller=caller)
-            return await self._once(key, begin, caller)
+            return await self._once(key, begin, caller, request.queue_s)
 
         flight = self._flights.begin(key.record_key, key.fingerprint, work)
         return await self._flights.join(key.record_key, flight)
@@ -97,29 +99,40 @@ class KeyedStarts:
     ) -> Begin:
         """Return what starts the command in place of what a claim was found to stand for."""
 
-        async def begin(claim: Claim) -> Exec:
+        async def begin(claim: Claim, queue_s: float) -> Exec:
             def take(exec_id: str) -> Change:
                 flight.is_bound = True  # from here on the claim may be in the store
                 return self._keys.take(key, exec_id, claim)
 
             return await self._starter.start(
-                container_id, request, open_stdin=open_stdin, caller=caller, claim=take
+                container_id,
+                attrs.evolve(request, queue_s=queue_s),
+                open_stdin=open_stdin,
+                caller=caller,
+                claim=take,
             )
 
         return begin
 
-    async def _once(self, key: Key, begin: Begin, caller: Caller) -> Exec:
-        for _ in range(ATTEMPTS):
+    async def _once(self, key: Key, begin: Begin, caller: Caller, queue_s: float) -> Exec:
+        deadline_s, attempts = self._context.clock.monotonic_s() + queue_s, 0
+        while attempts < ATTEMPTS:
+            attempts += 1
             claim = await self._keys.look(key)
             if claim.holder:
                 known = await self._known(key, claim.holder, caller)
                 if known is not None:
                     return attrs.evolve(known, replayed=True)
+            rest_s = max(0.0, deadline_s - self._context.clock.monotonic_s())
             try:
-                return await begin(claim)
+                return await begin(claim, rest_s)
             except Conflict as conflict:
                 if conflict.details.get("kind") != KEY_KIND:
                     raise
+            except Crowded as crowded:
+                if rest_s <= 0:
+                    raise crowded.error from None
+                attempts = 0
         raise Conflict(
             f"idempotency key {key.text!r} is claimed again and again by starts that fail",
             hint="look at their endings with exec_list",

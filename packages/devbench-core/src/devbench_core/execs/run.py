@@ -9,6 +9,7 @@ import attrs
 
 from devbench_core import metrics
 from devbench_core.bell import Bell
+from devbench_core.channel.codes import Refusal
 from devbench_core.channel.exec_messages import Ended, Failed
 from devbench_core.channel.execstream import ExecStream
 from devbench_core.channel.link import AgentLink
@@ -67,6 +68,8 @@ class Run:
         self.stdin: StdinBuffer | None = None
         self.link: AgentLink | None = None
         self.input_turn = asyncio.Lock()  # of those who write to its stdin
+        self.is_crowded_out = False  # it was not begun: commands of other hosts fill the container
+        self.has_starter = False  # who gets the slot back, then
         self.begun: asyncio.Future[None] = loop.create_future()
         self.recorded: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[Exec | None] = loop.create_future()
@@ -89,6 +92,11 @@ class Run:
     def is_shell(self) -> bool:
         """Whether it is a persistent shell, whose input is only that of its interactive runs."""
         return records.is_shell(self.record, self._stdin_bytes)
+
+    @property
+    def leaves_slot(self) -> bool:
+        """Whether its slot is for another try of whoever starts it."""
+        return self.is_crowded_out and self.has_starter
 
     async def accepted(self) -> None:
         """Wait until it was told whether it began, and the store has that; for whoever starts it.
@@ -150,8 +158,13 @@ class Run:
         self.finish(endings.of_failure(ending, record.argv[0], record.cwd, self.context.clock.now()))
 
     def refused(self, reply: Refused) -> None:
-        """The agent would not take it."""
-        self.finish(endings.of_refusal(reply, self.context.clock.now()))
+        """The agent would not take it; where others' commands fill the container, that leaves no trace if it can."""
+        self.is_crowded_out = reply.code is Refusal.BUSY
+        if self.is_crowded_out and not self.recorded.done() and self._pump is None:
+            self._resolve_recorded(AgentUnavailable("the container is full"))
+            self._leave()
+        else:
+            self.finish(endings.of_refusal(reply, self.context.clock.now()))
 
     def output(self, end: int, stream: int, data: bytes) -> None:
         """More output."""

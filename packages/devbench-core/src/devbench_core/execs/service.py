@@ -519,7 +519,8 @@ class Execs:
     def _over(self, run: Run) -> None:
         """A command is followed no longer: free its slot, keep it for quick answers if it ended."""
         self._runs.over(run)
-        self._slots.free(run.record.container_id)
+        if not run.leaves_slot:
+            self._slots.free(run.record.container_id)
         if run.record.ending is not None:
             self._retention.ended(run.record.container_id)
 

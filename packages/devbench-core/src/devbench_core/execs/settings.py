@@ -34,6 +34,12 @@ class ExecLimits(BaseModel):
         le=86400,
         description="The longest time that a program may let a command wait; tools take at most a minute.",
     )
+    slot_look_s: float = Field(
+        default=0.2,
+        gt=0,
+        le=60,
+        description="How often a start that waits looks for a slot that commands of other hosts hold.",
+    )
     idempotency_ttl_s: float = Field(
         default=86400.0, gt=0, description="How long an idempotency key of a command is remembered."
     )

@@ -1,4 +1,7 @@
-"""How many commands run, in each container and on this host, and who waits for one of them to end."""
+"""How many commands of this host run, in each container and in all, and who waits for one of them to end.
+
+Those of other hosts in a container are counted by its agent, which has the last word.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,14 @@ import attrs
 from devbench_core.errors import AgentUnavailable, ConcurrencyLimit, DevbenchError
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.metrics import EXECS_QUEUED, EXECS_RUNNING
+
+
+class Crowded(Exception):
+    """A start that was recorded, since it has a key, was not begun: other hosts' commands fill the container."""
+
+    def __init__(self, error: ConcurrencyLimit) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 @attrs.frozen(eq=False)
@@ -138,6 +149,28 @@ class Slots:
         self._total += 1
         EXECS_RUNNING.inc()
 
+    def crowded(self, container_id: str) -> ConcurrencyLimit:
+        """Return the refusal of a start whose slot other hosts' commands hold."""
+        limit = self._limits.concurrent_per_container
+        return self._refused(limit, "execs.concurrent_per_container", f"in container {container_id!r}")
+
+    async def rest(self, deadline_s: float, now_s: float, container_id: str) -> None:
+        """Wait a moment for other hosts' commands, with a slot in the hand, until the deadline.
+
+        Raises:
+            ConcurrencyLimit: The deadline is over.
+            AgentUnavailable: The host is closing.
+        """
+        if self._closed is not None:
+            raise self._closed
+        if now_s >= deadline_s:
+            raise self.crowded(container_id)
+        EXECS_QUEUED.inc()
+        try:
+            await asyncio.sleep(min(self._limits.slot_look_s, deadline_s - now_s))
+        finally:
+            EXECS_QUEUED.dec()
+
     def _refusal(self, container_id: str) -> ConcurrencyLimit:
         if self.taken(container_id) >= self._limits.concurrent_per_container:
             limit, setting = self._limits.concurrent_per_container, "execs.concurrent_per_container"
@@ -148,6 +181,10 @@ class Slots:
                 "execs.concurrent_per_host",
                 "on this host",
             )
+        return self._refused(limit, setting, where)
+
+    @staticmethod
+    def _refused(limit: int, setting: str, where: str) -> ConcurrencyLimit:
         return ConcurrencyLimit(
             f"{limit} commands are running {where}",
             hint=f"wait for one, cancel one, or start it with queue_s; the limit is {setting}",

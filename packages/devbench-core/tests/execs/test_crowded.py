@@ -1,0 +1,191 @@
+"""A container that commands of several hosts fill: the agent counts them all, and what it refuses was never begun."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from devbench_core.channel.link import AgentLink
+from devbench_core.errors import AgentUnavailable, ConcurrencyLimit
+from devbench_core.execs import records
+from devbench_core.execs.settings import ExecLimits
+from devbench_core.memory.store import MemoryStore
+from devbench_core.model.execution import Exec, ExecReason, ExecRequest
+from harness.agent_host import CONTAINER_ID, Host, LocalAgent, eventually, open_host, serving
+
+LIMIT = 2
+LIMITS = ExecLimits(concurrent_per_container=LIMIT, slot_look_s=0.02)
+LONG_S = 60.0
+SLEEPS = ExecRequest(argv=("sleep", "300"))
+TOUCHES = ExecRequest(argv=("sh", "-c", "echo once >> touched"))
+
+
+@asynccontextmanager
+async def two(local_agent: LocalAgent) -> AsyncGenerator[tuple[Host, Host]]:
+    """Two hosts on one container and one store."""
+    store = MemoryStore()
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store, exec_limits=LIMITS) as first,
+        open_host(
+            local_agent.connect, local_agent.token, store=store, instance="i_second", exec_limits=LIMITS
+        ) as second,
+        serving(first),
+    ):
+        yield first, second
+
+
+async def full(host: Host) -> list[Exec]:
+    return [await host.execs.start(CONTAINER_ID, SLEEPS) for _ in range(LIMIT)]
+
+
+async def test_one_more_than_may_run_is_refused_whichever_host_is_asked_and_leaves_no_trace(
+    local_agent: LocalAgent,
+):
+    async with two(local_agent) as (first, second):
+        running = await full(first)
+        with pytest.raises(ConcurrencyLimit) as refused:
+            await second.execs.start(CONTAINER_ID, TOUCHES)
+        assert refused.value.details == {"limit": LIMIT, "setting": "execs.concurrent_per_container"}
+        assert second.execs.running_here == 0
+        found = await first.store.list(records.KIND)
+        assert {record.key for record in found.records} == {each.id for each in running}
+        await first.execs.cancel(running[0].id)
+        started = await second.execs.start(CONTAINER_ID, TOUCHES)
+        await second.execs.wait(started.id, wait_s=LONG_S)
+        assert (local_agent.workspace / "touched").read_text() == "once\n"
+
+
+async def test_one_that_may_wait_runs_when_a_command_of_another_host_ends(local_agent: LocalAgent):
+    async with two(local_agent) as (first, second):
+        running = await full(first)
+        waiting = asyncio.create_task(
+            second.execs.start(CONTAINER_ID, ExecRequest(argv=("true",), queue_s=LONG_S))
+        )
+        await eventually(lambda: second.execs.running_here == 1)
+        await first.execs.cancel(running[0].id)
+        started = await waiting
+        ended = await second.execs.wait(started.id, wait_s=LONG_S)
+        assert ended.ending is not None
+        assert ended.ending.exit_code == 0
+        assert second.execs.running_here == 0
+
+
+async def test_a_wait_that_was_too_short_or_given_up_gives_its_slot_back(local_agent: LocalAgent):
+    async with two(local_agent) as (first, second):
+        await full(first)
+        with pytest.raises(ConcurrencyLimit):
+            await second.execs.start(CONTAINER_ID, ExecRequest(argv=("true",), queue_s=0.1))
+        assert second.execs.running_here == 0
+        waiting = asyncio.create_task(
+            second.execs.start(CONTAINER_ID, ExecRequest(argv=("true",), queue_s=LONG_S))
+        )
+        await eventually(lambda: second.execs.running_here == 1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert second.execs.running_here == 0
+
+
+async def test_a_host_that_closes_lets_nobody_wait_for_other_hosts(local_agent: LocalAgent):
+    async with two(local_agent) as (first, second):
+        await full(first)
+        waiting = asyncio.create_task(
+            second.execs.start(CONTAINER_ID, ExecRequest(argv=("true",), queue_s=LONG_S))
+        )
+        await eventually(lambda: second.execs.running_here == 1)
+        await second.execs.aclose()
+        with pytest.raises(AgentUnavailable):
+            await waiting
+
+
+async def test_a_key_that_found_no_room_is_free(local_agent: LocalAgent):
+    async with two(local_agent) as (first, second):
+        running = await full(first)
+        with pytest.raises(ConcurrencyLimit):
+            await second.execs.start(CONTAINER_ID, TOUCHES, idempotency_key="one")
+        assert len((await first.store.list(records.KIND)).records) == LIMIT
+        await first.execs.cancel(running[0].id)
+        started = await second.execs.start(CONTAINER_ID, TOUCHES, idempotency_key="one")
+        again = await first.execs.start(CONTAINER_ID, TOUCHES, idempotency_key="one")
+        assert (again.id, again.replayed) == (started.id, True)
+
+
+@pytest.mark.parametrize("queue_s", [0, LONG_S])
+async def test_a_key_whose_room_was_taken_before_it_was_sent_runs_once_and_the_ending_says_why(
+    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch, queue_s: float
+):
+    real, looks = AgentLink.has_room, 0
+
+    async def taken_at_once(link: AgentLink) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks == 1 or await real(link)
+
+    async with two(local_agent) as (first, second):
+        running = await full(first)
+        monkeypatch.setattr(AgentLink, "has_room", taken_at_once)
+        request = ExecRequest(argv=TOUCHES.argv, queue_s=queue_s)
+        starting = asyncio.create_task(second.execs.start(CONTAINER_ID, request, idempotency_key="one"))
+        if queue_s:
+            await eventually(lambda: looks > 2)
+        else:
+            with pytest.raises(ConcurrencyLimit):
+                await starting
+        assert second.execs.running_here == (1 if queue_s else 0)
+        found = [records.read(record) for record in (await first.store.list(records.KIND)).records]
+        (refused,) = [each.ending for each in found if each.id not in {one.id for one in running}]
+        assert refused is not None
+        assert refused.reason is ExecReason.FAILED_TO_START
+        assert refused.failure == "no_resources"
+        await first.execs.cancel(running[0].id)
+        if not queue_s:
+            starting = asyncio.create_task(first.execs.start(CONTAINER_ID, request, idempotency_key="one"))
+        started = await starting
+        await first.execs.wait(started.id, wait_s=LONG_S)
+        assert not started.replayed
+        assert (local_agent.workspace / "touched").read_text() == "once\n"
+
+
+async def test_a_caller_that_goes_in_the_moment_of_the_refusal_costs_no_slot(local_agent: LocalAgent):
+    async with two(local_agent) as (first, second):
+        await full(first)
+        for steps in range(40):
+            starting = asyncio.create_task(
+                second.execs.start(CONTAINER_ID, TOUCHES, outlives_caller=bool(steps % 2))
+            )
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            starting.cancel()
+            with pytest.raises((asyncio.CancelledError, ConcurrencyLimit)):
+                await starting
+        await eventually(lambda: second.execs.running_here == 0)
+        assert not (local_agent.workspace / "touched").exists()
+
+
+async def test_many_starts_of_three_hosts_never_run_more_than_the_limit(local_agent: LocalAgent):
+    script = """
+exec 8>>lock-1 9>>lock-2
+flock -n 8 || flock -n 9 || echo beyond
+sleep 0.01 8>&- 9>&-
+"""
+    store = MemoryStore()
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store, exec_limits=LIMITS) as first,
+        open_host(
+            local_agent.connect, local_agent.token, store=store, instance="i_second", exec_limits=LIMITS
+        ) as second,
+        open_host(
+            local_agent.connect, local_agent.token, store=store, instance="i_third", exec_limits=LIMITS
+        ) as third,
+    ):
+        request = ExecRequest(argv=("sh", "-c", script), queue_s=LONG_S)
+        await first.link.channel()  # which sets the token that the others prove
+
+        async def one(host: Host) -> Exec:
+            started = await host.execs.start(CONTAINER_ID, request)
+            return await host.execs.wait(started.id, wait_s=LONG_S)
+
+        ended = await asyncio.gather(*(one(host) for host in (first, second, third) * 20))
+        assert [each.ending.exit_code for each in ended if each.ending] == [0] * 60
+        assert {each.ending.output_bytes for each in ended if each.ending} == {0}, "more ran at once"
