@@ -39,7 +39,7 @@ from harness.postgres import Server
 FACTOR = float(os.environ.get("DEVBENCH_TEST_CLAIMS_FACTOR", "1"))
 SEED = os.environ.get("DEVBENCH_TEST_CLAIMS_SEED") or secrets.token_hex(4)
 HOSTS, LIMIT = 3, 2
-LASTS_S = 14.0 * FACTOR
+LASTS_S = 10.0 * FACTOR
 REST_S = (0.3, 1.5)
 DEAD_AFTER_S = 1.0
 SETTLED_S = 30.0

@@ -182,15 +182,17 @@ class AgentLink:
             return _held(await channel.list_execs(), is_it)
 
     async def has_room(self) -> bool:
-        """Tell whether fewer commands run in the agent, of all hosts, than this one's limit.
+        """Tell whether fewer commands run in the agent, of all hosts, than this one's limit; True if it does not count.
 
         Raises:
             AgentUnavailable: No channel can be opened.
             TimedOut: The agent did not answer in time.
         """
         channel = await self.channel()
+        if self._running_max is None or LIMIT_FEATURE not in channel.agent.features:
+            return True
         running = sum([entry.state is RunState.RUNNING for entry in await channel.list_execs()])
-        return self._running_max is None or running < self._running_max
+        return running < self._running_max
 
     async def adopt(self, stream: ExecStream, handle: int) -> None:
         """Go on with a command that another host started and the agent holds under this handle.
