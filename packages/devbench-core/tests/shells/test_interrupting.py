@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from devbench_core.model.shell import RunReason, ShellKind, ShellState
-from harness.agent_host import CONTAINER_ID, Host
+from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually
 
 from .conftest import User
 
@@ -82,6 +84,12 @@ async def test_an_interrupted_bash_keeps_no_trap_of_the_interruption(shell_host:
     assert ran.out == b"in f\n\n"
 
 
+def sleeps(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8") == "sleep\n"
+    return False
+
+
 TAKES_ITSELF_APART = r"""
 reads=0
 trap 'case $BASH_COMMAND in *"read -r"*__devbench_h*)
@@ -91,10 +99,12 @@ esac' DEBUG
 
 
 async def test_a_script_for_a_shell_that_closed_its_side_stream_and_lives_ends_at_once_and_not_at_its_time_limit(
-    shell_host: Host,
+    shell_host: Host, local_agent: LocalAgent
 ):
     user = User(host=shell_host, shell=await shell_host.shells.open(CONTAINER_ID, kind=ShellKind.BASH))
     assert (await user.run(TAKES_ITSELF_APART)).run.shell_kept  # it reported, and closed its end after that
+    # a script that comes before it has closed its end is taken, and then nobody sees that it is never read
+    await eventually(lambda: any(map(sleeps, descendants(local_agent.process.pid))))
     async with asyncio.timeout(20):
         ran = await user.run("echo never", timeout_s=600)
     assert (ran.out, ran.run.reason, ran.run.shell_kept) == (b"", RunReason.SHELL_ENDED, False)
