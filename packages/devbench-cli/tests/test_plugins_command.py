@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from harness.installing import install
 
@@ -143,3 +147,24 @@ def test_a_plugin_for_another_version_of_the_api_is_listed_with_what_to_do_and_n
     refused = devbench("ps", env=seen)
     assert refused.returncode == 78
     assert "upgrade devbench-core" in refused.stderr
+
+
+@pytest.mark.parametrize("program", ["devbench", "devbench-mcp"])
+@pytest.mark.parametrize(("setting", "runs"), [({}, False), ({"PYDANTIC_DISABLE_PLUGINS": "0"}, True)])
+def test_a_plugin_of_pydantic_that_is_merely_installed_does_not_run(
+    tmp_path: Path, program: str, setting: dict[str, str], runs: bool
+):
+    source = f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass plugin:\n    new_schema_validator = None\n"
+    seen = install(tmp_path, "eager", source, group="pydantic")
+    (tmp_path / "broken.toml").write_text("[execs]\ngrace_s = 'long'\n")
+    arguments = {"devbench": ["ps"], "devbench-mcp": []}[program]
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), "--config", tmp_path / "broken.toml", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **seen, **setting},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode, "the configuration is read, and its fault is found"
+    assert (tmp_path / "ran").exists() == runs

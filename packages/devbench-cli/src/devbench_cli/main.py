@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
@@ -12,6 +13,8 @@ def main() -> None:
         from devbench_cli.version import print_version
 
         return print_version()
+    # Pydantic runs what any installed package offers it as a plugin; here only what the configuration names runs.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     gc.disable()  # a start makes much and throws little away; `running` enables it when the work begins
     from devbench_cli.program import run_program
 

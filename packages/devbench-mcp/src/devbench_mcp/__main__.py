@@ -1,8 +1,17 @@
-"""``python -m devbench_mcp``."""
+"""``devbench-mcp``, and ``python -m devbench_mcp``."""
 
+import os
 import sys
 
-from devbench_mcp.main import main
+
+def main() -> int:
+    """Run the program; returns its exit code."""
+    # Pydantic runs what any installed package offers it as a plugin; here only what the configuration names runs.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    from devbench_mcp.main import main as serve
+
+    return serve()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from importlib.metadata import Distribution, PackageNotFoundError
+from importlib.metadata import Distribution, PackageMetadata, PackageNotFoundError
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,33 @@ from devbench_core.logs import get_logger
 
 log = get_logger(__name__)
 NAMELESS = "unknown"
+
+
+class Read(Distribution):
+    """A distribution whose files are read and parsed once: each look at a name or version would be one more time."""
+
+    def __init__(self, dist: Distribution) -> None:
+        """Take the distribution that knows where its files are."""
+        self._dist = dist
+        self._texts: dict[str, str | None] = {}
+        self._metadata: PackageMetadata | None = None
+
+    @property
+    def metadata(self) -> PackageMetadata:
+        """What METADATA says."""
+        if self._metadata is None:
+            self._metadata = super().metadata
+        return self._metadata
+
+    def read_text(self, filename: str) -> str | None:
+        """Return one of its files, None if it is not there."""
+        if filename not in self._texts:
+            self._texts[filename] = self._dist.read_text(filename)
+        return self._texts[filename]
+
+    def locate_file(self, path: str | PathLike[str]) -> Any:
+        """Return where a file of it is."""
+        return self._dist.locate_file(path)
 
 
 class Unreadable(Distribution):
@@ -48,7 +75,8 @@ def of_groups(prefix: str) -> list[Distribution]:
     all of them, as importlib.metadata would, is most of the work: hence the look into the text.
     """
     first: dict[str, Distribution] = {}
-    for dist in importlib.metadata.distributions():
+    for found in importlib.metadata.distributions():
+        dist = Read(found)
         try:
             text = dist.read_text("entry_points.txt") or ""
             if f"[{prefix}" not in text:
@@ -77,7 +105,7 @@ def _known(dist: Distribution, text: str) -> Distribution:
     if not name or not version:
         return Unreadable(name or NAMELESS, text, f"its metadata in {folder} cannot be read")
     try:
-        first = importlib.metadata.distribution(name)
+        first = Read(importlib.metadata.distribution(name))
     except PackageNotFoundError:
         fault = f"its metadata in {folder} name the distribution {name!r}, their folder another"
         return Unreadable(name, text, fault)
@@ -86,6 +114,7 @@ def _known(dist: Distribution, text: str) -> Distribution:
 
 def _name_and_version(dist: Distribution) -> tuple[str, str]:
     try:
-        return dist.metadata["Name"] or "", dist.metadata["Version"] or ""
+        found = dist.metadata
+        return found["Name"] or "", found["Version"] or ""
     except Exception:  # noqa: BLE001 - what an absent or a damaged file raises differs between versions of Python
         return "", ""
