@@ -12,12 +12,19 @@ from devbench_core.config.load import from_values
 from devbench_core.containers import PolicyRequest, SpawnRequest
 from devbench_core.containers.validate import spec_of
 from devbench_core.contracts.runtime import CreateRequest
-from devbench_core.errors import DevbenchError, EngineFailed, EngineUnreachable, ValidationFailed
+from devbench_core.errors import DevbenchError, EngineFailed, EngineUnreachable, TimedOut, ValidationFailed
 from devbench_core.model.container import Observed, Status
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.policy import Clause, Policy
 from devbench_core.testing.fake import FakeClock, FakeRuntime
 from devbench_core.testing.fake.bench import Opener
+
+KILLS = 5
+
+
+async def hangs(ref: str) -> None:
+    """Stand in for a removal that the engine never answers."""
+    await asyncio.Event().wait()
 
 
 async def test_a_container_spawned_while_the_engine_is_listed_lives(
@@ -110,6 +117,35 @@ async def test_one_container_that_cannot_be_ended_does_not_keep_the_others_alive
     monkeypatch.undo()
     await bench.containers.sweep()
     assert (await bench.containers.get(stuck.id)).status is Status.GONE
+
+
+async def test_a_spawn_that_failed_is_told_although_what_it_made_cannot_be_removed(
+    opener: Opener, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+):
+    async with opener(containers={"kill_timeout_s": 0.5}) as bench:
+        runtime.faults.fail("start", EngineUnreachable("silent"), times=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(runtime, "remove", hangs)
+            async with asyncio.timeout(KILLS):
+                with pytest.raises(EngineUnreachable, match="silent"):
+                    await bench.containers.spawn(SpawnRequest(alias="lab"))
+        assert (await bench.containers.spawn(SpawnRequest(alias="lab"))).container.ending is None
+        await bench.containers.sweep()
+        assert len([each async for each in runtime.list(bench.installation)]) == 1
+
+
+async def test_a_kill_that_waits_for_others_ends_within_its_own_bound(
+    opener: Opener, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+):
+    async with opener(containers={"kill_timeout_s": 1}) as bench:
+        container = (await bench.containers.spawn(SpawnRequest())).container.id
+        with monkeypatch.context() as patch:
+            patch.setattr(runtime, "remove", hangs)
+            async with asyncio.timeout(KILLS - 1):
+                kills = (bench.containers.kill(container) for _ in range(KILLS))
+                results = await asyncio.gather(*kills, return_exceptions=True)
+        assert [type(each) for each in results] == [TimedOut] * KILLS
+        assert (await bench.containers.kill(container)).status is Status.GONE
 
 
 async def test_interest_in_a_container_is_bounded_and_renewable(

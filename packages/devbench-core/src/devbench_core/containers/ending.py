@@ -63,8 +63,14 @@ class Ender:
         Raises:
             EngineUnreachable: The engine did not answer; the ending is recorded, the removal is tried again
                 by the next sweep.
+            TimedOut: It was not done within ``containers.kill_timeout_s``, whoever else was at it, too; the same
+                follows.
         """
-        async with self._locks.setdefault(container.id, asyncio.Lock()):
+        seconds = self._context.settings.containers.kill_timeout_s
+        async with (
+            bound(seconds, "containers.kill_timeout_s", f"the removal of container {container.id!r}"),
+            self._locks.setdefault(container.id, asyncio.Lock()),
+        ):
             return await self._end_locked(container, ending, caller, if_half_made=if_half_made)
 
     async def _end_locked(
@@ -73,12 +79,10 @@ class Ender:
         current = await self._record_ending(container, ending, if_half_made=if_half_made)
         if current.status is Status.GONE or current.ending is None:
             return current
-        seconds = self._context.settings.containers.kill_timeout_s
-        async with bound(seconds, "containers.kill_timeout_s", f"the removal of container {container.id!r}"):
-            both = (remove_from_engine(self._context, current.id, current.ref), self._end_execs_of(current))
-            for failure in await asyncio.gather(*both, return_exceptions=True):
-                if failure is not None:  # neither is left running alone when the other fails
-                    raise failure
+        both = (remove_from_engine(self._context, current.id, current.ref), self._end_execs_of(current))
+        for failure in await asyncio.gather(*both, return_exceptions=True):
+            if failure is not None:  # neither is left running alone when the other fails
+                raise failure
         gone = attrs.evolve(current, status=Status.GONE)
         self._context.repository.promise(gone)
         task = self._context.tasks.create_task(self._record_gone(gone, caller), name=f"gone {gone.id}")

@@ -101,7 +101,8 @@ class Containers:
             ImageRefused: The image is not allowed.
             ImageNotFound: There is no such image.
             EngineUnreachable: The engine did not answer; whatever was begun is removed later.
-            TimedOut: It took longer than ``containers.spawn_timeout_s``.
+            TimedOut: It took longer than ``containers.spawn_timeout_s``. What was made is removed before any of these
+                errors is told, or later, where that takes longer than twice ``containers.kill_timeout_s``.
         """
         return await self._spawner.spawn(request, caller, progress)
 
@@ -188,6 +189,7 @@ class Containers:
         Raises:
             ContainerNotFound: The caller's tenant has no such container.
             EngineUnreachable: The engine did not answer; the ending is recorded and the removal follows.
+            TimedOut: It was not done within ``containers.kill_timeout_s``; the removal follows.
         """
         repository = self._context.repository
         # An id means the same for ever, and ending it compares revisions; what an alias means must be looked up.

@@ -254,9 +254,13 @@ class Spawner:
         seen = await self._ender.discard(container, message)
         if seen.ending is None:
             self._unanswered.note(container, keyed=False)
+        seconds = self._context.settings.containers.kill_timeout_s
         for ref in made:
             try:
-                await self._context.runtime.remove(ref)
+                async with bound(
+                    seconds, "containers.kill_timeout_s", f"the removal of container {container.id!r}"
+                ):
+                    await self._context.runtime.remove(ref)
             except DevbenchError as error:
                 log.warning("container.removal_postponed", container=container.id, error=str(error))
 
