@@ -1,4 +1,4 @@
-"""A way to a server that loses answers, or leads nowhere."""
+"""A way to a server that loses answers or requests, or leads nowhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Proxy:
         loses_answers_to: A word; connections are cut when the server answers a request in which it is, this often.
         from_word: What the part of the answer has in it that is lost, with all that follows.
         losses: How many answers are still to be lost.
+        keeps_back: A word; connections are cut when it is in a request, which the server never gets; empty for none.
     """
 
     def __init__(self, target: Path | int) -> None:
@@ -24,6 +25,7 @@ class Proxy:
         self.loses_answers_to = b""
         self.from_word = b""
         self.losses = 0
+        self.keeps_back = b""
 
     @asynccontextmanager
     async def at(self, path: Path) -> AsyncGenerator[str]:
@@ -38,14 +40,13 @@ class Proxy:
             yield
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if isinstance(self._target, Path):
-            up, down = await asyncio.open_unix_connection(self._target)
-        else:
-            up, down = await asyncio.open_connection("127.0.0.1", self._target)
+        up, down = await self._dial()
         marked = asyncio.Event()
 
         async def requests() -> None:
             while piece := await reader.read(PIECE):
+                if self.keeps_back and self.keeps_back in piece:
+                    return
                 if self.losses and self.loses_answers_to in piece:
                     marked.set()
                 down.write(piece)
@@ -64,3 +65,8 @@ class Proxy:
         for end in (writer, down):
             with suppress(OSError):
                 end.close()
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._target, Path):
+            return await asyncio.open_unix_connection(self._target)
+        return await asyncio.open_connection("127.0.0.1", self._target)

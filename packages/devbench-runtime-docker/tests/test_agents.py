@@ -19,14 +19,17 @@ from devbench_core.contracts.runtime import AGENT_PATH, AgentProgram, CreateRequ
 from devbench_core.engines import tars
 from devbench_core.engines.agents import FOLDER, Agents
 from devbench_core.engines.answers import EngineAnswer
-from devbench_core.engines.names import LABEL_ROLE, ROLE_AGENT, agent_volume_name, fill_name
+from devbench_core.engines.names import LABEL_ROLE, ROLE_AGENT, agent_volume_name, fill_name, new_helper_name
+from devbench_core.engines.removals import Removals
 from devbench_core.engines.sweep import Sweep
-from devbench_core.errors import EngineFailed
+from devbench_core.errors import EngineFailed, EngineUnreachable
+from devbench_core.tasks import background
 from devbench_runtime_docker.calls import DockerCalls
 from devbench_runtime_docker.engine import Engine, connected
 from devbench_runtime_docker.helper import helper, volume_mount
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
+from harness.losing_proxy import Proxy
 
 Requests = Callable[..., Awaitable[CreateRequest]]
 
@@ -45,8 +48,13 @@ async def nothing(in_use: frozenset[str]) -> None:
     _ = in_use
 
 
-def agents_on(engine: Engine) -> Agents:
-    return Agents(DockerCalls(engine), SystemClock(), after_fill=nothing)
+async def put(engine: Engine, agent: AgentProgram, image_id: str) -> str:
+    """Put an agent on an engine, as one of several hosts does."""
+    calls, clock = DockerCalls(engine), SystemClock()
+    async with background() as tasks:
+        return await Agents(calls, clock, Removals(calls, clock, tasks), after_fill=nothing).ensure(
+            agent, image_id
+        )
 
 
 @pytest.fixture
@@ -70,7 +78,9 @@ async def cleaned(engine: Engine, odd_agent: AgentProgram):
 async def on_the_engine(engine: Engine, agent: AgentProgram, image_id: str) -> tuple[bytes, int]:
     """Read the agent back, as a stranger would."""
     mounts = [volume_mount(agent_volume_name(agent.digest), FOLDER)]
-    async with helper(engine, image_id, mounts, {}) as container:
+    async with helper(
+        engine, image_id, mounts, {}, name=new_helper_name(), remove=DockerCalls(engine).remove_container
+    ) as container:
         tar = await engine.get_archive(
             container, f"{FOLDER}/{AGENT_PATH.name}", doing="look", setting="fill_timeout_s"
         )
@@ -89,7 +99,7 @@ async def volume(engine: Engine, name: str) -> dict[str, Any] | None:
 async def test_the_program_arrives_whole_and_can_only_be_executed(
     engine: Engine, odd_agent: AgentProgram, docker_image: Callable[[str], str]
 ):
-    name = await agents_on(engine).ensure(odd_agent, docker_image("busybox"))
+    name = await put(engine, odd_agent, docker_image("busybox"))
     data, mode = await on_the_engine(engine, odd_agent, docker_image("busybox"))
     assert data == odd_agent.path.read_bytes()
     assert mode & 0o7777 == 0o111
@@ -116,7 +126,7 @@ async def test_six_hosts_at_once_all_succeed_and_one_of_them_writes(
         async with connected(settings) as own:
             counting = Counting(own.client, own.endpoint, None, settings)
             await counting.negotiate()
-            return await agents_on(counting).ensure(odd_agent, docker_image("busybox"))
+            return await put(counting, odd_agent, docker_image("busybox"))
 
     names = await asyncio.gather(*(host() for _ in range(6)))
     assert set(names) == {agent_volume_name(odd_agent.digest)}
@@ -133,10 +143,17 @@ async def test_a_half_filled_volume_is_filled_again(
     await engine.call(
         "POST", "volumes/create", doing="make", body={"Name": name, "Labels": {LABEL_ROLE: ROLE_AGENT}}
     )
-    async with helper(engine, image, [volume_mount(name, FOLDER)], {}) as container:
+    async with helper(
+        engine,
+        image,
+        [volume_mount(name, FOLDER)],
+        {},
+        name=new_helper_name(),
+        remove=DockerCalls(engine).remove_container,
+    ) as container:
         half = tars.program(AGENT_PATH.name, odd_agent.path.read_bytes()[:5000], 0o111)
         await engine.put_archive(container, FOLDER, half, doing="fill by half", setting="fill_timeout_s")
-    await agents_on(engine).ensure(odd_agent, image)
+    await put(engine, odd_agent, image)
     data, _ = await on_the_engine(engine, odd_agent, image)
     assert data == odd_agent.path.read_bytes()
 
@@ -153,7 +170,32 @@ async def test_the_helper_of_a_host_that_died_while_filling_is_taken_over(
             "POST", "containers/create", doing="die", params={"name": fill_name(odd_agent.digest)}, body=body
         )
         async with asyncio.timeout(20):
-            await agents_on(engine).ensure(odd_agent, docker_image("busybox"))
+            await put(engine, odd_agent, docker_image("busybox"))
+
+
+@pytest.mark.usefixtures("cleaned")
+async def test_a_helper_of_ours_whose_making_was_not_answered_is_not_waited_for(
+    settings: DockerSettings,
+    odd_agent: AgentProgram,
+    docker_host: str,
+    docker_image: Callable[[str], str],
+    tmp_path: Path,
+):
+    proxy = Proxy(Path(docker_host.removeprefix("unix://")))
+    proxy.loses_answers_to = b"POST /v1.41/containers/create"
+    async with (
+        proxy.at(tmp_path / "s") as host,
+        connected(settings.model_copy(update={"host": host})) as engine,
+        background() as tasks,
+    ):
+        await engine.negotiate()
+        calls, clock = DockerCalls(engine), SystemClock()
+        agents = Agents(calls, clock, Removals(calls, clock, tasks), after_fill=nothing)
+        proxy.losses = 1
+        with pytest.raises(EngineUnreachable):
+            await agents.ensure(odd_agent, docker_image("busybox"))
+        async with asyncio.timeout(settings.fill_timeout_s / 3):
+            await agents.ensure(odd_agent, docker_image("busybox"))
 
 
 @pytest.mark.usefixtures("cleaned")
@@ -162,7 +204,7 @@ async def test_a_file_that_is_not_the_agent_is_never_put_there(
 ):
     wrong = attrs.evolve(odd_agent, path=Path(__file__))
     with pytest.raises(EngineFailed, match="is not the agent"):
-        await agents_on(engine).ensure(wrong, docker_image("busybox"))
+        await put(engine, wrong, docker_image("busybox"))
 
 
 @pytest.mark.usefixtures("cleaned")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,18 @@ class DockerCalls(HttpCalls[DockerSettings]):
         return [found(each, "Name") for each in listed.get("Volumes") or ()]
 
     def helper(
-        self, image_id: str, volume: str, target: str, labels: Mapping[str, str], *, name: str
+        self,
+        image_id: str,
+        volume: str,
+        target: str,
+        labels: Mapping[str, str],
+        *,
+        name: str,
+        remove: Callable[[str], Awaitable[None]],
     ) -> AbstractAsyncContextManager[str]:
         """Make a helper container."""
-        return helper(self._engine, image_id, [volume_mount(volume, target)], labels, name=name)
+        mounts = [volume_mount(volume, target)]
+        return helper(self._engine, image_id, mounts, labels, name=name, remove=remove)
 
 
 if TYPE_CHECKING:

@@ -73,9 +73,8 @@ class Creator:
                 params={"name": name}, body=body,
             )  # fmt: skip
         except BaseException as error:
-            self._workspaces.discard(
-                *volumes_of(ref)
-            )  # the engine keeps it should the container exist after all
+            # the engine keeps them for as long as the container is there that it may have made after all
+            self._workspaces.discard(*volumes_of(ref), may_come=not isinstance(error, EngineAnswer))
             if isinstance(error, EngineAnswer):
                 raise translate(error, "create", ref=name, image=request.image.name) from error
             raise

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from devbench_core.engines.answers import EngineAnswer
 from devbench_core.engines.http_calls import kept
 from devbench_core.engines.names import LABEL_ROLE, ROLE_HELPER
-from devbench_core.errors import DevbenchError
 from devbench_runtime_docker.engine import Engine
 
 
@@ -27,9 +24,15 @@ def volume_mount(
 
 
 def helper(
-    engine: Engine, image_id: str, mounts: list[dict[str, Any]], labels: Mapping[str, str], *, name: str = ""
+    engine: Engine,
+    image_id: str,
+    mounts: list[dict[str, Any]],
+    labels: Mapping[str, str],
+    *,
+    name: str,
+    remove: Callable[[str], Awaitable[None]],
 ) -> AbstractAsyncContextManager[str]:
-    """Make a helper container, and remove it at the end, also when cancelled.
+    """Make a helper container, and have it removed by its id at the end, also when cancelled.
 
     Raises:
         EngineAnswer: 409 when the name is taken, 404 when the image is gone.
@@ -41,20 +44,10 @@ def helper(
         "Labels": {**labels, LABEL_ROLE: ROLE_HELPER},
         "HostConfig": {"Mounts": mounts, "NetworkMode": "none", "LogConfig": {"Type": "none"}},
     }
-    params = {"name": name} if name else {}
     doing, setting = "make a helper container", "fill_timeout_s"
     return kept(
         lambda: engine.call(
-            "POST", "containers/create", doing=doing, setting=setting, params=params, body=body
+            "POST", "containers/create", doing=doing, setting=setting, params={"name": name}, body=body
         ),
-        lambda container: remove_helper(engine, container),
+        remove,
     )
-
-
-async def remove_helper(engine: Engine, container: str) -> None:
-    """Remove a helper container; one that is absent or that the engine keeps is left to the next sweep."""
-    with contextlib.suppress(EngineAnswer, DevbenchError):
-        await engine.call(
-            "DELETE", f"containers/{container}", doing="remove a helper container", setting="remove_timeout_s",
-            params={"force": "1", "v": "1"},
-        )  # fmt: skip

@@ -13,6 +13,7 @@ from devbench_core.engines.answers import EngineAnswer
 from devbench_core.engines.failures import translate
 from devbench_core.engines.images import EngineImages
 from devbench_core.engines.owner import this_process
+from devbench_core.engines.removals import Removals
 from devbench_core.engines.removing import Remover
 from devbench_core.engines.stash import Stash
 from devbench_core.engines.sweep import Sweep
@@ -44,12 +45,17 @@ async def opened(settings: DockerSettings, context: OpenContext) -> AsyncGenerat
         sweep = Sweep(calls, context.clock, context.installation)
         await sweep.leftovers()
         async with background() as tasks:
+            removals = Removals(calls, context.clock, tasks)
             workspaces = Workspaces(
-                engine, installation=context.installation, owner=owner, clock=context.clock, tasks=tasks
+                engine, installation=context.installation, owner=owner, clock=context.clock, tasks=tasks,
+                removals=removals,
+            )  # fmt: skip
+            images, remover = (
+                EngineImages(engine.image, engine.images),
+                Remover(calls, context.clock, removals),
             )
-            images, remover = EngineImages(engine.image, engine.images), Remover(calls, context.clock)
             stash = Stash(context.clock, settings.agent_stash_s)
-            agents = Agents(calls, context.clock, after_fill=sweep.agents)
+            agents = Agents(calls, context.clock, removals, after_fill=sweep.agents)
             creator = Creator(
                 engine, images=images, agents=agents, workspaces=workspaces, remover=remover,
                 architecture=capabilities.architectures[0],
@@ -62,6 +68,7 @@ async def opened(settings: DockerSettings, context: OpenContext) -> AsyncGenerat
             finally:
                 stash.close()
                 await workspaces.close()
+                await removals.close()
 
 
 async def ask_info(engine: Engine) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict, deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 
 import attrs
 
@@ -18,7 +18,14 @@ from devbench_core.contracts.runtime import LABEL_INSTALLATION
 from devbench_core.engines import tars
 from devbench_core.engines.answers import EngineAnswer
 from devbench_core.engines.failures import translate
-from devbench_core.engines.names import LABEL_OWNER, LABEL_ROLE, ROLE_WORKSPACE, new_workspace_name
+from devbench_core.engines.names import (
+    LABEL_OWNER,
+    LABEL_ROLE,
+    ROLE_WORKSPACE,
+    new_helper_name,
+    new_workspace_name,
+)
+from devbench_core.engines.removals import Removals
 from devbench_core.engines.users import User
 from devbench_core.errors import DevbenchError
 from devbench_core.logs import get_logger
@@ -51,9 +58,17 @@ class Workspaces:
     """The stock of one runtime."""
 
     def __init__(
-        self, engine: Engine, *, installation: str, owner: str, clock: Clock, tasks: asyncio.TaskGroup
+        self,
+        engine: Engine,
+        *,
+        installation: str,
+        owner: str,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        removals: Removals,
     ) -> None:
         self._engine = engine
+        self._removals = removals
         self._labels = {LABEL_INSTALLATION: installation, LABEL_OWNER: owner}
         self._clock = clock
         self._tasks = tasks
@@ -89,33 +104,26 @@ class Workspaces:
         """The labels of all volumes that belong to containers."""
         return {**self._labels, LABEL_ROLE: ROLE_WORKSPACE}
 
-    def discard(self, *names: str) -> None:
-        """Remove volumes that were taken and not used, in the background."""
-        self._background(self.remove(names))
-
-    async def remove(self, names: Iterable[str]) -> None:
-        """Remove volumes; what the engine keeps is left to the next sweep."""
-        for name in names:
-            with contextlib.suppress(EngineAnswer, DevbenchError):
-                await self._engine.call("DELETE", f"volumes/{name}", doing="remove a volume")
+    def discard(self, *names: str, may_come: bool = False) -> None:
+        """Remove volumes that nobody will use, in the background."""
+        self._removals.take_back(*names, may_come=may_come)
 
     async def close(self) -> None:
-        """Finish what is under way and remove what nobody took, within the sweep's bound."""
+        """Finish what is under way, within the sweep's bound, and have removed what nobody took."""
         self._closing = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._engine.settings.sweep_timeout_s):
                 while self._under_way:
                     await asyncio.wait(self._under_way)
-                names = [each.name for shelf in self._shelves.values() for each in shelf.ready]
-                self._shelves.clear()
-                await self.remove(names)
+        self.discard(*(each.name for shelf in self._shelves.values() for each in shelf.ready))
+        self._shelves.clear()
 
     def _shelf(self, user: User) -> _Shelf:
         shelf = self._shelves.setdefault(user, _Shelf())
         self._shelves.move_to_end(user)
         if len(self._shelves) > USERS_MAX:
             _, dropped = self._shelves.popitem(last=False)
-            self._background(self.remove([each.name for each in dropped.ready]))
+            self.discard(*(each.name for each in dropped.ready))
         return shelf
 
     def _pop(self, shelf: _Shelf) -> str | None:
@@ -138,6 +146,7 @@ class Workspaces:
 
     async def _prepare(self, shelf: _Shelf, user: User, image_id: str) -> None:
         """Make as many as are configured, or as are waited for, with one call for all."""
+        helping = new_helper_name()
         count = min(max(self._engine.settings.prepared_workspaces, shelf.waiting), BATCH_MAX)
         names = [new_workspace_name() for _ in range(count)]
         folders = [f"devbench-{index}" for index in range(count)]
@@ -146,13 +155,16 @@ class Workspaces:
             for name, folder in zip(names, folders, strict=True)
         ]
         try:
-            async with helper(self._engine, image_id, mounts, self._labels) as container:
+            async with helper(
+                self._engine, image_id, mounts, self._labels, name=helping, remove=self._removals.helper
+            ) as container:
                 tar = tars.folders(folders, user.uid, user.gid)
                 await self._engine.put_archive(
                     container, "/", tar, doing="prepare workspaces", setting="fill_timeout_s"
                 )
         except BaseException as error:
-            await asyncio.shield(self.remove(names))
+            may_come = not isinstance(error, EngineAnswer)
+            self._removals.take_back(*names, helper=helping, may_come=may_come)
             if isinstance(error, EngineAnswer):
                 raise translate(error, "prepare workspaces with", image=image_id) from error
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,14 @@ class PodmanCalls(HttpCalls[PodmanSettings]):
         return with_labels([found(each, "Name") for each in listed or ()], labels)
 
     def helper(
-        self, image_id: str, volume: str, target: str, labels: Mapping[str, str], *, name: str
+        self,
+        image_id: str,
+        volume: str,
+        target: str,
+        labels: Mapping[str, str],
+        *,
+        name: str,
+        remove: Callable[[str], Awaitable[None]],
     ) -> AbstractAsyncContextManager[str]:
         """Make a helper container."""
         body: dict[str, Any] = {
@@ -88,7 +95,7 @@ class PodmanCalls(HttpCalls[PodmanSettings]):
         doing, setting = "make a helper container", "fill_timeout_s"
         return kept(
             lambda: self._http.call("POST", "containers/create", doing=doing, setting=setting, body=body),
-            self.remove_helper,
+            remove,
         )
 
 

@@ -19,6 +19,7 @@ from devbench_core.engines.names import (
     new_workspace_name,
     volumes_of,
 )
+from devbench_core.engines.removals import Removals
 from devbench_core.engines.removing import Remover
 from devbench_core.engines.users import guests_of, user_of
 from devbench_core.engines.warnings import refuse_dropped_limits
@@ -39,6 +40,7 @@ class Creator:
         engine: The service.
         agents: Puts the agent there.
         remover: Takes back what was made.
+        removals: Removes what an answer that never came leaves open.
         tasks: Own what a cancelled caller leaves to be done.
         capabilities: What the service enforces.
         limits: Resource limits of processes.
@@ -52,6 +54,7 @@ class Creator:
         *,
         agents: Agents,
         remover: Remover,
+        removals: Removals,
         tasks: asyncio.TaskGroup,
         capabilities: Capabilities,
         limits: Mapping[str, int],
@@ -62,6 +65,7 @@ class Creator:
         self._calls = PodmanCalls(engine)
         self._agents = agents
         self._remover = remover
+        self._removals = removals
         self._tasks = tasks
         self._architecture = capabilities.architectures[0]
         self._limits = limits
@@ -124,9 +128,8 @@ class Creator:
             self._later(self._take_back(making, ref))  # the service makes it all the same
             raise
         except BaseException as error:
-            self._later(
-                self._remove_volumes(ref)
-            )  # the engine keeps them should the container exist after all
+            # the service keeps them for as long as the container is there that it may have made after all
+            self._removals.take_back(*volumes_of(ref), may_come=not isinstance(error, EngineAnswer))
             if isinstance(error, EngineAnswer):
                 raise translate(error, "create", ref=made.name, image=request.image.name) from error
             raise
@@ -154,18 +157,15 @@ class Creator:
 
     async def _take_back(self, making: asyncio.Future[dict[str, Any]], ref: str) -> None:
         """Remove what nobody waits for; a container of that name that was there before is another's."""
-        with contextlib.suppress(EngineAnswer, DevbenchError):
-            try:
-                await making
-            except EngineAnswer:
-                await self._remove_volumes(ref)
-            else:
-                await self._remover.remove(ref)
-
-    async def _remove_volumes(self, ref: str) -> None:
-        for volume in volumes_of(ref):
+        try:
+            await making
+        except EngineAnswer:
+            self._removals.take_back(*volumes_of(ref))
+        except DevbenchError:
+            self._removals.take_back(*volumes_of(ref), may_come=True)
+        else:
             with contextlib.suppress(EngineAnswer, DevbenchError):
-                await self._calls.remove_volume(volume)
+                await self._remover.remove(ref)
 
     def _later(self, work: Coroutine[object, object, None]) -> None:
         task = self._tasks.create_task(work)

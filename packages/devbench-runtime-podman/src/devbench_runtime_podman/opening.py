@@ -11,6 +11,7 @@ from devbench_core.contracts.provider import OpenContext
 from devbench_core.engines.agents import Agents
 from devbench_core.engines.answers import EngineAnswer
 from devbench_core.engines.owner import this_process
+from devbench_core.engines.removals import Removals
 from devbench_core.engines.removing import Remover
 from devbench_core.engines.stash import Stash
 from devbench_core.engines.sweep import Sweep
@@ -39,14 +40,16 @@ async def opened(settings: PodmanSettings, context: OpenContext) -> AsyncGenerat
         info = await ask_info(engine)
         capabilities = capabilities_of(info)
         calls = PodmanCalls(engine)
-        remover = Remover(calls, context.clock)
         sweep = Sweep(calls, context.clock, context.installation)
         await sweep.leftovers()
         async with background() as tasks:
+            removals = Removals(calls, context.clock, tasks)
+            remover = Remover(calls, context.clock, removals)
             creator = Creator(
                 engine,
-                agents=Agents(calls, context.clock, after_fill=sweep.agents),
+                agents=Agents(calls, context.clock, removals, after_fill=sweep.agents),
                 remover=remover,
+                removals=removals,
                 tasks=tasks,
                 capabilities=capabilities,
                 limits=await asyncio.to_thread(limits_for, settings, engine.endpoint.socket),
@@ -66,6 +69,7 @@ async def opened(settings: PodmanSettings, context: OpenContext) -> AsyncGenerat
             finally:
                 stash.close()
                 await creator.close()
+                await removals.close()
 
 
 async def ask_info(engine: Engine) -> dict[str, Any]:

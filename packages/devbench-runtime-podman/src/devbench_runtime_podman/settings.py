@@ -71,6 +71,13 @@ class PodmanSettings(BaseModel):
     sweep_timeout_s: float = Field(
         default=10.0, gt=0, le=600, description="How long start-up and closing spend on removing leftovers."
     )
+    removal_retry_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=600,
+        description="How long at most until the removal of a volume or a helper container that the service did not "
+        "confirm is tried again.",
+    )
     calls_at_once: int = Field(
         default=16,
         ge=1,

@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Awaitable, Callable
 
 from devbench_core.clock import Clock
 from devbench_core.contracts.runtime import AGENT_PATH, AgentProgram
 from devbench_core.engines import tars
-from devbench_core.engines.answers import EngineAnswer
+from devbench_core.engines.answers import EngineAnswer, table
 from devbench_core.engines.calls import EngineCalls
 from devbench_core.engines.moments import moment
-from devbench_core.engines.names import LABEL_AGENT, LABEL_ROLE, ROLE_AGENT, agent_volume_name, fill_name
+from devbench_core.engines.names import (
+    LABEL_AGENT,
+    LABEL_FILLER,
+    LABEL_ROLE,
+    ROLE_AGENT,
+    agent_volume_name,
+    fill_name,
+)
+from devbench_core.engines.removals import Removals
 from devbench_core.errors import EngineFailed, TimedOut
 from devbench_core.logs import get_logger
 
@@ -33,11 +42,18 @@ class Agents:
     """Knows which agents are on the engine, and puts them there."""
 
     def __init__(
-        self, engine: EngineCalls, clock: Clock, *, after_fill: Callable[[frozenset[str]], Awaitable[None]]
+        self,
+        engine: EngineCalls,
+        clock: Clock,
+        removals: Removals,
+        *,
+        after_fill: Callable[[frozenset[str]], Awaitable[None]],
     ) -> None:
         self._engine = engine
+        self._removals = removals
         self._clock = clock
         self._after_fill = after_fill
+        self._mark = secrets.token_hex(8)
         self._ready: set[str] = set()
         self._filling = asyncio.Lock()
 
@@ -76,8 +92,9 @@ class Agents:
             try:
                 await self._make_volume(volume, labels)
                 async with self._engine.helper(
-                    image_id, volume, FOLDER, {LABEL_AGENT: agent.digest}, name=fill_name(agent.digest)
-                ) as container:
+                    image_id, volume, FOLDER, {LABEL_AGENT: agent.digest, LABEL_FILLER: self._mark},
+                    name=fill_name(agent.digest), remove=self._removals.helper,
+                ) as container:  # fmt: skip
                     return await self._write(agent, container)
             except EngineAnswer as answer:
                 if answer.status != 409:
@@ -126,12 +143,15 @@ class Agents:
         return mode & 0o777 == EXECUTE_ONLY and hashlib.sha256(data).hexdigest() == agent.digest
 
     async def _clear_abandoned(self, agent: AgentProgram) -> None:
-        """Remove the helper of a host that died while it was filling."""
+        """Remove the helper of a host that died while it was filling, or of our own whose making was not answered."""
         try:
             shown = await self._engine.show(fill_name(agent.digest))
         except EngineAnswer:
             return
         created = moment(shown.get("Created"))
         age_s = (self._clock.now() - created).total_seconds() if created else 0.0
-        if age_s > self._engine.settings.fill_timeout_s / 2:
+        is_ours = (
+            table(shown, "Config", "Labels").get(LABEL_FILLER) == self._mark
+        )  # and we fill one at a time
+        if is_ours or age_s > self._engine.settings.fill_timeout_s / 2:
             await self._engine.remove_helper(str(shown["Id"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -40,6 +40,11 @@ class CallSettings(Protocol):
     @property
     def sweep_timeout_s(self) -> float:
         """How long removing leftovers may take."""
+        ...
+
+    @property
+    def removal_retry_s(self) -> float:
+        """How long at most until a removal that was not confirmed is tried again."""
         ...
 
 
@@ -137,9 +142,16 @@ class EngineCalls(Protocol):
         ...
 
     def helper(
-        self, image_id: str, volume: str, target: str, labels: Mapping[str, str], *, name: str
+        self,
+        image_id: str,
+        volume: str,
+        target: str,
+        labels: Mapping[str, str],
+        *,
+        name: str,
+        remove: Callable[[str], Awaitable[None]],
     ) -> AbstractAsyncContextManager[str]:
-        """Make a container that is never started and has a volume at a path; remove it at the end."""
+        """Make a container that is never started and has a volume at a path; have it removed by its id at the end."""
         ...
 
     async def remove_helper(self, container: str) -> None:

@@ -10,6 +10,7 @@ LABEL_WORKSPACE: Final = "dev.devbench.workspace"
 LABEL_MORE_VOLUMES: Final = "dev.devbench.volumes"
 LABEL_AGENT: Final = "dev.devbench.agent"
 LABEL_OWNER: Final = "dev.devbench.owner"
+LABEL_FILLER: Final = "dev.devbench.filler"
 
 ROLE_CONTAINER: Final = "container"
 ROLE_WORKSPACE: Final = "workspace"
@@ -28,6 +29,11 @@ def container_name(container_id: str) -> str:
 def new_workspace_name() -> str:
     """Return a name for a volume that will be some container's workspace."""
     return f"{PREFIX}workspace-{secrets.token_hex(8)}"
+
+
+def new_helper_name() -> str:
+    """Return a name for a container that only helps with volumes."""
+    return f"{PREFIX}helper-{secrets.token_hex(8)}"
 
 
 def agent_volume_name(digest: str) -> str:
