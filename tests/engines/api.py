@@ -73,6 +73,11 @@ class DockerApi:
         names = [name.lstrip("/") for entry in listed for name in entry["Names"]]
         return [name for name in names if name.startswith(prefix)]
 
+    def volume_names(self, prefix: str) -> list[str]:
+        """Return the names that begin so, of all volumes."""
+        listed: list[dict[str, str]] = json.loads(self._call("GET", "/volumes")[1])["Volumes"] or []
+        return [entry["Name"] for entry in listed if entry["Name"].startswith(prefix)]
+
     def remove_all_containers(self) -> None:
         """Remove every container. Only for an engine of our own."""
         _, body = self._call("GET", "/containers/json?all=1")

@@ -27,6 +27,7 @@ class Book:
         swaps: What was told of a file that all write to.
         leases: What was told of a lock.
         fenced: What was told of a record that holders of the lock write.
+        longest: How long the longest call took with all its repeats, in seconds, and what it was.
         history: Everything in order, for whoever looks for a cause.
     """
 
@@ -41,6 +42,7 @@ class Book:
     swaps: list[Operation] = attrs.field(factory=list[Operation])
     leases: list[Operation] = attrs.field(factory=list[Operation])
     fenced: list[Operation] = attrs.field(factory=list[Operation])
+    longest: tuple[float, str] = (0.0, "")
     history: list[str] = attrs.field(factory=list[str])
 
     def note(self, text: str) -> None:

@@ -9,7 +9,7 @@ import httpx2
 from mcp import MCPError
 from mcp.types import CallToolResult
 
-from harness.chaos.book import Book
+from harness.chaos.book import Book, now
 from harness.chaos.world import World
 from harness.mcp_program import over_http
 
@@ -33,14 +33,13 @@ class Client:
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Return a tool's result, or its error where trying again would not help."""
-        self.again = 0
+        self.again, called = 0, now()
         async with asyncio.timeout(INSIST_S):
-            while True:
-                found = await self.once(tool, **arguments)
-                if found is not None and found.get("ended") is not False:
-                    return found
+            while (found := await self.once(tool, **arguments)) is None or found.get("ended") is False:
                 self.again += 1
                 await asyncio.sleep(PAUSE_S)
+        self._book.longest = max(self._book.longest, (now() - called, f"{tool}, {self.again} repeats"))
+        return found
 
     async def once(self, tool: str, **arguments: Any) -> dict[str, Any] | None:
         """Return a tool's result, its error where trying again would not help, or None: nobody knows."""

@@ -58,6 +58,8 @@ async def docker_world(folder: Path, seed: str) -> AsyncGenerator[World]:
                         proxy=proxy,
                         restart_engine=lambda: _told(place, RESTART),
                     )
+                left = await asyncio.to_thread(_left, engine)
+                assert not left, f"the hosts ended, and left {left}"
     finally:
         await _told(place, "daemon.stop(daemon.load(place))")
 
@@ -77,4 +79,10 @@ def _provide(host: str) -> None:
 
 
 def _found(host: str) -> list[str]:
-    return [name.removeprefix(PREFIX) for name in DockerApi(host).container_names(f"{PREFIX}c_")]
+    """Return the ids of containers, and the names of helpers."""
+    return [name.removeprefix(PREFIX) for name in DockerApi(host).container_names(PREFIX)]
+
+
+def _left(host: str) -> list[str]:
+    api = DockerApi(host)
+    return [*api.container_names(PREFIX), *api.volume_names(f"{PREFIX}workspace-")]

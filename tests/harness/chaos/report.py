@@ -18,8 +18,18 @@ def figures(fault: str, times: int, book: Book, seconds: float) -> None:
         return
     done = sum(": " not in line and " done " in line for line in book.history)
     again = sum(" again " in line or " no answer " in line for line in book.history)
+    longest = f"{book.longest[0]:.1f} s ({book.longest[1]})"
     shared = len(book.claims) + len(book.names) + len(book.swaps)
     locked = len(book.leases) + len(book.fenced)
-    cells = (fault.replace("_", " "), times, done, again, shared, locked, f"{seconds:.0f} s")
+    cells = (
+        fault.replace("_", " "),
+        times,
+        done,
+        again,
+        shared,
+        locked,
+        longest,
+        f"{seconds:.0f} s",
+    )
     with Path(path).open("a", encoding="utf-8") as file:
         file.write(f"| {' | '.join(map(str, cells))} |\n")

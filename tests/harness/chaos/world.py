@@ -28,7 +28,7 @@ class World:
 
     Attributes:
         store_url: Of its database.
-        on_engine: Returns the ids of the containers that the engine has.
+        on_engine: Returns the ids of the containers that the engine has, and whatever else is there that would stay.
         chance: Chooses whatever is to be chosen.
         disk: The file system of the workspaces, where it is a small one.
         clocks: Those of hosts whose clock can be set, by port.
