@@ -11,6 +11,8 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -128,11 +130,21 @@ class Folders:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a private file that is there whole or not at all, also for other processes."""
+    with written_beside(path, data) as beside:
+        beside.replace(path)
+
+
+@contextmanager
+def written_beside(path: Path, data: bytes) -> Generator[Path]:
+    """Give a private file that is whole, to be moved to its path; else it goes with the block. Blocking."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    beside.replace(path)
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        yield beside
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def older_than(path: Path, age_s: float) -> bool:

@@ -22,7 +22,7 @@ from devbench_core.errors import AgentUnavailable, EngineFailed
 from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
 from devbench_runtime_bubblewrap.children import CHILDREN
 from devbench_runtime_bubblewrap.deletion import empty
-from devbench_runtime_bubblewrap.folders import ContainerFolder, write_whole
+from devbench_runtime_bubblewrap.folders import ContainerFolder, written_beside
 from devbench_runtime_bubblewrap.identity import HostUser
 from devbench_runtime_bubblewrap.processes import ProcessMark, boot_id, start_ticks
 from devbench_runtime_bubblewrap.program import CLEAN_ENVIRONMENT
@@ -73,8 +73,10 @@ class Launcher:
                 arguments.add("--json-status-fd", str(status), "--block-fd", str(gate))
                 command = arguments.command(str(self.builder.program.path), spec.argv)
                 child = self._start(command, folder, (status, gate, *arguments.descriptors))
-                CHILDREN.keep(child)
-                self._let_go(spec, folder, child, gate, now)
+                try:
+                    self._let_go(spec, folder, child, gate, now)
+                finally:
+                    CHILDREN.keep(child)
         return child.pid
 
     def _start(
@@ -109,16 +111,15 @@ class Launcher:
         gate: int,
         now: datetime,
     ) -> None:
-        pid = self._first_process(folder, child)
+        pid = None
         try:
+            pid = self._first_process(folder, child)
             mark = self._bound(spec, folder, pid, now)
-            os.write(gate, b"1")
-            write_whole(folder.process, mark.dump())
-        except BaseException as error:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # still our bwrap's child, so the number is not anybody else's
-            if isinstance(error, OSError):
-                raise EngineFailed(f"the limits of the container could not be set: {error}") from error
+            with written_beside(folder.process, mark.dump()) as beside:
+                os.write(gate, b"1")
+                beside.replace(folder.process)
+        except BaseException:
+            _end(child, pid)
             raise
 
     def _bound(self, spec: StoredSpec, folder: ContainerFolder, pid: int, now: datetime) -> ProcessMark:
@@ -126,23 +127,37 @@ class Launcher:
         ticks = start_ticks(pid)
         if ticks is None:
             raise AgentUnavailable(refusal(folder), hint="see devbench doctor")
-        self.groups.make(spec.container_id, spec.policy)
-        self.groups.add(spec.container_id, pid)
+        try:
+            self.groups.make(spec.container_id, spec.policy)
+            self.groups.add(spec.container_id, pid)
+        except OSError as error:
+            raise EngineFailed(f"the limits of the container could not be set: {error}") from error
         return ProcessMark(pid=pid, start_ticks=ticks, boot=boot_id(), started_at=now)
 
     def _first_process(self, folder: ContainerFolder, child: subprocess.Popen[bytes]) -> int:
         """Wait until bwrap has told its child's number."""
         deadline = time.monotonic() + self.timeout_s
         while (pid := read_report(folder.status).pid) is None:
-            if child.poll() is not None:
+            if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
                 raise AgentUnavailable(refusal(folder), hint="see devbench doctor")
             if time.monotonic() > deadline:
-                child.kill()
                 raise EngineFailed(
                     f"bwrap made no container within {self.timeout_s} s", hint="is the machine busy?"
                 )
             time.sleep(POLL_S)
         return pid
+
+
+def _end(child: subprocess.Popen[bytes], pid: int | None) -> None:
+    """End a bwrap that nobody has reaped yet, and its child, also one whose number it could not tell.
+
+    Until it is let go, the child is in its parent's group; nobody else would ever find it, and it waits for ever.
+    """
+    with suppress(ProcessLookupError):
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)  # still our bwrap's child, so the number is not anybody else's
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ else dies, and no reuse of process numbers can feign it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -17,6 +18,8 @@ from pathlib import Path
 import attrs
 
 REPORT_BYTES = 64 * 1024
+ROOM_BYTES = 4096
+"""More than bwrap says of one container."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,20 +54,25 @@ def _documents(text: bytes) -> Iterator[dict[str, int]]:
         try:
             document = json.loads(line)
         except ValueError:
-            continue  # still being written
+            continue  # still being written, or the room that is left
         if isinstance(document, dict):
             yield document
 
 
 @contextmanager
 def locked(path: Path) -> Generator[int | None]:
-    """Give the report's file, emptied and locked, for a bwrap to inherit; None when a bwrap has it. Blocking."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    """Give the report's file, emptied and locked, for a bwrap to inherit; None when a bwrap has it. Blocking.
+
+    Its room is taken beforehand, so that a full disk is seen before a bwrap is there that cannot report.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not _lock(descriptor):
             yield None
             return
         os.ftruncate(descriptor, 0)
+        if os.pwrite(descriptor, bytes(ROOM_BYTES), 0) < ROOM_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         yield descriptor
     finally:
         os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,7 +27,7 @@ class Worker:
         cancellation does not.
 
         Raises:
-            EngineFailed: The operating system refused something.
+            EngineFailed: The operating system refused something; ``reason`` is ``no_space`` when the disk is full.
         """
         future = asyncio.get_running_loop().run_in_executor(self._pool, function)
         try:
@@ -36,11 +37,16 @@ class Worker:
                 await future
             raise
         except OSError as error:
-            raise EngineFailed(
-                f"bubblewrap: {error.strerror or error}: {error.filename or ''}".rstrip(": "),
-                hint="see devbench doctor",
-            ) from error
+            raise _failure(error) from error
 
     def close(self) -> None:
         """Let the threads end; returns at once."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _failure(error: OSError) -> EngineFailed:
+    message = f"bubblewrap: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        return EngineFailed(message, hint="see devbench doctor")
+    hint = "free some space beneath plugin.bubblewrap.folder"
+    return EngineFailed(message, hint=hint, details={"reason": "no_space"})
