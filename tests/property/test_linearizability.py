@@ -120,6 +120,17 @@ def test_an_alias_has_one_owner_until_he_gives_it_back():
     assert refuted([*taken, op(4, 5, "give", "c_1"), op(6, 7, "take", "c_3", False)], models.name, None)
 
 
+def test_who_is_refused_an_alias_may_have_had_it_until_then():
+    refused = [op(0, 3, "try", "c_1"), op(0, 3, "leave", "c_1")]
+    assert not refuted(
+        [*refused, op(1, 2, "take", "c_2", False), op(4, 5, "take", "c_3", True)], models.name, None
+    )
+    assert not refuted([*refused, op(1, 2, "take", "c_2", True)], models.name, None)
+    assert refuted(
+        [*refused, op(4, 5, "take", "c_2", False), op(6, 7, "take", "c_3", True)], models.name, None
+    )
+
+
 def test_a_history_that_is_too_tangled_is_not_called_good(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(checker, "CONFIGURATIONS", 10)
     tangled = [op(0, 9, "write", number) for number in range(8)]

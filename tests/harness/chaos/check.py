@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
 from typing import Any
 
-from harness.chaos.book import Book
+from harness.chaos.book import Book, now, operation
 from harness.chaos.client import INSIST_S, PAUSE_S, Client
 from harness.chaos.load import text_of
 from harness.chaos.world import BUSY, CONTENDED, World
@@ -30,6 +31,7 @@ async def check(world: World, book: Book, *, one_holder: bool = True) -> None:
     await client.call(
         "kill", container=CONTENDED
     )  # of somebody who was not told that he had it; or of nobody
+    await _take_the_alias(client, book)
     living = await _check_containers(client, book)
     await _check_files(client, book)
     await _check_commands(client, book)
@@ -49,6 +51,18 @@ def check_histories(book: Book, *, one_holder: bool) -> None:
     assert not refuted(book.swaps, models.register, "start"), "a conditional write was lost, or done twice"
     assert not refuted(leases, models.mutex, FREE), "a lock was held twice"
     assert not refuted(book.fenced, models.fenced, FENCED), "a holder wrote after a later one"
+
+
+async def _take_the_alias(client: Client, book: Book) -> None:
+    """Take what all have given back, or had taken from them."""
+    called = now()
+    key = f"last-{secrets.token_hex(4)}"
+    found = await client.call("spawn", alias=CONTENDED, persistent=True, idempotency_key=key)
+    assert "error" not in found, found
+    book.names.append(operation(called, "take", key=CONTENDED, asked="last", told=True))
+    container = found["container"]["id"]
+    await client.call("kill", container=container)
+    book.killed.append(container)
 
 
 async def _check_containers(client: Client, book: Book) -> list[str]:

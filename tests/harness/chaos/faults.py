@@ -72,7 +72,7 @@ def _switched(world: World) -> None:
 async def fill_the_workspaces(world: World) -> None:
     """Their disk: what is refused then is refused by name, and nothing that was told is lost."""
     assert world.disk is not None
-    world.refuses = frozenset({"no_space", "engine_failed"})
+    world.refuses = frozenset({"no_space"})
     with filled(world.disk):
         await asyncio.sleep(FULL_S)
 

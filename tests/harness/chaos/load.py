@@ -27,6 +27,8 @@ while [ $i -lt {LINES} ]; do
     echo "$0 $i {DASHES}"; i=$((i+1)); [ $((i%60)) != 0 ] || sleep 0.05
 done
 """
+TELL = "printf '%-63s\\n' {} >> told"
+"""A line of a length that divides blocks: on a full disk it is written whole or not at all."""
 ONE_IN = 4
 """How many of the operations of a client name one key that others use too."""
 
@@ -79,7 +81,7 @@ class Load:
 
     async def _run(self, word: str) -> None:
         self._book.tried.add(word)
-        script = f"echo {word} >> told && sleep 0.02; echo done {word}"
+        script = f"{TELL.format(word)} && sleep 0.02; echo done {word}"
         found = await self._client.call(
             "run", container=BUSY, argv=["sh", "-c", script], idempotency_key=word, wait_s=20
         )
@@ -128,7 +130,7 @@ class Load:
         self._book.tried.add(key)
         called = now()
         found = await self._client.call(
-            "exec_start", container=BUSY, argv=["sh", "-c", f"echo {key} >> told"], idempotency_key=key
+            "exec_start", container=BUSY, argv=["sh", "-c", TELL.format(key)], idempotency_key=key
         )
         self._book.claims.append(operation(called, "start", key=key, told=found["exec"]["id"]))
 
@@ -142,6 +144,8 @@ class Load:
         if "error" in found:
             if found["error"]["code"] != "conflict":
                 assert self._refused(found)
+                for name in ("try", "leave"):  # it is claimed before anything is made, and others are told so
+                    self._book.names.append(operation(called, name, key=CONTENDED, asked=word))
                 return
             told = operation(called, "take", key=CONTENDED, asked=word, told=False)
             if not self._client.again:

@@ -30,13 +30,20 @@ def claim(state: Hashable, operation: Operation) -> Iterable[Hashable]:
 def name(state: Hashable, operation: Operation) -> Iterable[Hashable]:
     """An alias: ``take`` tells whether it was free; ``give`` ends what one that was asked for has taken.
 
-    A ``give`` whose taking was not seen yet contradicts, as it names what a ``take`` of its asker must have told.
+    A ``give`` whose taking was not seen yet contradicts, as it names what a ``take`` of its asker must have told. Of
+    one that was refused for another reason nobody knows whether he had it meanwhile: ``try`` takes it if it is free,
+    or not; by ``leave`` he does not have it any more.
     """
+    free, his = state is None, state == operation.asked
+    if operation.name == "try":
+        return [state, operation.asked] if free else [state]
+    if operation.name == "leave":
+        return [None if his else state]
     if operation.name == "take":
-        if state is None:
+        if free:
             return [operation.asked] if operation.told in {None, True} else []
         return [state] if operation.told in {None, False} else []
-    return [None] if state == operation.asked else []
+    return [None] if his else []
 
 
 def mutex(state: Hashable, operation: Operation) -> Iterable[Hashable]:
