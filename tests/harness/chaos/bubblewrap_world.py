@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ async def bubblewrap_world(folder: Path, seed: str) -> AsyncGenerator[World]:
                         store=store,
                         store_url=plugins["sql"]["url"],
                         lock=lock,
-                        on_engine=lambda: _found(disk / "containers"),
+                        on_engine=lambda: _found(disk),
                         chance=random.Random(seed),  # noqa: S311 - repeated by its seed
                         disk=disk,
                         clocks={ports[0]: own_clock},
@@ -79,5 +79,12 @@ async def bubblewrap_world(folder: Path, seed: str) -> AsyncGenerator[World]:
                     )
 
 
-def _found(containers: Path) -> list[str]:
-    return [path.name for path in containers.iterdir() if path.name.startswith("c_")]
+def _found(disk: Path) -> list[str]:
+    """Return the ids of containers that have a folder, or a process: its standard error is a log in such a folder."""
+    found = {path.name for path in (disk / "containers").iterdir()}
+    for error in Path("/proc").glob("[0-9]*/fd/2"):
+        with suppress(OSError):  # it ended meanwhile
+            target = error.readlink()
+            if target.is_relative_to(disk):
+                found.add(target.parent.name)
+    return list({name.partition(".")[0] for name in found if name.startswith("c_")})
