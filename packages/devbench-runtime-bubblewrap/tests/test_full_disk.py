@@ -1,6 +1,7 @@
 """A full disk beneath the containers: what cannot be done is refused by name, and nothing runs or stays of it."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -13,7 +14,8 @@ from devbench_core.model.container import Status
 from devbench_core.testing.living import Requests
 from devbench_runtime_bubblewrap.folders import ContainerFolder, write_whole
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
-from harness.chaos.disks import filled, small_disk
+from devbench_runtime_bubblewrap.status import ROOM_BYTES
+from harness.chaos.disks import FILLER, filled, small_disk
 
 SIZE_BYTES = 16 << 20
 END_S, LOOK_S = 10.0, 0.02
@@ -58,12 +60,29 @@ async def test_a_container_that_finds_no_space_is_not_made_and_the_reason_is_tol
 async def test_a_start_that_finds_no_space_leaves_no_process_and_succeeds_later(
     runtime: BubblewrapRuntime, wanted: Requests
 ):
+    await runtime.start(
+        await runtime.create(await wanted())
+    )  # what all containers share is made with the first
     ref = await runtime.create(await wanted())
     with filled(runtime.folders.base):
         with pytest.raises(EngineFailed, match="No space") as refused:
             await runtime.start(ref)
         assert refused.value.details == {"reason": "no_space"}
     await nothing_runs_of(runtime.folders.container(ref))
+    await runtime.start(ref)
+    assert (await runtime.inspect(ref)).status is Status.RUNNING
+
+
+async def test_a_first_start_that_finds_no_space_for_the_copy_of_etc_is_no_fault_of_the_callers(
+    runtime: BubblewrapRuntime, wanted: Requests
+):
+    ref = await runtime.create(await wanted())
+    filler = runtime.folders.base / FILLER
+    with filled(runtime.folders.base):
+        os.truncate(filler, filler.stat().st_size - ROOM_BYTES)
+        with pytest.raises(EngineFailed, match="No space") as refused:
+            await runtime.start(ref)
+        assert refused.value.details == {"reason": "no_space"}
     await runtime.start(ref)
     assert (await runtime.inspect(ref)).status is Status.RUNNING
 

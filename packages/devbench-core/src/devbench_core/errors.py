@@ -301,7 +301,10 @@ class EngineUnreachable(DevbenchError):
 
 
 class EngineFailed(DevbenchError):
-    """The engine answered with an error of its own."""
+    """The engine answered with an error of its own.
+
+    Where it says that its disk is full, and devbench knows it, ``details['reason']`` is ``no_space``.
+    """
 
     code = "engine_failed"
 

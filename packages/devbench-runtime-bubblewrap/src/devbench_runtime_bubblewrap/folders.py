@@ -7,6 +7,7 @@ stderr), ``workspace`` and ``run`` (both belong to the container's user).
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -21,6 +22,8 @@ from devbench_core.contracts.runtime import SOCKET_PATH
 from devbench_core.errors import ContainerNotFound, ValidationFailed
 
 REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the operating system says of a disk, or a share of it, that is full."""
 PASSABLE = 0o711  # the container's user passes through, and sees nothing beside its own folders
 
 

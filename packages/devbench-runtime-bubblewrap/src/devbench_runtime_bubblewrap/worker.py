@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
 from devbench_core.errors import EngineFailed
+from devbench_runtime_bubblewrap.folders import NO_SPACE
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Worker:
 
 def _failure(error: OSError) -> EngineFailed:
     message = f"bubblewrap: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
-    if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+    if error.errno not in NO_SPACE:
         return EngineFailed(message, hint="see devbench doctor")
     hint = "free some space beneath plugin.bubblewrap.folder"
     return EngineFailed(message, hint=hint, details={"reason": "no_space"})

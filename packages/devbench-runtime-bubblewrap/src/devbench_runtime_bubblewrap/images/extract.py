@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from devbench_core.errors import TooLarge, ValidationFailed
+from devbench_runtime_bubblewrap.folders import NO_SPACE
 from devbench_runtime_bubblewrap.images.entries import BROKEN, SHOWN, Entry, Kind
 
 BLOCK_BYTES = 1024 * 1024
@@ -54,6 +55,7 @@ class Extractor:
         Raises:
             ValidationFailed: One would leave the root or cannot be made.
             TooLarge: There are too many, or too many bytes.
+            OSError: There is no space left.
         """
         try:
             for entry in entries:
@@ -73,6 +75,8 @@ class Extractor:
         try:
             self._make(entry)
         except (OSError, ValueError, *BROKEN) as error:
+            if isinstance(error, OSError) and error.errno in NO_SPACE:
+                raise  # no fault of the source
             name = "/".join(entry.parts)[:SHOWN]
             why = getattr(error, "strerror", None) or str(error)
             raise ValidationFailed("source", f"{name!r} cannot be made: {why}") from error
