@@ -131,6 +131,16 @@ def test_who_is_refused_an_alias_may_have_had_it_until_then():
     )
 
 
+def test_what_was_never_answered_does_not_tangle_a_long_history():
+    history = [op(4 * time, math.inf, "write", (time + 1, f"lost {time}")) for time in range(300)]
+    for time in range(300):
+        value = f"lost {time}" if time % 7 == 0 else time
+        if time % 7:
+            history.append(op(4 * time + 1, 4 * time + 2, "write", (time + 1, time), True))
+        history += [op(4 * time + 3, 4 * time + 4, "read", told=(value,)) for _ in range(5)]
+    assert not refuted(history, models.fenced, (0, None))
+
+
 def test_a_history_that_is_too_tangled_is_not_called_good(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(checker, "CONFIGURATIONS", 10)
     tangled = [op(0, 9, "write", number) for number in range(8)]

@@ -6,7 +6,7 @@ Wing, Gong: *Testing and Verifying Concurrent Objects* (1993); Lowe: *Testing fo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import attrs
 
@@ -61,32 +61,54 @@ def refuted(history: Sequence[Operation], step: Step, initial: Hashable) -> list
 def _explained(operations: list[Operation], step: Step, initial: Hashable) -> bool:
     """Tell whether some order of them, each between its two ends, begins at the state and contradicts nothing."""
     known = sum(1 << number for number, each in enumerate(operations) if each.back != math.inf)
-    seen: set[tuple[int, Hashable]] = {(0, initial)}
-    left = [(0, initial)]
+    seen: set[tuple[int, Hashable]] = set()
+    left = [iter([(0, initial)])]
     while left:
-        done, state = left.pop()
-        if done & known == known:
+        found = next(left[-1], None)
+        if found is None:
+            left.pop()
+        elif not known & ~found[0]:
             return True  # what is not known of the others need never have happened
-        for number in _next(operations, done):
-            for after in step(state, operations[number]):
-                found = (done | 1 << number, after)
-                if found not in seen:
-                    seen.add(found)
-                    left.append(found)
-        if len(seen) > CONFIGURATIONS:
-            raise TooManyError(f"{len(operations)} operations of {operations[0].key}")
+        elif found not in seen:
+            seen.add(found)
+            if len(seen) > CONFIGURATIONS:
+                raise TooManyError(f"{len(operations)} operations of {operations[0].key}")
+            left.append(_after(operations, known, step, *found))
     return False
 
 
-def _next(operations: list[Operation], done: int) -> list[int]:
+def _after(
+    operations: list[Operation], known: int, step: Step, done: int, state: Hashable
+) -> Iterator[tuple[int, Hashable]]:
+    """Give what may follow a configuration; made when it is asked for, as most of it never is."""
+    for number in _next(operations, known, done):
+        for after in step(state, operations[number]):
+            if after != state or known >> number & 1:  # else it may as well happen later, or never
+                yield done | 1 << number, after
+
+
+def _next(operations: list[Operation], known: int, done: int) -> list[int]:
     """Return those that may be next: no other that is not done ended before they began."""
-    found: list[int] = []
+    left = known & ~done
+    first = (left & -left).bit_length() - 1
+    found = _ones(~(known | done) & (1 << first) - 1)  # they began before it, and may be done at any time
     first_back = math.inf
-    for number, operation in enumerate(operations):
+    for number in range(first, len(operations)):
+        operation = operations[number]
         if operation.called > first_back:
             break
         if not done >> number & 1:
             found.append(number)
             first_back = min(first_back, operation.back)
-    # the last one is tried first: those that are known to have happened before those that may never have
-    return sorted(found, key=lambda number: -operations[number].back)
+    # those that are known to have happened before those that may never have, and of these the latest
+    return sorted(found, key=lambda number: (operations[number].back, -number))
+
+
+def _ones(bits: int) -> list[int]:
+    """Return the numbers of the bits that are set."""
+    found: list[int] = []
+    while bits:
+        lowest = bits & -bits
+        found.append(lowest.bit_length() - 1)
+        bits ^= lowest
+    return found
