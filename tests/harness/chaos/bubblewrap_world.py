@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+import signal
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ async def bubblewrap_world(folder: Path, seed: str) -> AsyncGenerator[World]:
     with (
         small_disk(Path("/var/tmp") / f"devbench-chaos-pg-{name}", STORE_BYTES) as store_disk,
         small_disk(Path("/var/tmp") / f"devbench-chaos-{name}", WORKSPACES_BYTES) as disk,
+        _all_ended(disk),
         RedisServer() as lock,
     ):
         async with link(ports[1]) as cable:
@@ -80,11 +83,28 @@ async def bubblewrap_world(folder: Path, seed: str) -> AsyncGenerator[World]:
 
 
 def _found(disk: Path) -> list[str]:
-    """Return the ids of containers that have a folder, or a process: its standard error is a log in such a folder."""
-    found = {path.name for path in (disk / "containers").iterdir()}
+    """Return the ids of containers that have a folder or a process."""
+    found = {path.name for path in (disk / "containers").iterdir()} | set(_processes(disk).values())
+    return list({name.partition(".")[0] for name in found if name.startswith("c_")})
+
+
+def _processes(disk: Path) -> dict[int, str]:
+    """Return the first processes of containers, whose standard error is a log in a folder of the container's."""
+    found: dict[int, str] = {}
     for error in Path("/proc").glob("[0-9]*/fd/2"):
         with suppress(OSError):  # it ended meanwhile
             target = error.readlink()
             if target.is_relative_to(disk):
-                found.add(target.parent.name)
-    return list({name.partition(".")[0] for name in found if name.startswith("c_")})
+                found[int(error.parts[2])] = target.parent.name
+    return found
+
+
+@contextmanager
+def _all_ended(disk: Path) -> Generator[None]:
+    """End what a test that failed has left running there."""
+    try:
+        yield
+    finally:
+        for pid in _processes(disk):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
