@@ -17,7 +17,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, suppress
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ from harness.postgres import Server
 FACTOR = float(os.environ.get("DEVBENCH_TEST_CLAIMS_FACTOR", "1"))
 SEED = os.environ.get("DEVBENCH_TEST_CLAIMS_SEED") or secrets.token_hex(4)
 HOSTS, LIMIT = 3, 2
+CONTAINERS_MAX = 3
+"""Of the tenant, the one that the commands run in included: fewer than there are aliases."""
 LASTS_S = 10.0 * FACTOR
 REST_S = (0.3, 1.5)
 DEAD_AFTER_S = 1.0
@@ -127,6 +129,7 @@ def config_of(folder: Path, server: Server) -> dict[str, Any]:
         "policy": LOOSE,
         "pools": pools_of(3, check_interval_s=0.5),
         "execs": {"concurrent_per_container": LIMIT},
+        "containers": {"per_tenant_max": CONTAINERS_MAX},
         "startup": {"heartbeat_s": DEAD_AFTER_S / 3, "dead_after_s": DEAD_AFTER_S},
         "lifetimes": {"check_interval_s": 0.5, "leader_ttl_s": 2},
         "plugin": {"sql": {"url": server.database()}},
@@ -178,6 +181,10 @@ def check_what_was_told(told: list[Told]) -> None:
         held = sorted((each.at_s, each.value) for each in got if each.name == alias)
         for (_, one), (begins, other) in pairwise(held):
             assert ends[one] < begins, f"{alias!r} was of {one} and of {other} at once"
+    moments = [(each.at_s, 1) for each in got]
+    moments += [(at_s, -1) for container, at_s in ends.items() if container in {each.value for each in got}]
+    together = list(accumulate(change for _, change in sorted(moments)))
+    assert max(together) == CONTAINERS_MAX - 1, "the quota was exceeded, or never used up"
     keys: defaultdict[str, set[str]] = defaultdict(set)
     for each in told:
         if each.what == "key":

@@ -62,6 +62,7 @@ EXIT_CODES = {
     "agent_silent": EXIT_UNAVAILABLE,
     "host_unreachable": EXIT_UNAVAILABLE,
     "concurrency_limit": EXIT_TRY_AGAIN,
+    "quota_exceeded": EXIT_REFUSED,
     "shell_busy": EXIT_TRY_AGAIN,
     "lease_lost": EXIT_TRY_AGAIN,
     "configuration_invalid": EXIT_CONFIGURATION,

@@ -46,6 +46,7 @@ __all__ = [
     "PathOutside",
     "PluginIncompatible",
     "PluginNotFound",
+    "QuotaExceeded",
     "ShellBusy",
     "ShellElsewhere",
     "ShellEnded",
@@ -183,6 +184,12 @@ class ConcurrencyLimit(DevbenchError):
 
     code = "concurrency_limit"
     retry = True
+
+
+class QuotaExceeded(DevbenchError):
+    """The tenant has as many living containers as ``containers.per_tenant_max`` allows."""
+
+    code = "quota_exceeded"
 
 
 class InputUnavailable(DevbenchError):

@@ -54,6 +54,13 @@ class ContainerLimits(BaseModel):
         le=60,
         description="How long a host remembers which container a name means without asking the store.",
     )
+    per_tenant_max: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="How many living containers a tenant may have, on all hosts together; null for no limit. Those "
+        "that wait in a pool are nobody's.",
+    )
     page_max: int = Field(default=1000, ge=1, le=1000, description="The largest page of a listing.")
     env_max_bytes: int = Field(default=131072, ge=0, description="Size of a container's own environment.")
     labels_max: int = Field(default=64, ge=0, description="How many labels a container may have.")

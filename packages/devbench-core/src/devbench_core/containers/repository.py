@@ -22,6 +22,7 @@ LIVING = "living"
 ENDED = "ended"
 LEFTOVER = "leftover"  # ended, but its removal from the engine is not confirmed
 PAGE = 200
+COUNTED_AT_ONCE = 1000
 
 
 def alias_key(tenant: str, alias: str) -> str:
@@ -131,6 +132,15 @@ class Repository:
                 hint="list_containers shows yours; an alias ends with its container",
             )
         return container
+
+    async def count_living(self, tenant: str) -> int:
+        """Return how many of a tenant's containers live."""
+        terms, count, cursor = frozenset({f"tenant={tenant}", LIVING}), 0, ""
+        while True:
+            page = await self.store.list(KIND, terms=terms, after=cursor, limit=COUNTED_AT_ONCE)
+            count, cursor = count + len(page.records), page.cursor
+            if not cursor:
+                return count
 
     async def save(self, container: Container, *also: Put | Remove) -> Container:
         """Write a container (and further changes, all or nothing) and return it with its new revision.

@@ -96,6 +96,7 @@ class Containers:
         Raises:
             ValidationFailed: A field is wrong; nothing was done.
             Conflict: The alias is taken, or the key stands for another request.
+            QuotaExceeded: The tenant has as many living containers as it may have.
             NotEnforced: The runtime cannot enforce the policy.
             Vetoed: A reviewer refuses.
             ImageRefused: The image is not allowed.

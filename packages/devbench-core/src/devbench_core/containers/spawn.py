@@ -9,11 +9,13 @@ import attrs
 
 from devbench_core import metrics
 from devbench_core.bounds import bound
+from devbench_core.containers import quotas
 from devbench_core.containers.context import Context
 from devbench_core.containers.create import create_request
 from devbench_core.containers.ending import Ender
 from devbench_core.containers.links import keep_token
 from devbench_core.containers.policy import enforceable
+from devbench_core.containers.quotas import Quotas
 from devbench_core.containers.replay import Replay, Wanted, key_of
 from devbench_core.containers.repository import ALIAS_KIND, claim_alias
 from devbench_core.containers.requests import SpawnRequest
@@ -66,6 +68,7 @@ class Spawner:
         self._run_entrypoint = run_entrypoint
         self._take_warm = take_warm
         self._under_way: dict[str, asyncio.Future[Container]] = {}
+        self._quotas = Quotas(context.repository, context.settings.containers.per_tenant_max)
         self._replay = Replay(context, ender, self._under_way)
 
     async def spawn(self, request: SpawnRequest, caller: Caller, progress: Progress | None) -> Spawned:
@@ -182,7 +185,7 @@ class Spawner:
         if wanted is not None:
             also.append(self._context.keys.take(wanted.key, container.id, wanted.found))
         try:
-            return await self._context.repository.save(container, *also)
+            return await self._within_quota(container, *also)
         except Conflict as conflict:
             if conflict.details.get("kind") == ALIAS_KIND:
                 raise Conflict(
@@ -190,6 +193,20 @@ class Spawner:
                     hint="attach to it by this alias, or choose another one",
                 ) from conflict
             raise
+
+    async def _within_quota(self, container: Container, *also: Put | Remove) -> Container:
+        async with self._quotas.turn(container.tenant):
+            for _ in range(quotas.ATTEMPTS):
+                quota = await self._quotas.claim(container.tenant)
+                try:
+                    return await self._context.repository.save(container, *also, *quota)
+                except Conflict as conflict:
+                    if not quotas.is_overtaken(conflict):
+                        raise
+        raise Conflict(
+            f"containers of tenant {container.tenant!r} are spawned on other hosts again and again in between",
+            hint="repeat the call",
+        )
 
     async def _finish(
         self, container: Container, image: Image, token: bytes | None, caller: Caller, wanted: Wanted | None
