@@ -65,10 +65,6 @@ class Claimer:
                 await step()
             except DevbenchError as error:
                 self._tell("failed", error.code, error.message)
-            except (
-                FileNotFoundError
-            ) as error:  # the stand-in for an engine, when another host removes what it starts
-                self._tell("failed", "removed", str(error))
             await asyncio.sleep(self._chance.uniform(0, REST_S))
 
     async def _command(self) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import PurePosixPath
 
+import attrs
 import pytest
 
 from devbench_core.channel.link import AgentLink
@@ -145,6 +147,115 @@ async def test_a_key_whose_room_was_taken_before_it_was_sent_runs_once_and_the_e
         await first.execs.wait(started.id, wait_s=LONG_S)
         assert not started.replayed
         assert (local_agent.workspace / "touched").read_text() == "once\n"
+
+
+async def test_who_waits_for_other_hosts_is_overtaken_by_nobody_of_its_own_and_served_in_the_order_of_coming(
+    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+):
+    real, looks = AgentLink.has_room, 0
+
+    async def counted(link: AgentLink) -> bool:
+        nonlocal looks
+        looks += 1
+        return await real(link)
+
+    monkeypatch.setattr(AgentLink, "has_room", counted)
+    async with two(local_agent) as (first, second):
+        running, served = await full(first), list[int]()
+
+        async def waits(number: int) -> None:
+            await second.execs.start(CONTAINER_ID, attrs.evolve(SLEEPS, queue_s=LONG_S))
+            served.append(number)
+
+        waiting = [asyncio.create_task(waits(0))]
+        await eventually(lambda: looks > 0)
+        waiting += [asyncio.create_task(waits(number)) for number in (1, 2)]
+        for _ in range(20):
+            with pytest.raises(ConcurrencyLimit):
+                await second.execs.start(CONTAINER_ID, TOUCHES)
+        for number, ends in enumerate(running):
+            await first.execs.cancel(ends.id)
+            with pytest.raises(ConcurrencyLimit):
+                await second.execs.start(CONTAINER_ID, TOUCHES)
+            await asyncio.wait_for(waiting[number], LONG_S)
+        assert served == [0, 1]
+        waiting[2].cancel()
+        await asyncio.wait([waiting[2]])
+        assert second.execs.running_here == LIMIT
+
+
+async def test_a_keyed_start_that_found_no_room_after_all_ends_with_its_last_caller(
+    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+):
+    real, looks = AgentLink.has_room, 0
+
+    async def taken_at_once(link: AgentLink) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks == 1 or await real(link)
+
+    async with two(local_agent) as (first, second):
+        running = await full(first)
+        monkeypatch.setattr(AgentLink, "has_room", taken_at_once)
+        request = attrs.evolve(TOUCHES, queue_s=LONG_S)
+        starting = asyncio.create_task(second.execs.start(CONTAINER_ID, request, idempotency_key="one"))
+        await eventually(lambda: looks > 2)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await eventually(lambda: second.execs.running_here == 0)
+        await first.execs.cancel(running[0].id)
+        await second.execs.start(CONTAINER_ID, SLEEPS)
+        assert not (local_agent.workspace / "touched").exists()
+
+
+async def test_an_agent_that_says_there_is_room_and_takes_nothing_is_asked_at_the_pace_of_the_setting(
+    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+):
+    looks = 0
+
+    async def always(_: AgentLink) -> bool:
+        nonlocal looks
+        looks += 1
+        return True
+
+    async with two(local_agent) as (first, second):
+        await full(first)
+        monkeypatch.setattr(AgentLink, "has_room", always)
+        for key in (None, "one"):
+            looks = 0
+            request = attrs.evolve(TOUCHES, queue_s=10 * LIMITS.slot_look_s)
+            with pytest.raises(ConcurrencyLimit):
+                await second.execs.start(CONTAINER_ID, request, idempotency_key=key)
+            assert looks <= 12
+        assert second.execs.running_here == 0
+
+
+async def test_a_directory_is_made_for_a_command_that_has_room_only(local_agent: LocalAgent):
+    async with two(local_agent) as (first, second):
+        running = await full(first)
+        request = attrs.evolve(TOUCHES, cwd=PurePosixPath("made"), create_cwd=True)
+        with pytest.raises(ConcurrencyLimit):
+            await second.execs.start(CONTAINER_ID, request)
+        assert not (local_agent.workspace / "made").exists()
+        await first.execs.cancel(running[0].id)
+        started = await second.execs.start(CONTAINER_ID, request)
+        await second.execs.wait(started.id, wait_s=LONG_S)
+        assert (local_agent.workspace / "made" / "touched").exists()
+
+
+async def test_one_that_waits_goes_on_waiting_when_its_channel_is_cut(local_agent: LocalAgent):
+    async with two(local_agent) as (first, second):
+        running = await full(first)
+        waiting = asyncio.create_task(second.execs.start(CONTAINER_ID, attrs.evolve(TOUCHES, queue_s=LONG_S)))
+        await eventually(lambda: second.execs.running_here == 1)
+        for _ in range(10):
+            (await second.link.channel()).close()
+            await asyncio.sleep(LIMITS.slot_look_s / 2)
+        await first.execs.cancel(running[0].id)
+        ended = await second.execs.wait((await waiting).id, wait_s=LONG_S)
+        assert ended.ending is not None
+        assert ended.ending.exit_code == 0
 
 
 async def test_a_caller_that_goes_in_the_moment_of_the_refusal_costs_no_slot(local_agent: LocalAgent):

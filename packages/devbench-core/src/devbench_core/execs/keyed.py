@@ -104,13 +104,16 @@ class KeyedStarts:
                 flight.is_bound = True  # from here on the claim may be in the store
                 return self._keys.take(key, exec_id, claim)
 
-            return await self._starter.start(
-                container_id,
-                attrs.evolve(request, queue_s=queue_s),
-                open_stdin=open_stdin,
-                caller=caller,
-                claim=take,
-            )
+            wanted = attrs.evolve(request, queue_s=queue_s)
+            try:
+                return await self._starter.start(
+                    container_id, wanted, open_stdin=open_stdin, caller=caller, claim=take
+                )
+            except Crowded as crowded:
+                flight.is_bound = False  # the claim stands for what never ran, so it is nobody's
+                if not flight.waiting:
+                    raise crowded.error from None
+                raise
 
         return begin
 
@@ -133,6 +136,7 @@ class KeyedStarts:
                 if rest_s <= 0:
                     raise crowded.error from None
                 attempts = 0
+                await asyncio.sleep(min(self._context.limits.slot_look_s, rest_s))
         raise Conflict(
             f"idempotency key {key.text!r} is claimed again and again by starts that fail",
             hint="look at their endings with exec_list",

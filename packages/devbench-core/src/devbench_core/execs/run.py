@@ -98,6 +98,11 @@ class Run:
         """Whether its slot is for another try of whoever starts it."""
         return self.is_crowded_out and self.has_starter
 
+    @property
+    def has_left_slot(self) -> bool:
+        """Whether it is over, and has left its slot so."""
+        return self.leaves_slot and self.done.done()
+
     async def accepted(self) -> None:
         """Wait until it was told whether it began, and the store has that; for whoever starts it.
 
@@ -159,6 +164,8 @@ class Run:
 
     def refused(self, reply: Refused) -> None:
         """The agent would not take it; where others' commands fill the container, that leaves no trace if it can."""
+        if self._final is not None or self.done.done():
+            return  # it has an ending already: that of its container
         self.is_crowded_out = reply.code is Refusal.BUSY
         if self.is_crowded_out and not self.recorded.done() and self._pump is None:
             self._resolve_recorded(AgentUnavailable("the container is full"))

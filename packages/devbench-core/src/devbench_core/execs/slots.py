@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 
 import attrs
 
@@ -40,6 +42,8 @@ class Slots:
         self._taken: Counter[str] = Counter()
         self._waiting: deque[_Waiter] = deque()
         self._total = 0
+        self._crowded: Counter[str] = Counter()
+        self._turns: dict[str, asyncio.Lock] = {}
         self._closed: AgentUnavailable | None = None
 
     async def take(self, container_id: str, wait_s: float = 0.0) -> None:
@@ -75,6 +79,55 @@ class Slots:
         EXECS_RUNNING.dec()
         if self._taken[container_id] <= 0:
             del self._taken[container_id]
+        self._grant()
+
+    @contextmanager
+    def kept(self, container_id: str) -> Generator[None]:
+        """Give a slot back if the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.free(container_id)
+            raise
+
+    async def turn(self, container_id: str, wait_s: float) -> AbstractContextManager[None]:
+        """Wait, with a slot in the hand, to be the first whom other hosts' commands keep out of a container.
+
+        Args:
+            container_id: Where the command shall run.
+            wait_s: How long to wait.
+
+        Returns:
+            What must be entered at once. Until it is left nobody of this host takes another slot there.
+
+        Raises:
+            ConcurrencyLimit: Others were before it for so long.
+        """
+        self._crowded[container_id] += 1
+        lock = self._turns.setdefault(container_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(max(0.0, wait_s)):
+                await lock.acquire()
+        except BaseException as error:
+            self._uncrowd(container_id)
+            if isinstance(error, TimeoutError):
+                raise self.crowded(container_id) from error
+            raise
+        return self._held(container_id, lock)
+
+    @contextmanager
+    def _held(self, container_id: str, lock: asyncio.Lock) -> Generator[None]:
+        try:
+            yield
+        finally:
+            lock.release()
+            self._uncrowd(container_id)
+
+    def _uncrowd(self, container_id: str) -> None:
+        self._crowded[container_id] -= 1
+        if self._crowded[container_id] <= 0:
+            del self._crowded[container_id]
+            del self._turns[container_id]
         self._grant()
 
     def dismiss(self, container_id: str, error: DevbenchError) -> None:
@@ -135,7 +188,8 @@ class Slots:
 
     def _is_full(self, container_id: str) -> bool:
         return (
-            self._taken[container_id] >= self._limits.concurrent_per_container
+            container_id in self._crowded
+            or self._taken[container_id] >= self._limits.concurrent_per_container
             or self.total() >= self._limits.concurrent_per_host
         )
 
@@ -172,7 +226,7 @@ class Slots:
             EXECS_QUEUED.dec()
 
     def _refusal(self, container_id: str) -> ConcurrencyLimit:
-        if self.taken(container_id) >= self._limits.concurrent_per_container:
+        if container_id in self._crowded or self.taken(container_id) >= self._limits.concurrent_per_container:
             limit, setting = self._limits.concurrent_per_container, "execs.concurrent_per_container"
             where = f"in container {container_id!r}"
         else:

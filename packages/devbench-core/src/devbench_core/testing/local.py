@@ -107,7 +107,12 @@ class LocalRuntime:
         """Start the agent, in a session of its own so that it outlives us."""
         folder, spec = await asyncio.to_thread(_load, ref)
         if not await asyncio.to_thread(_alive, folder):
-            await self._launch(ref, folder, spec)
+            try:
+                await self._launch(ref, folder, spec)
+            except FileNotFoundError as error:
+                if await asyncio.to_thread(folder.exists):
+                    raise  # it is the agent that is missing
+                raise ContainerNotFound(f"container {folder.name!r} was removed while it started") from error
         pid, started = await asyncio.to_thread(_pid, folder)
         async with asyncio.timeout(READY_S):
             while not (folder / "agent.sock").exists():  # blocks: one look at a local folder
@@ -144,7 +149,8 @@ class LocalRuntime:
         try:
             await to_its_end(_write, folder / "pid.json", pid)
         except BaseException:
-            process.kill()  # so that this start never was
+            with suppress(ProcessLookupError):  # whoever removed it meanwhile may have ended it
+                process.kill()  # so that this start never was
             await process.wait()
             await to_its_end((folder / "pid.json").unlink, missing_ok=True)
             raise
