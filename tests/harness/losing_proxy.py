@@ -14,6 +14,7 @@ class Proxy:
     """Forwards what comes to a Unix socket, or a port of this machine, to another one.
 
     Attributes:
+        target: Where connections that begin now go.
         loses_answers_to: A word; connections are cut when the server answers a request in which it is, this often.
         from_word: What the part of the answer has in it that is lost, with all that follows.
         losses: How many answers are still to be lost.
@@ -21,7 +22,7 @@ class Proxy:
     """
 
     def __init__(self, target: Path | int) -> None:
-        self._target = target
+        self.target = target
         self.loses_answers_to = b""
         self.from_word = b""
         self.losses = 0
@@ -67,6 +68,6 @@ class Proxy:
                 end.close()
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if isinstance(self._target, Path):
-            return await asyncio.open_unix_connection(self._target)
-        return await asyncio.open_connection("127.0.0.1", self._target)
+        if isinstance(self.target, Path):
+            return await asyncio.open_unix_connection(self.target)
+        return await asyncio.open_connection("127.0.0.1", self.target)

@@ -128,10 +128,17 @@ async def _follow(process: asyncio.subprocess.Process, url: asyncio.Future[str])
         url.set_exception(AssertionError(f"the program ended: {''.join(seen)}"))
 
 
+@attrs.frozen(kw_only=True)
+class Shared(Address):
+    """A running HTTP host of many tests."""
+
+    pid: int
+
+
 @contextmanager
-def shared_program(config: Path) -> Generator[Address, None, None]:
-    """Run the program over HTTP for many tests, each with a loop of its own."""
-    log = config.with_suffix(".log")
+def shared_program(config: Path, name: str = "host") -> Generator[Shared, None, None]:
+    """Run the program over HTTP for many tests, each with a loop of its own; its name is that of its log."""
+    log = config.with_name(f"{name}.log")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [str(PROGRAM), "--transport", "http", "--port", "0", "--config", str(config)],
@@ -144,7 +151,7 @@ def shared_program(config: Path) -> Generator[Address, None, None]:
             assert process.poll() is None, text
             assert time.monotonic() < deadline, text
             time.sleep(0.05)
-        yield Address(url=text.partition(ANNOUNCEMENT)[2].split()[0])
+        yield Shared(url=text.partition(ANNOUNCEMENT)[2].split()[0], pid=process.pid)
     finally:
         process.terminate()
         process.wait(STOP_S)

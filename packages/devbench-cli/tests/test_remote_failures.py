@@ -133,8 +133,8 @@ def test_a_token_file_that_holds_no_token_is_refused_without_showing_it(tmp_path
 
 
 def test_the_bounds_of_trying_again_come_from_options_and_have_an_end():
-    given = Options(retries=0, retry_for="2m", retry_wait="0.5s")
-    assert patience_of(given) == Patience(retries=0, for_s=120.0, wait_s=0.5)
+    given = Options(retries=0, retry_for="2m", retry_wait="0.5s", silent_after="45s")
+    assert patience_of(given) == Patience(retries=0, for_s=120.0, wait_s=0.5, silent_s=45.0)
     assert patience_of(Options()) == Patience()
     with pytest.raises(ValidationFailed, match="without an end"):
         patience_of(Options(retry_for="never"))

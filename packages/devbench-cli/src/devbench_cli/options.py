@@ -21,6 +21,7 @@ class Options:
         retries: How often a call to the remote host is repeated at most.
         retry_for: For how long after its first failure.
         retry_wait: The longest pause between two.
+        silent_after: How long nothing may come from the remote host.
         as_json: Print for machines.
         quiet: Say nothing but results and errors.
         verbose: 0 for warnings, 1 for events, 2 for everything.
@@ -33,6 +34,7 @@ class Options:
     retries: int | None = None
     retry_for: str | None = None
     retry_wait: str | None = None
+    silent_after: str | None = None
     as_json: bool = False
     quiet: bool = False
     verbose: int = 0
@@ -131,8 +133,17 @@ def _remote(
             help="The longest pause between two repeats; the first is a tenth of a second. Default: 2s.",
         ),
     ] = None,
+    silent_after: Annotated[
+        str | None,
+        _option(
+            "--silent-after",
+            envvar="DEVBENCH_SILENT_AFTER",
+            metavar="DURATION",
+            help="Give a connection up on which a host sent no sign of life for so long. Default: 30s.",
+        ),
+    ] = None,
 ) -> None:
-    _ = url, token_file, retries, retry_for, retry_wait
+    _ = url, token_file, retries, retry_for, retry_wait, silent_after
 
 
 def parameters(*, remote: bool) -> list[Any]:

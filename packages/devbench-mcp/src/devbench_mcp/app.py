@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from devbench_core import metrics
 from devbench_mcp.callers import Callers
 from devbench_mcp.guard import Closing, Guard
+from devbench_mcp.keepalive import KeepAlive
 from devbench_mcp.links.grants import Signer
 from devbench_mcp.links.making import PREFIX
 from devbench_mcp.links.routes import LinkRoutes
@@ -58,6 +59,7 @@ class HttpHost:
             session_idle_timeout=settings.session_idle_s,
             max_sessions=settings.max_sessions,
         )
+        self._mcp = KeepAlive(StreamableHTTPASGIApp(self._sessions), every_s=settings.keep_alive_s)
         self.closing = Closing(drain_s=settings.grace_s / 3)
         self.app: ASGIApp = Guard(
             self._routes(),
@@ -94,7 +96,7 @@ class HttpHost:
     def _routes(self) -> Starlette:
         return Starlette(
             routes=[
-                Route(PATH, endpoint=StreamableHTTPASGIApp(self._sessions)),
+                Route(PATH, endpoint=self._mcp),
                 Route(f"{PREFIX}{{word:path}}", endpoint=self._links.serve, methods=["GET", "HEAD", "PUT"]),
                 Route("/healthz", endpoint=self._alive),
                 Route("/readyz", endpoint=self._ready),

@@ -119,6 +119,16 @@ class McpSettings(BaseModel):
     session_idle_s: float = Field(
         default=1800.0, gt=0, description="A session without any request for so long is closed."
     )
+    keep_alive_s: float = Field(
+        default=10.0,
+        ge=0.1,
+        le=100,
+        description=(
+            "In an answer that takes long a sign of life is sent so often, by which clients see that their host works; "
+            "`devbench --url` gives a connection up when three of them are missing, or after `--silent-after` when "
+            "that is longer."
+        ),
+    )
     probe_timeout_s: float = Field(
         default=3.0, gt=0, le=60, description="How long `/readyz` waits for store, lock and runtime."
     )

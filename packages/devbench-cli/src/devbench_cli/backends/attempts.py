@@ -14,6 +14,8 @@ from typing import Any, cast
 import attrs
 import httpx2
 
+from devbench_cli.backends.silence import Silence
+
 UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 """Nothing of a request has left this machine."""
 STAND_IN = 502
@@ -50,34 +52,55 @@ ATTEMPT: ContextVar[Attempt] = ContextVar("attempt")
 
 
 class NotingClient(httpx2.AsyncClient):
-    """Notes what becomes of each request with the try that it belongs to."""
+    """Notes what becomes of each request with the try that it belongs to, and gives up silent connections.
+
+    Args:
+        silence: What is silent.
+        more: As for every client.
+    """
+
+    def __init__(self, silence: Silence, **more: Any) -> None:
+        super().__init__(**more)
+        self._silence = silence
 
     async def send(self, request: httpx2.Request, **more: Any) -> httpx2.Response:
         """Send a request; one that fails on the way is answered."""
         attempt = ATTEMPT.get(None) or Attempt()
+        allowed_s = self._silence.allowed_s(int(request.headers.get("Content-Length", 0)))
+        limits = {**request.extensions.get("timeout", {}), "read": allowed_s, "write": allowed_s}
+        request.extensions = {**request.extensions, "timeout": limits}
         try:
             response = await super().send(request, **more)
         except httpx2.TransportError as error:
-            attempt.failed(error)
+            attempt.failed(_named(error, allowed_s))
             return httpx2.Response(STAND_IN, request=request)
         attempt.answered(response.status_code)
-        response.stream = _Noting(cast("httpx2.AsyncByteStream", response.stream), attempt)
+        self._silence.heard(response.status_code, response.headers)
+        response.stream = _Noting(cast("httpx2.AsyncByteStream", response.stream), attempt, allowed_s)
         return response
 
 
 class _Noting(httpx2.AsyncByteStream):
     """The body of an answer; it ends where the connection does."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, attempt: Attempt) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, attempt: Attempt, allowed_s: float) -> None:
         self._stream = stream
         self._attempt = attempt
+        self._allowed_s = allowed_s
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._stream:
                 yield piece
         except httpx2.TransportError as error:
-            self._attempt.failed(error)
+            self._attempt.failed(_named(error, self._allowed_s))
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+def _named(error: httpx2.TransportError, allowed_s: float) -> Exception:
+    """Return an error of a connection; one for silence has no words of its own."""
+    if isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout):
+        return type(error)(f"nothing came for {allowed_s:g} s")
+    return error

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mcp import Client
 
 CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 300.0
 SDK_LOGGER = "mcp.client.streamable_http"
 """It shows where its code was when an answer was cut; what became of the call is told here."""
 
@@ -54,6 +53,7 @@ async def open_remote(
 
         from devbench_cli.backends.attempts import NotingClient
         from devbench_cli.backends.sessions import Sessions
+        from devbench_cli.backends.silence import LONGEST_S, Silence
     except ImportError as error:
         raise ConfigurationInvalid(
             "the client for remote hosts is not installed", hint="uv add 'devbench-cli[remote]'"
@@ -61,14 +61,16 @@ async def open_remote(
     logging.getLogger(SDK_LOGGER).setLevel(logging.CRITICAL)
     shown = url.partition("?")[0]  # the rest may be a secret, and errors show this
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-    async with NotingClient(headers=headers, timeout=timeout) as http, background() as tasks:
+    timeout = httpx2.Timeout(LONGEST_S, connect=CONNECT_TIMEOUT_S)
+    patience = patience or Patience()
+    silence = Silence(patience.silent_s)
+    async with NotingClient(silence, headers=headers, timeout=timeout) as http, background() as tasks:
 
         def connect() -> AbstractAsyncContextManager[Client]:
             return Client(streamable_http_client(url, http_client=http), cache=None, mode=mode)
 
         sessions = Sessions(shown, connect, tasks)
-        backend = RemoteBackend(shown, sessions, HostLinks(url, token), patience or Patience(), on_repeat)
+        backend = RemoteBackend(shown, sessions, HostLinks(url, token), patience, on_repeat)
         try:
             await backend.connect()
             yield backend

@@ -51,7 +51,7 @@ def _from_file(path: Path) -> str:
 
 
 def patience_of(options: Options) -> Patience:
-    """Return how long calls to a host are tried again.
+    """Return how long calls to a host are waited for and tried again.
 
     Raises:
         ValidationFailed: A duration is none, or has no end.
@@ -63,6 +63,7 @@ def patience_of(options: Options) -> Patience:
         retries=usual.retries if options.retries is None else options.retries,
         for_s=_bound_s("--retry-for", options.retry_for, usual.for_s),
         wait_s=_bound_s("--retry-wait", options.retry_wait, usual.wait_s),
+        silent_s=_bound_s("--silent-after", options.silent_after, usual.silent_s),
     )
 
 

@@ -1,4 +1,4 @@
-"""How long a call to a host is tried again, and how soon."""
+"""How long an answer of a host is waited for, how long a call is tried again, and how soon."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ class Patience:
         retries: How often a call is repeated at most; 0 for never.
         for_s: No repeat begins later than so many seconds after the call first failed.
         wait_s: The longest pause between two. Half of each is left to chance: many clients shall not come at once.
+        silent_s: A connection on which nothing came for so long is given up, if the host sends signs of life.
     """
 
     retries: int = 50
     for_s: float = 60.0
     wait_s: float = 2.0
+    silent_s: float = 30.0
 
 
 @attrs.define
