@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -59,10 +60,12 @@ def serving(cli: Any, name: str = "devbench", **mcp: object) -> Generator[CliHos
             line = process.stderr.readline()
             assert line, "the host ended"
             found = re.search(r"listening on (http://\S+)", line)
+        log: list[str] = []  # a pipe that nobody reads stops the host once it is full
+        threading.Thread(target=log.extend, args=(process.stderr,), daemon=True).start()
         address = found[1]
         yield CliHost(address if address.endswith("/mcp") else f"{address.rstrip('/')}/mcp", process)
         process.terminate()
-        assert process.wait(STOP_S) == 0, process.stderr.read()
+        assert process.wait(STOP_S) == 0, "".join(log)
 
 
 def peak_bytes(pid: int) -> int:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 PIECE = 65_536
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Proxy:
@@ -19,6 +20,7 @@ class Proxy:
         from_word: What the part of the answer has in it that is lost, with all that follows.
         losses: How many answers are still to be lost.
         keeps_back: A word; connections are cut when it is in a request, which the server never gets; empty for none.
+        endings_lost: How many requests are still to be cut before the end of what they send in chunks.
     """
 
     def __init__(self, target: Path | int) -> None:
@@ -27,6 +29,7 @@ class Proxy:
         self.from_word = b""
         self.losses = 0
         self.keeps_back = b""
+        self.endings_lost = 0
 
     @asynccontextmanager
     async def at(self, path: Path) -> AsyncGenerator[str]:
@@ -46,7 +49,7 @@ class Proxy:
 
         async def requests() -> None:
             while piece := await reader.read(PIECE):
-                if self.keeps_back and self.keeps_back in piece:
+                if self._holds(piece):
                     return
                 if self.losses and self.loses_answers_to in piece:
                     marked.set()
@@ -71,3 +74,10 @@ class Proxy:
         if isinstance(self.target, Path):
             return await asyncio.open_unix_connection(self.target)
         return await asyncio.open_connection("127.0.0.1", self.target)
+
+    def _holds(self, piece: bytes) -> bool:
+        """Tell whether the server never gets this."""
+        if self.endings_lost and piece.endswith(LAST_CHUNK):
+            self.endings_lost -= 1
+            return True
+        return bool(self.keeps_back) and self.keeps_back in piece

@@ -12,6 +12,7 @@ from typing import Self
 LINKS = b"/files/"
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nno route\n"
 PIECE = 65_536
+ANY = 1_000_000
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -22,6 +23,7 @@ class TcpProxy:
         target: Which port.
         cut_down_after: Bytes of a link's answer after which its connection breaks.
         cut_up_after: The same of what is sent to a link.
+        cuts: How many connections are still to be broken so.
         knows_links: Whether it forwards links at all; otherwise it answers 404 by itself.
         speaks_old: Whether it asks for links with HTTP/1.0, as nginx does.
         before_link: Is called with the head of a request to a link before that is forwarded.
@@ -32,6 +34,7 @@ class TcpProxy:
         self.target = 0
         self.cut_down_after: int | None = None
         self.cut_up_after: int | None = None
+        self.cuts = ANY
         self.knows_links = True
         self.speaks_old = False
         self.before_link: Callable[[bytes], None] = lambda _head: None
@@ -85,22 +88,22 @@ class TcpProxy:
         host.sendall(head)
         up = self.cut_up_after if is_link else None
         down = self.cut_down_after if is_link else None
-        threading.Thread(target=_pump, args=(client, host, up), daemon=True).start()
-        _pump(host, client, down)
+        threading.Thread(target=self._pump, args=(client, host, up), daemon=True).start()
+        self._pump(host, client, down)
 
-
-def _pump(source: socket.socket, target: socket.socket, cut_after: int | None) -> None:
-    done = 0
-    try:
-        while piece := source.recv(PIECE):
-            target.sendall(piece)
-            done += len(piece)
-            if cut_after is not None and done > cut_after:
-                for end in (source, target):
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                    end.shutdown(socket.SHUT_RDWR)
-                    end.close()
-                return
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
+    def _pump(self, source: socket.socket, target: socket.socket, cut_after: int | None) -> None:
+        done = 0
+        try:
+            while piece := source.recv(PIECE):
+                target.sendall(piece)
+                done += len(piece)
+                if self.cuts and cut_after is not None and done > cut_after:
+                    self.cuts -= 1
+                    for end in (source, target):
+                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                        end.shutdown(socket.SHUT_RDWR)
+                        end.close()
+                    return
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            return

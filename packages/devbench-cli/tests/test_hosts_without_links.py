@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +14,13 @@ import attrs
 import pytest
 
 from devbench_cli.backends.archives import export_archive, import_archive
-from devbench_cli.backends.contents import pages, write_file
+from devbench_cli.backends.contents import pages
 from devbench_cli.backends.link_address import rebased
 from devbench_cli.backends.linking import link_to
 from devbench_cli.backends.local import LocalBackend, open_local
+from devbench_cli.backends.outgoing import Outgoing
 from devbench_cli.backends.protocol import Backend
+from devbench_cli.backends.uploads import write_file
 from devbench_cli.places import InContainer
 from devbench_core.errors import PluginNotFound, TooLarge, ValidationFailed
 from devbench_core.model.archive import ArchiveFormat
@@ -56,8 +58,11 @@ class Linkless:
         return await self._backend.import_image(name, source)
 
 
-async def once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+def once(data: bytes) -> Outgoing:
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield data
+
+    return Outgoing.once(pieces())
 
 
 @pytest.mark.parametrize("is_older", [True, False], ids=["older", "not over HTTP"])

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,10 +18,12 @@ import pytest
 
 from e2e.cli.test_folders import plant
 from harness.cli_host import MIB, CliHost, serving, until
-from harness.tcp_proxy import TcpProxy
+from harness.tcp_proxy import ANY, TcpProxy
 
 SIZE = 16 * MIB
+LARGE = os.urandom(SIZE)
 CUT = 3 * MIB
+ONCE = {"DEVBENCH_RETRIES": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +36,13 @@ def through(cli: Any) -> Generator[tuple[TcpProxy, CliHost]]:
         proxy.target = host.port
         env = host.environment
         assert cli.run("spawn", "--alias", "far", env=env).returncode == 0
-        assert cli.run("cp", "-", "far:in/large", stdin=os.urandom(SIZE), env=env).returncode == 0
+        assert cli.run("cp", "-", "far:in/large", stdin=LARGE, env=env).returncode == 0
         yield proxy, host
 
 
 @contextmanager
-def cut(proxy: TcpProxy, **after: int) -> Generator[None]:
+def cut(proxy: TcpProxy, times: int = ANY, **after: int) -> Generator[None]:
+    proxy.cuts = times
     for name, value in after.items():
         setattr(proxy, name, value)
     yield
@@ -63,7 +67,7 @@ def test_what_is_cut_off_on_its_way_out_leaves_nothing(
     proxy, host = through
     target = str(tmp_path / command[-1])
     with cut(proxy, cut_down_after=CUT):
-        done = cli.run(*command[:-1], target, env=host.reached_at(proxy.url))
+        done = cli.run(*command[:-1], target, env=host.reached_at(proxy.url) | ONCE)
     assert done.returncode == 69, done.stderr
     assert done.stderr.startswith(b"error[host_unreachable]")
     assert b"was lost after" in done.stderr
@@ -75,7 +79,7 @@ def test_what_is_cut_off_into_a_pipe_is_said_to_be_a_part(cli: Any, through: tup
     proxy, host = through
     for command in (["cp", "far:in/large", "-"], ["export", "--format", "tar", "far:in", "-"]):
         with cut(proxy, cut_down_after=CUT):
-            done = cli.run(*command, env=host.reached_at(proxy.url))
+            done = cli.run(*command, env=host.reached_at(proxy.url) | ONCE)
         assert (done.returncode, len(done.stdout) < SIZE) == (69, True)
         assert b"not all of it" in done.stderr
 
@@ -101,11 +105,71 @@ def test_what_is_cut_off_on_its_way_in_changes_nothing(
         ["import", archive, "far:up"],
     ):
         with cut(proxy, cut_up_after=CUT):
-            done = cli.run(*command, env=host.reached_at(proxy.url))
+            done = cli.run(*command, env=host.reached_at(proxy.url) | ONCE)
         assert done.returncode == 69, done.stderr
         assert b"nothing was changed there; copy it again" in done.stderr
     assert listed(cli, host, "up") == ["file"]
     assert cli.run("cat", "far:up/file", env=env).stdout == b"old"
+
+
+OUT = {
+    "folder": ["cp", "-r", "far:in", "out"],
+    "zst": ["export", "far:in", "out.tar.zst"],
+}
+
+
+@pytest.mark.parametrize("command", OUT.values(), ids=OUT.keys())
+def test_what_is_cut_off_on_its_way_out_is_fetched_again(
+    cli: Any, through: tuple[TcpProxy, CliHost], tmp_path: Path, command: list[str]
+):
+    proxy, host = through
+    target = tmp_path / command[-1]
+    with cut(proxy, 2, cut_down_after=CUT):
+        done = cli.run(*command[:-1], str(target), env=host.reached_at(proxy.url))
+    assert (done.returncode, proxy.cuts) == (0, 0), done.stderr
+    assert done.stderr.count(b"connecting again") == 1
+    assert list(tmp_path.iterdir()) == [target]
+    if command[0] == "export":
+        subprocess.run(["tar", "--zstd", "-xf", str(target), "-C", str(tmp_path)], check=True)
+    found = next(path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size == SIZE)
+    assert found.read_bytes() == LARGE
+
+
+def test_a_file_goes_on_in_a_pipe_where_it_was_cut_off(cli: Any, through: tuple[TcpProxy, CliHost]):
+    proxy, host = through
+    with cut(proxy, 3, cut_down_after=CUT):
+        done = cli.run("cp", "far:in/large", "-", env=host.reached_at(proxy.url))
+    assert (done.returncode, proxy.cuts) == (0, 0), done.stderr
+    assert done.stdout == LARGE
+
+
+def test_what_is_cut_off_on_its_way_in_is_sent_again(
+    cli: Any, through: tuple[TcpProxy, CliHost], tmp_path: Path
+):
+    proxy, host = through
+    plant(tmp_path / "project")
+    (tmp_path / "project/large").write_bytes(LARGE)
+    archive = str(tmp_path / "a.tar")
+    subprocess.run(["tar", "-C", str(tmp_path), "-cf", archive, "project"], check=True)
+    commands = (
+        ["cp", str(tmp_path / "project/large"), "far:again0/project/large"],
+        ["cp", "-r", str(tmp_path / "project"), "far:again1/project"],
+        ["import", archive, "far:again2"],
+    )
+    for command in commands:
+        with cut(proxy, 1, cut_up_after=CUT):
+            done = cli.run(*command, env=host.reached_at(proxy.url))
+        assert (done.returncode, proxy.cuts) == (0, 0), done.stderr
+    sums = cli.run("exec", "far", "sh", "-c", "sha256sum again*/project/large", env=host.environment).stdout
+    assert sums.decode().count(sha256(LARGE).hexdigest()) == len(commands), sums
+
+
+def test_what_came_from_a_pipe_is_not_sent_again(cli: Any, through: tuple[TcpProxy, CliHost]):
+    proxy, host = through
+    with cut(proxy, 1, cut_up_after=CUT):
+        done = cli.run("cp", "-", "far:piped", stdin=os.urandom(SIZE), env=host.reached_at(proxy.url))
+    assert (done.returncode, b"connecting again" in done.stderr) == (69, False)
+    assert "piped" not in listed(cli, host, ".")
 
 
 def test_a_link_that_expired_on_the_way_says_what_to_do(

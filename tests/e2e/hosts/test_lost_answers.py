@@ -13,9 +13,10 @@ import attrs
 import pytest
 
 from devbench_cli.backends.connecting import open_remote
-from devbench_cli.backends.contents import write_file
+from devbench_cli.backends.outgoing import Outgoing
 from devbench_cli.backends.patience import Patience
 from devbench_cli.backends.remote import RemoteBackend
+from devbench_cli.backends.uploads import write_file
 from devbench_core.errors import DevbenchError, OutcomeUnknown
 from harness.cli_host import MIB
 from harness.losing_proxy import Proxy
@@ -220,16 +221,42 @@ async def test_the_command_says_once_that_it_connects_again_and_what_is_gone_is_
     assert (code, said.startswith("error[host_unreachable]")) == (69, True)
 
 
-async def test_an_upload_whose_answer_is_lost_is_not_sent_again_and_may_be_there(host: Losing):
-    async def content() -> AsyncGenerator[bytes]:
-        for _ in range(3):
-            yield bytes(MIB)
+async def three_mebibytes() -> AsyncGenerator[bytes]:
+    for _ in range(3):
+        yield bytes(MIB)
 
+
+@pytest.mark.parametrize("again", [False, True], ids=["pipe", "file"])
+async def test_an_upload_whose_answer_is_lost_is_not_done_twice_and_may_be_there(host: Losing, again: bool):
     host.proxy.loses_answers_to, host.proxy.from_word, host.proxy.losses = b"PUT /files/", b"HTTP/1.1 ", 1
     with pytest.raises(OutcomeUnknown, match="look whether it is there"):
-        await write_file(host.backend, "box", "large", content(), None)
+        await write_file(host.backend, "box", "large", Outgoing(read=three_mebibytes, again=again), None)
     found = await host.call("fs_stat", container="box", path="large")
     assert found["file"]["size_bytes"] == 3 * MIB
+    assert host.repeats == int(again), "what can be read again is sent again only if it is not there"
+
+
+async def test_an_upload_that_was_sent_and_not_done_is_sent_again(host: Losing):
+    await host.call("fs_write", container="box", path="large", text="old")
+    host.proxy.endings_lost = 2
+    content = Outgoing(read=three_mebibytes, again=True)
+    assert (await write_file(host.backend, "box", "large", content, None)).size_bytes == 3 * MIB
+    assert (host.repeats, host.proxy.endings_lost) == (2, 0)
+
+
+async def test_an_upload_is_not_stopped_by_what_others_write_before_it(host: Losing):
+    times = 0
+
+    async def overtaken() -> AsyncGenerator[bytes]:
+        nonlocal times
+        times += 1
+        yield bytes(2 * MIB)
+        if times < 3:
+            await host.call("fs_write", container="box", path="large", text=f"theirs {times}")
+        yield b"ours"
+
+    written = await write_file(host.backend, "box", "large", Outgoing(read=overtaken, again=True), None)
+    assert (written.size_bytes, times, host.repeats) == (2 * MIB + 4, 3, 0)
 
 
 async def test_an_outcome_that_stays_unknown_names_the_key_that_finds_it(address: str, front: int):

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path, PurePosixPath
 
-from devbench_cli.backends.archives import export_archive, import_archive
+from devbench_cli.backends.archives import export_archive, import_archive, repeated
+from devbench_cli.backends.outgoing import Outgoing
 from devbench_cli.backends.protocol import Backend, ask
 from devbench_cli.descriptors import PIECE_BYTES, STDOUT, input_pieces, write
 from devbench_cli.packing import Packed, packed, unpack
@@ -57,8 +58,10 @@ async def copy_in(
         raise ValidationFailed("SOURCE", f"{str(source)!r} is no folder", hint="leave out -r")
     name = (await asyncio.to_thread(source.resolve)).name
     place = InContainer(target.container, await _within(backend, target, name))
-    pieces = packed(source, Ignore(ignore, "--ignore"), progress, Packed())
-    return await import_archive(backend, place, pieces, ArchiveFormat.TAR)
+    content = Outgoing(
+        read=lambda: packed(source, Ignore(ignore, "--ignore"), progress, Packed()), again=True
+    )
+    return await import_archive(backend, place, content, ArchiveFormat.TAR)
 
 
 async def copy_out(
@@ -73,8 +76,12 @@ async def copy_out(
     found = await ask(backend, FsStatOutput, "fs_stat", container=source.container, path=source.argument)
     if found.file.type != "directory":
         raise ValidationFailed("SOURCE", f"{str(source)!r} is no folder", hint="leave out -r")
-    async with aclosing(export_archive(backend, source, ArchiveFormat.TAR, ignore)) as stream:
-        return await unpack(stream, target, progress)
+
+    async def once() -> Packed:
+        async with aclosing(export_archive(backend, source, ArchiveFormat.TAR, ignore)) as stream:
+            return await unpack(stream, target, progress)
+
+    return await repeated(backend, once, from_start=True)
 
 
 async def _within(backend: Backend, target: InContainer, name: str) -> str:

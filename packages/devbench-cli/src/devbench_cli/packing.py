@@ -8,7 +8,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -55,7 +55,7 @@ class Packed:
     size: int = 0
 
 
-async def packed(folder: Path, ignore: Ignore, progress: ProgressSink, done: Packed) -> AsyncIterator[bytes]:
+async def packed(folder: Path, ignore: Ignore, progress: ProgressSink, done: Packed) -> AsyncGenerator[bytes]:
     """Give a folder of this machine as a tar.
 
     Raises:

@@ -11,8 +11,10 @@ from contextlib import aclosing, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from devbench_cli.backends.contents import pages, write_file
+from devbench_cli.backends.contents import pages
+from devbench_cli.backends.outgoing import Outgoing
 from devbench_cli.backends.protocol import Backend, ask
+from devbench_cli.backends.uploads import write_file
 from devbench_cli.descriptors import PIECE_BYTES, STDOUT, input_pieces, write
 from devbench_cli.places import STANDARD, InContainer
 from devbench_core.errors import Conflict, DevbenchError, FileMissing, NotFound, ValidationFailed
@@ -97,15 +99,16 @@ async def upload(backend: Backend, source: str, target: InContainer, progress: P
         TooLarge: It is larger than one write may be.
     """
     if source == STANDARD:
-        pieces = input_pieces(progress)
-        async with aclosing(pieces):
-            return await write_file(backend, target.container, target.argument, pieces, None)
+        async with aclosing(input_pieces(progress)) as pieces:
+            return await write_file(backend, target.container, target.argument, Outgoing.once(pieces), None)
     path = await target_path(backend, source, target)
     file, found = await asyncio.to_thread(_opened, Path(source))
     mode = f"{stat.S_IMODE(found.st_mode) & PERMISSION_BITS:03o}"
     try:
-        async with aclosing(_content(file, source, found, progress)) as pieces:
-            return await write_file(backend, target.container, path, pieces, mode)
+        content = Outgoing(
+            read=lambda: _content(file, source, found, progress), again=stat.S_ISREG(found.st_mode)
+        )
+        return await write_file(backend, target.container, path, content, mode)
     finally:
         await asyncio.to_thread(file.close)
 
@@ -126,6 +129,8 @@ async def _content(
     total = found.st_size if stat.S_ISREG(found.st_mode) else None
     done = 0
     try:
+        if total is not None:
+            file.seek(0)
         while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
             done += len(piece)
             yield piece

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from collections.abc import AsyncGenerator, AsyncIterable
+from base64 import b64decode
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from devbench_cli.backends.archives import first_of, joined
-from devbench_cli.backends.linking import link_to, no_links
+from devbench_cli.backends.link_failures import CutOff
+from devbench_cli.backends.linking import link_to
 from devbench_cli.backends.local import CALLER, LocalBackend
 from devbench_cli.backends.protocol import Backend, ask
 from devbench_cli.backends.remote import RemoteBackend
@@ -15,12 +15,13 @@ from devbench_cli.places import InContainer
 from devbench_core.errors import Conflict, DevbenchError
 from devbench_core.tools.base import BASE64_MAX_BYTES
 from devbench_core.tools.file_views import FileView
-from devbench_core.tools.files import FsReadOutput, FsStatOutput, FsWriteOutput
-from devbench_core.tools.path_text import given
+from devbench_core.tools.files import FsReadOutput, FsStatOutput
 
 
 async def pages(backend: Backend, place: InContainer) -> AsyncGenerator[tuple[FileView, bytes]]:
     """Read a file of a container piece by piece; an empty one gives one empty piece.
+
+    When the connection to a host is lost, it goes on where it was, while the file is the same.
 
     Raises:
         Conflict: It changed while it was read.
@@ -66,6 +67,25 @@ async def _rest_here(
 async def _rest_there(
     backend: Backend, place: InContainer, file: FileView, offset: int
 ) -> AsyncGenerator[bytes]:
+    outage = None
+    while offset < file.size_bytes:
+        try:
+            async with aclosing(_linked(backend, place, file, offset)) as rest:
+                async for piece in rest:
+                    offset += len(piece)
+                    yield piece
+        except CutOff as error:
+            if await _has_changed(backend, place, file):
+                raise _changed(place) from error  # the host then ends it early, short of its length
+            if not isinstance(backend, RemoteBackend):
+                raise
+            outage = outage or backend.outage()
+            if not await backend.again(outage, error.size):
+                raise
+
+
+async def _linked(backend: Backend, place: InContainer, file: FileView, offset: int) -> AsyncGenerator[bytes]:
+    """Give the rest over one connection, or in parts where the host gives no links."""
     link = await link_to(backend, place, "download")
     if link is None or not isinstance(backend, RemoteBackend):
         async with aclosing(_parts(backend, place, file, offset)) as parts:
@@ -73,16 +93,11 @@ async def _rest_there(
                 yield piece
         return
     wanted = {"Range": f"bytes={offset}-", "If-Range": f'"{file.etag}"'}
-    try:
-        async with backend.links.reading(link, wanted) as arriving:
-            if not arriving.is_part:
-                raise _changed(place)
-            async for piece in arriving.pieces:
-                yield piece
-    except DevbenchError as error:
-        if error.code == "host_unreachable" and await _has_changed(backend, place, file):
-            raise _changed(place) from error  # the host then ends it early, short of its length
-        raise
+    async with backend.links.reading(link, wanted) as arriving:
+        if not arriving.is_part:
+            raise _changed(place)
+        async for piece in arriving.pieces:
+            yield piece
 
 
 async def _parts(
@@ -106,45 +121,3 @@ async def _has_changed(backend: Backend, place: InContainer, file: FileView) -> 
 
 def _changed(place: InContainer) -> Conflict:
     return Conflict(f"{str(place)!r} changed while it was read", hint="copy it again")
-
-
-async def write_file(
-    backend: Backend, container: str, path: str, stream: AsyncIterable[bytes], mode: str | None
-) -> FileView:
-    """Write a whole file from a stream: it appears at its end, or nothing was changed.
-
-    Args:
-        backend: Where.
-        container: Which one.
-        path: As tools take it; missing folders are made.
-        stream: The content.
-        mode: Permission bits in octal; None keeps them.
-
-    Raises:
-        TooLarge: It is over the limit of the host, or fits no message and the host gives no links.
-    """
-    if isinstance(backend, LocalBackend):
-        number = None if mode is None else int(mode, 8)
-        written = await backend.bench.files.write_stream(
-            container, given(path), stream, mode=number, parents=True, caller=CALLER
-        )
-        return FileView.of(written.info)
-    pieces = aiter(stream)
-    head, is_all = await first_of(pieces, BASE64_MAX_BYTES)
-    if is_all:
-        content = b64encode(head).decode("ascii")
-        answer = await ask(
-            backend,
-            FsWriteOutput,
-            "fs_write",
-            container=container,
-            path=path,
-            base64=content,
-            mode=mode,
-            parents=True,
-        )
-        return answer.file
-    link = await link_to(backend, InContainer(container, path), "upload", path=path, mode=mode)
-    if link is None or not isinstance(backend, RemoteBackend):
-        raise no_links("the content")
-    return FileView.model_validate((await backend.links.send(link, joined(head, pieces)))["file"])

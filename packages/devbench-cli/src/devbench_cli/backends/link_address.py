@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from devbench_cli.backends.link_failures import in_clear, not_served, silent
+from devbench_cli.backends.remote_failures import PASSING
 from devbench_core.model.link import LINK_HEADER
 from devbench_core.tools.fs_link import FsLinkOutput
 
@@ -54,7 +55,11 @@ async def _status(
     try:
         answer = await http.head(address, headers=headers)
     except httpx2.TransportError as error:
-        raise silent(known_as, error) from error
+        raise silent(known_as, type(error).__name__) from error
+    if answer.status_code in PASSING and LINK_HEADER not in answer.headers:
+        raise silent(
+            known_as, str(answer.status_code)
+        )  # no host is there now, which may be served there all the same
     return None if LINK_HEADER in answer.headers else answer.status_code
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from devbench_cli.backends.remote_failures import failure_of
+from devbench_cli.backends.remote_failures import PASSING, failure_of
 from devbench_cli.failures import HostUnreachable
-from devbench_core.errors import DevbenchError, OutcomeUnknown, Unauthorised
+from devbench_core.errors import OutcomeUnknown, Unauthorised
+from devbench_core.model.link import LINK_HEADER
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,7 +26,27 @@ class Sent:
     """How far a transfer is."""
 
     size: int = 0
+    begun: bool = False
     is_whole: bool = False
+
+
+class CutOff(HostUnreachable):
+    """The connection of a transfer was lost in the middle, or no host was there; nothing was changed by it.
+
+    Attributes:
+        size: Bytes that came through.
+        begun: Whether any of the content was taken from where it comes from.
+    """
+
+    size: int = 0
+    begun: bool = False
+
+
+class AnswerLost(OutcomeUnknown):
+    """All was sent, and no answer came: it may have been done. Attributes as those of `CutOff`."""
+
+    size: int = 0
+    begun: bool = True
 
 
 def not_served(reached: str, link: str, status: int) -> HostUnreachable:
@@ -46,10 +67,10 @@ def in_clear(reached: str, link: str, status: int) -> HostUnreachable:
     )
 
 
-def silent(address: str, error: Exception) -> HostUnreachable:
+def silent(address: str, why: str) -> CutOff:
     """Return the error for an address that gives no answer when a link is asked for."""
-    return HostUnreachable(
-        f"nothing answers for links at {_base(address)!r}: {type(error).__name__}",
+    return CutOff(
+        f"nothing answers for links at {_base(address)!r}: {why}",
         hint="nothing was sent; try again, and look whether the proxy passes /files/ on as it does /mcp",
         details={"setting": PUBLIC_URL},
     )
@@ -65,29 +86,39 @@ def _base(address: str) -> str:
     return address.partition("/files/")[0].partition("?")[0]
 
 
-def cut_off(reached: str, sent: Sent, error: Exception, *, uploading: bool) -> DevbenchError:
-    """Return the error for a connection that was lost."""
+def cut_off(reached: str, sent: Sent, why: str, *, uploading: bool) -> CutOff | AnswerLost:
+    """Return the error for a connection that was lost, or behind which no host was."""
     details: dict[str, object] = {"size_bytes": sent.size}
-    what = f"the connection to {_base(reached)!r} was lost after {sent.size} bytes: {type(error).__name__}"
+    what = f"the connection to {_base(reached)!r} was lost after {sent.size} bytes: {why}"
+    kind: type[CutOff | AnswerLost] = CutOff
     if not uploading:
         hint = "what came is not all of it and was not kept; copy it again, the host's log may say why"
     elif sent.is_whole:
         hint = "all was sent, but the answer is missing: look whether it is there before you send it again"
-        return OutcomeUnknown(what, hint=hint, details=details)
+        kind = AnswerLost
     else:
         hint = "nothing was changed there; copy it again"
-    return HostUnreachable(what, hint=hint, details=details)
+    found = kind(what, hint=hint, details=details)
+    found.size, found.begun = sent.size, sent.begun
+    return found
 
 
-async def refusal_of(answer: httpx2.Response) -> None:
+async def refusal_of(answer: httpx2.Response, reached: str, sent: Sent, *, uploading: bool) -> None:
     """Raise what a host answers, when that is an error.
 
     Raises:
+        CutOff: No host answers there now, or it stops; another try may come through.
+        AnswerLost: The same when all was sent.
         DevbenchError: With the code that the host gave.
     """
     if answer.status_code < FIRST_ERROR:
         return
+    from devbench_cli.backends.repeats import NOT_NOW
+
     error = failure_of(*_payload(await _beginning(answer), answer.status_code))
+    no_host = answer.status_code in PASSING and LINK_HEADER not in answer.headers
+    if no_host or error.code in NOT_NOW:
+        raise cut_off(reached, sent, f"{answer.status_code}, {error.message}", uploading=uploading)
     if error.code != Unauthorised.code:
         raise error
     raise Unauthorised(

@@ -56,7 +56,7 @@ class HostLinks:
         """Give what a link gives, while the block lasts.
 
         Raises:
-            HostUnreachable: The connection was lost; what came is not all of it.
+            CutOff: The connection was lost; what came is not all of it.
             DevbenchError: What the host says.
         """
         import httpx2
@@ -67,23 +67,24 @@ class HostLinks:
             try:
                 address = await address_of(http, link, self._url, self._shown)
                 async with http.stream("GET", address, headers=wanted | self._shown(address)) as answer:
-                    await refusal_of(answer)
+                    await refusal_of(answer, self._url, got, uploading=False)
                     async with aclosing(_counted(answer, got)) as pieces:
                         yield Arriving(pieces=pieces, is_part=answer.status_code == PART)
             except httpx2.TransportError as error:
-                raise cut_off(self._url, got, error, uploading=False) from error
+                raise cut_off(self._url, got, type(error).__name__, uploading=False) from error
 
     async def send(self, link: FsLinkOutput, pieces: AsyncIterable[bytes]) -> Mapping[str, Any]:
         """Send content to a link, at the pace of the host, and return its answer.
 
         Raises as `reading`; unless all of it was sent, nothing was changed then. If it was, whether it is there is not
-        known (`OutcomeUnknown`). Nothing of a transfer is repeated here: the content may come from a pipe.
+        known (`AnswerLost`). Nothing of a transfer is repeated here: the content may come from a pipe.
         """
         import httpx2
 
         sent = Sent()
 
         async def counted() -> AsyncGenerator[bytes]:
+            sent.begun = True
             async for piece in pieces:
                 if piece:
                     yield piece
@@ -96,11 +97,11 @@ class HostLinks:
                 async with http.stream(
                     "PUT", address, content=counted(), headers=self._shown(address)
                 ) as answer:
-                    await refusal_of(answer)
+                    await refusal_of(answer, self._url, sent, uploading=True)
                     await answer.aread()
                     return answer.json()
             except httpx2.TransportError as error:
-                raise cut_off(self._url, sent, error, uploading=True) from error
+                raise cut_off(self._url, sent, type(error).__name__, uploading=True) from error
 
     def _client(self) -> httpx2.AsyncClient:
         import httpx2

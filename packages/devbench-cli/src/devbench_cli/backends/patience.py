@@ -47,6 +47,10 @@ class Outage:
     reached: bool = False
     _until_s: float | None = attrs.field(default=None, init=False)
 
+    def over(self) -> None:
+        """Let the time begin anew; the number of repeats stays what it is."""
+        self._until_s = None
+
     async def pause(self) -> bool:
         """Wait for the next try; return False, without waiting, when there shall be none."""
         now_s = asyncio.get_running_loop().time()

@@ -78,13 +78,13 @@ class RemoteBackend:
             HostUnreachable: Nothing listens there, which is told at once: the address may be wrong.
             DevbenchError: What the host says.
         """
-        outage = Outage(self._patience)
+        outage = self.outage()
         while True:
             try:
                 async with self._sessions.using():
                     return
             except Lost as lost:
-                if not (lost.reached and await self._again(outage)):
+                if not (lost.reached and await self.again(outage)):
                     raise lost.error from lost.__cause__
 
     async def call(
@@ -99,27 +99,39 @@ class RemoteBackend:
         """
         from devbench_cli.backends.repeats import NOT_NOW, Asked
 
-        asked, outage = Asked.of(tool, arguments), Outage(self._patience)
+        asked, outage = Asked.of(tool, arguments), self.outage()
         while True:
             try:
                 return asked.answer(await self._once(asked, progress))
             except Lost as lost:
                 outage.reached = outage.reached or lost.reached
-                if (asked.is_safe or not outage.reached) and await self._again(outage):
+                if (asked.is_safe or not outage.reached) and await self.again(outage):
                     continue
                 failure: DevbenchError = lost.error
                 if outage.reached and not asked.only_looks:
                     failure = asked.unknown(self._url, failure)
                 raise failure from lost.__cause__
             except DevbenchError as error:
-                if error.code in NOT_NOW and asked.is_safe and await self._again(outage):
+                if error.code in NOT_NOW and asked.is_safe and await self.again(outage):
                     outage.reached = True  # the store may have taken it all the same
                     continue
                 if outage.reached and asked.is_ambiguous(error):
                     raise asked.unknown(self._url, error) from error
                 raise
 
-    async def _again(self, outage: Outage) -> bool:
+    def outage(self) -> Outage:
+        """Return what one call, or one transfer, will have gone through."""
+        return Outage(self._patience)
+
+    async def again(self, outage: Outage, moved: int = 0) -> bool:
+        """Wait for the next try and tell of it; return False, without waiting, when there shall be none.
+
+        Args:
+            outage: Of the call.
+            moved: Bytes that came through in the last try: if there are any, the time for trying begins anew.
+        """
+        if moved:
+            outage.over()
         if not await outage.pause():
             return False
         self._on_repeat()

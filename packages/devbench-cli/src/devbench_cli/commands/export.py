@@ -62,7 +62,7 @@ async def _export(
 ) -> None:
     from contextlib import aclosing
 
-    from devbench_cli.backends.archives import export_archive
+    from devbench_cli.backends.archives import export_archive, repeated
     from devbench_cli.folders import format_of, write_pieces
     from devbench_cli.packing import patterns_of
     from devbench_cli.places import STANDARD, required
@@ -72,8 +72,12 @@ async def _export(
     place, format_ = required(source, path="."), format_of(target, wanted)
     patterns = patterns_of(ignore_file, ignore)
     with bar(target, options) as progress:
-        async with aclosing(export_archive(backend, place, format_, patterns)) as stream:
-            size = await write_pieces(stream, target, progress)
+
+        async def once() -> int:
+            async with aclosing(export_archive(backend, place, format_, patterns)) as stream:
+                return await write_pieces(stream, target, progress)
+
+        size = await repeated(backend, once, from_start=target != STANDARD)
     if options.as_json and target != STANDARD:
         json_line({"source": source, "target": target, "size_bytes": size})
     elif options.verbose:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,17 +51,20 @@ def import_(
 async def _import(
     backend: Backend, options: Options, source: str, target: str, wanted: str | None, *, overwrite: bool
 ) -> None:
+    from pathlib import Path
+
     from devbench_cli.backends.archives import import_archive
+    from devbench_cli.backends.outgoing import Outgoing
     from devbench_cli.folders import format_of, read_pieces
-    from devbench_cli.places import required
+    from devbench_cli.places import STANDARD, required
     from devbench_cli.show.progress import bar
     from devbench_cli.show.results import json_line
 
     place, format_ = required(target, path="."), format_of(source, wanted)
+    again = source != STANDARD and await asyncio.to_thread(Path(source).is_file)
     with bar(source, options) as progress:
-        report = await import_archive(
-            backend, place, read_pieces(source, progress), format_, overwrite=overwrite
-        )
+        content = Outgoing(read=lambda: read_pieces(source, progress), again=again)
+        report = await import_archive(backend, place, content, format_, overwrite=overwrite)
     if options.as_json:
         json_line(report.model_dump())
     elif options.verbose:
