@@ -146,6 +146,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def composed(session: nox.Session) -> None:
+    """Run `deploy/compose.yml` in real containers: three hosts, PostgreSQL, Redis and the proxy."""
+    _with_engines(session, sys.executable, "-m", "composed", env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def scale(session: nox.Session) -> None:
     """Measure a host with 10, 30 and 100 containers at once, and write the table into the documentation."""
     _with_engines(session, sys.executable, "-m", "scale", env={"PYTHONPATH": "tests"})

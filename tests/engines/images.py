@@ -169,11 +169,25 @@ def _build_empty(target: Path) -> None:
         _add_file(archive, "busybox", _busybox().read_bytes(), 0o755)
 
 
+def debian_tar(name: str, packages: tuple[str, ...]) -> Path:
+    """Return the tar of a Debian root file system with these packages, built if it is not there yet."""
+    key = _digest(f"minbase {' '.join(packages)} {_suite()} {os.uname().machine}".encode())
+    wanted = Recipe(name=name, key=key, build=lambda target: _bootstrap(target, packages), changes=())
+    if not wanted.tar.exists():
+        _build(wanted)
+    return wanted.tar
+
+
 def _build_debian(target: Path) -> None:
-    say("building the root file system of the image debian with debootstrap (a minute or two, once)")
+    _bootstrap(target, ("python3",))
+
+
+def _bootstrap(target: Path, packages: tuple[str, ...]) -> None:
+    say(f"building a Debian root file system with {', '.join(packages)} (a minute or two, once)")
     folder = Path(tempfile.mkdtemp(prefix="devbench-debian-", dir="/var/tmp"))  # private by mkdtemp
     debootstrap = find_program("debootstrap") or "debootstrap"
-    argv = [debootstrap, "--variant=minbase", "--include=python3", _suite(), str(folder / "root"), *_mirror()]
+    included = f"--include={','.join(packages)}"
+    argv = [debootstrap, "--variant=minbase", included, _suite(), str(folder / "root"), *_mirror()]
     try:
         done = run_as_root(argv, timeout_s=DEBOOTSTRAP_TIMEOUT_S)
         if done.returncode != 0:
