@@ -26,7 +26,9 @@ from harness.mcp_program import Tools, over_http
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NEEDS = (Need(probe="docker-compose", package="docker-compose", why="the composition"),)
 HOSTS = ("host-one", "host-two", "host-three")
-ADDRESS = "127.0.0.1:8700"
+NETWORK, PROXY = "172.31.250.0/24", "172.31.250.10"
+ADDRESS = f"{PROXY}:8700"
+"""The engine of the tests leaves the machine's packet filter alone, so it publishes no port."""
 ERA = "2026-07-28"
 TOKEN = "a token of sixteen or more"
 READY_S = 120.0
@@ -107,7 +109,7 @@ def _expect(holds: bool, otherwise: str) -> None:
 
 @contextmanager
 def _folder(host: str) -> Generator[Path]:
-    """Lay out the files as they are, beside one that says what differs here: the engine, and the name of the proxy."""
+    """Lay out the files as they are, beside one that says what differs here: the engine, and where the proxy is."""
     folder = Path(tempfile.mkdtemp(prefix="devbench-composed-", dir="/var/tmp"))  # private by mkdtemp
     try:
         shutil.copytree(DEPLOY, folder / "deploy")
@@ -119,7 +121,14 @@ def _folder(host: str) -> Generator[Path]:
                 "DEVBENCH_MCP__ALLOWED_HOSTS": json.dumps([ADDRESS]),
             },
         }
-        here = {"version": "3.4", "services": dict.fromkeys(HOSTS, differs)}
+        here = {
+            "version": "3.4",
+            "services": {
+                **dict.fromkeys(HOSTS, differs),
+                "proxy": {"networks": {"default": {"ipv4_address": PROXY}}},
+            },
+            "networks": {"default": {"ipam": {"config": [{"subnet": NETWORK}]}}},
+        }
         (folder / "deploy" / "here.yml").write_text(json.dumps(here), encoding="utf-8")
         yield folder / "deploy"
     finally:

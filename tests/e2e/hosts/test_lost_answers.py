@@ -227,13 +227,18 @@ async def three_mebibytes() -> AsyncGenerator[bytes]:
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["pipe", "file"])
-async def test_an_upload_whose_answer_is_lost_is_not_done_twice_and_may_be_there(host: Losing, again: bool):
+@pytest.mark.parametrize("was_there", [False, True])
+async def test_an_upload_whose_answer_is_lost_is_not_done_twice_and_may_be_there(
+    host: Losing, again: bool, was_there: bool
+):
+    if was_there:
+        await host.call("fs_write", container="box", path="large", text="old")
     host.proxy.loses_answers_to, host.proxy.from_word, host.proxy.losses = b"PUT /files/", b"HTTP/1.1 ", 1
     with pytest.raises(OutcomeUnknown, match="look whether it is there"):
         await write_file(host.backend, "box", "large", Outgoing(read=three_mebibytes, again=again), None)
     found = await host.call("fs_stat", container="box", path="large")
     assert found["file"]["size_bytes"] == 3 * MIB
-    assert host.repeats == int(again), "what can be read again is sent again only if it is not there"
+    assert host.repeats == int(again and was_there), "it is looked whether what was there is there still"
 
 
 async def test_an_upload_that_was_sent_and_not_done_is_sent_again(host: Losing):
@@ -257,6 +262,20 @@ async def test_an_upload_is_not_stopped_by_what_others_write_before_it(host: Los
 
     written = await write_file(host.backend, "box", "large", Outgoing(read=overtaken, again=True), None)
     assert (written.size_bytes, times, host.repeats) == (2 * MIB + 4, 3, 0)
+
+
+async def test_an_upload_over_a_file_that_others_write_all_the_time_ends(host: Losing):
+    times = 0
+
+    async def overtaken() -> AsyncGenerator[bytes]:
+        nonlocal times
+        times += 1
+        yield bytes(2 * MIB)
+        await host.call("fs_write", container="box", path="large", text=f"theirs {times}")
+        yield b"ours"
+
+    written = await write_file(host.backend, "box", "large", Outgoing(read=overtaken, again=True), None)
+    assert (written.size_bytes, times) == (2 * MIB + 4, 4)
 
 
 async def test_an_outcome_that_stays_unknown_names_the_key_that_finds_it(address: str, front: int):

@@ -84,8 +84,33 @@ async def test_containers_from_a_time_without_a_limit_count(opener: Opener):
     async with opener() as bench:
         await asyncio.gather(*(bench.containers.spawn(LASTING) for _ in range(MOST)))
     async with opener(containers=LIMITED) as bench:
-        with pytest.raises(QuotaExceeded, match=str(MOST + 1)):
+        for _ in range(3):
+            with pytest.raises(QuotaExceeded, match=str(MOST + 1)):
+                await bench.containers.spawn(LASTING)
+
+
+async def test_a_count_that_came_to_no_claim_is_made_again(opener: Opener):
+    async with opener() as bench:
+        await asyncio.gather(*(bench.containers.spawn(LASTING) for _ in range(MOST - 2)))
+        await bench.containers.spawn(SpawnRequest(alias="lab", persistent=True))
+    async with opener(containers=LIMITED) as bench:
+        with pytest.raises(Conflict):
+            await bench.containers.spawn(SpawnRequest(alias="lab"))
+        await bench.containers.spawn(LASTING)
+        with pytest.raises(QuotaExceeded):
             await bench.containers.spawn(LASTING)
+
+
+async def test_a_repeat_by_key_of_the_call_that_takes_the_last_place_gets_its_container(opener: Opener):
+    request = SpawnRequest(idempotency_key="one", persistent=True)
+    async with (
+        opener(containers={"per_tenant_max": 1}) as first,
+        opener(containers={"per_tenant_max": 1}) as second,
+    ):
+        hosts = (first, second) * 3
+        spawned = await asyncio.gather(*(host.containers.spawn(request) for host in hosts))
+        assert len({each.container.id for each in spawned}) == 1
+        assert sum(not each.replayed for each in spawned) == 1
 
 
 async def test_containers_that_wait_in_a_pool_are_nobodys_until_they_are_claimed(opener: Opener):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,19 @@ from devbench_core.config.load import from_values
 from devbench_core.containers import PolicyRequest, SpawnRequest
 from devbench_core.containers.validate import spec_of
 from devbench_core.contracts.runtime import CreateRequest
-from devbench_core.errors import DevbenchError, EngineFailed, EngineUnreachable, TimedOut, ValidationFailed
+from devbench_core.errors import (
+    DevbenchError,
+    EngineFailed,
+    EngineUnreachable,
+    StoreFailed,
+    TimedOut,
+    ValidationFailed,
+)
 from devbench_core.model.container import Observed, Status
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.policy import Clause, Policy
 from devbench_core.testing.fake import FakeClock, FakeRuntime
-from devbench_core.testing.fake.bench import Opener
+from devbench_core.testing.fake.bench import Opener, fake_bench
 
 KILLS = 5
 
@@ -157,3 +165,44 @@ async def test_interest_in_a_container_is_bounded_and_renewable(
         await bench.containers.attach(container, client="c", session=str(number))
     with pytest.raises(ValidationFailed, match="session"):
         await bench.containers.attach(container, client="c", session="3")
+
+
+async def test_a_repeat_does_not_wait_for_ever_for_a_spawn_whose_caller_left_while_it_was_undone(
+    bench: devbench_core.Bench, runtime: FakeRuntime
+):
+    request = SpawnRequest(idempotency_key="one")
+    runtime.faults.fail("start", EngineFailed("no"))
+    undoing = runtime.faults.hang("remove")
+    first = asyncio.create_task(bench.containers.spawn(request))
+    await undoing.reached()
+    repeat = asyncio.create_task(bench.containers.spawn(request))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    async with asyncio.timeout(30):
+        got = (await repeat).container
+    undoing.release()
+    assert (await bench.containers.get(got.id)).status is Status.RUNNING
+    await bench.containers.tend()
+    await bench.containers.settle()
+    assert [each.container_id async for each in runtime.list(bench.installation)] == [got.id]
+
+
+async def test_a_claim_whose_caller_left_and_whose_ending_could_not_be_written_is_ended_by_the_next_round(
+    tmp_path: Path,
+):
+    async with fake_bench(tmp_path) as lab:
+        claiming = lab.store.faults.hang("apply", when="after")
+        spawning = asyncio.create_task(lab.bench.containers.spawn(SpawnRequest(alias="web")))
+        await claiming.reached()
+        spawning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await spawning
+        ending = lab.store.faults.fail("apply", StoreFailed("full"))
+        claiming.release()
+        await ending.reached()
+        await asyncio.sleep(0)
+        await lab.bench.containers.tend()
+        await lab.bench.containers.settle()
+        assert (await lab.bench.containers.list()).containers == ()

@@ -79,17 +79,19 @@ class _Upload:
         """Send it until it is there.
 
         Each try has the condition that the file is what it was before the first one, so at most one of them is done,
-        also when a host that hung goes on later. If somebody else changed it meanwhile, that came first.
+        also when a host that hung goes on later. If somebody else changed it meanwhile, that came first; a file that
+        changes all the time is written over in the end.
         """
         overtaken = 0
         while True:
-            condition = await self._condition() if self.sending.content.again else {}
+            is_conditional = self.sending.content.again and overtaken < OVERTAKEN_MAX
+            condition = await self._condition() if is_conditional else {}
             try:
                 return await self._under(condition)
             except DevbenchError as error:
                 if self.sending.lost is not None:
                     raise self.sending.lost from error
-                if error.code != FileConflict.code or not condition or overtaken == OVERTAKEN_MAX:
+                if error.code != FileConflict.code or not condition:
                     raise
             overtaken += 1
             await self.sending.restart()
@@ -107,7 +109,8 @@ class _Upload:
                 mode=self.mode,
                 **condition,
             ),
-            undone if condition else None,
+            # absence is no version: a file that was made, and taken away since, is absent again
+            undone if "if_match" in condition else None,
         )
         return FileView.model_validate(answer["file"])
 

@@ -63,7 +63,6 @@ class Quotas:
         )
         if tenant not in self._counted or at_most >= self._max:
             at_most = await self._repository.count_living(tenant)
-            self._counted.add(tenant)
         if at_most >= self._max:
             raise QuotaExceeded(
                 f"tenant {tenant!r} has {at_most} living containers",
@@ -71,6 +70,11 @@ class Quotas:
                 details={"limit": self._max, "setting": "containers.per_tenant_max"},
             )
         return (Put(kind=KIND, key=tenant, data={"at_most": at_most + 1}, expect=revision),)
+
+    def claimed(self, tenant: str) -> None:
+        """Trust the tenant's record from now on: what was counted for the claim is in it."""
+        if self._max is not None:
+            self._counted.add(tenant)
 
 
 def is_overtaken(conflict: Conflict) -> bool:

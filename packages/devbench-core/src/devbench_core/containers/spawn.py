@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
@@ -24,7 +25,14 @@ from devbench_core.containers.tokens import new_token
 from devbench_core.containers.unanswered import Unanswered
 from devbench_core.containers.validate import spec_of
 from devbench_core.contracts.store import Put, Remove
-from devbench_core.errors import Cancelled, Conflict, DevbenchError, ImageNotFound, StoreFailed
+from devbench_core.errors import (
+    Cancelled,
+    Conflict,
+    DevbenchError,
+    ImageNotFound,
+    QuotaExceeded,
+    StoreFailed,
+)
 from devbench_core.idempotency import KIND as KEY_KIND
 from devbench_core.ids import CONTAINER, new_id
 from devbench_core.logs import get_logger
@@ -99,6 +107,9 @@ class Spawner:
             except Conflict as conflict:
                 if conflict.details.get("kind") != KEY_KIND:
                     raise
+            except QuotaExceeded:
+                if not (await self._context.keys.look(key)).holder:
+                    raise  # else it was the first try of this very call that took the last place
         raise Conflict(
             f"idempotency key {key.text!r} is claimed again and again by spawns that fail",
             hint="look at their endings with list_containers(include_ended)",
@@ -177,7 +188,9 @@ class Spawner:
         except DevbenchError:
             return  # nothing was claimed
         else:
-            await self._ender.discard(claimed, "its caller went away")
+            seen = await self._ender.discard(claimed, "its caller went away")
+            if seen.ending is None:
+                self._unanswered.note(claimed, keyed=False)
 
     async def _claim(self, container: Container, wanted: Wanted | None, *access: Put | Remove) -> Container:
         """Record the intent with all its claims, before anything is made."""
@@ -199,10 +212,13 @@ class Spawner:
             for _ in range(quotas.ATTEMPTS):
                 quota = await self._quotas.claim(container.tenant)
                 try:
-                    return await self._context.repository.save(container, *also, *quota)
+                    saved = await self._context.repository.save(container, *also, *quota)
                 except Conflict as conflict:
                     if not quotas.is_overtaken(conflict):
                         raise
+                else:
+                    self._quotas.claimed(container.tenant)
+                    return saved
         raise Conflict(
             f"containers of tenant {container.tenant!r} are spawned on other hosts again and again in between",
             hint="repeat the call",
@@ -233,6 +249,9 @@ class Spawner:
         finally:
             if wanted is not None:
                 self._under_way.pop(wanted.key.record_key, None)
+                if not future.done() and sys.exception() is not None:
+                    future.set_exception(_interrupted(container))  # its caller went away while it was undone
+                    future.exception()
         if wanted is not None:
             future.set_result(container)
         fields: dict[str, object] = {"image": container.spec.image, "runtime": container.runtime}
@@ -252,12 +271,11 @@ class Spawner:
         )
 
     async def _give_up(self, container: Container, error: BaseException, made: Sequence[str]) -> None:
-        """Undo, also when the caller went away: then in a task of the host's own."""
+        """Undo, in a task of the host's own: the caller may have gone away, or go away meanwhile."""
         undo = self._unmake(container, f"{type(error).__name__}: {error}"[:500], made)
+        task = self._context.tasks.create_task(self._logged(undo, container.id), name=f"undo {container.id}")
         if isinstance(error, Exception):
-            await undo
-        else:
-            self._context.tasks.create_task(self._logged(undo, container.id), name=f"undo {container.id}")
+            await asyncio.shield(task)
 
     async def _logged(self, undo: Awaitable[None], container_id: str) -> None:
         """Undo where nobody waits: a fault of a plugin must not end the host, and the next sweep tries again."""

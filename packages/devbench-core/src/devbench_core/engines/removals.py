@@ -137,4 +137,7 @@ class Removals:
         except DevbenchError as error:
             log.info("engine.removal_postponed", name=removal.name, error=str(error))
             return False
+        except Exception:  # of a client's library, on a connection that breaks: no reason to end the host
+            log.exception("engine.removal_failed", name=removal.name)
+            return False
         return True
