@@ -10,6 +10,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devbench_core.channel.codes import RunState
 from devbench_core.contracts.store import Store
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import ConcurrencyLimit
@@ -62,7 +63,18 @@ async def check(agent: LocalAgent, lives: list[tuple[list[str], int | None]]) ->
             await host.execs.cancel(left.id)
         assert host.execs.running_here == 0
         assert all(each.ending for each in await host.execs.list(CONTAINER_ID))
+        await until_nothing_runs(host)
         await check_that_the_limit_is_exact(host)
+
+
+async def until_nothing_runs(host: Host) -> None:
+    """Wait until what a dead host had begun and not recorded is ended: it runs, so it counts."""
+    await host.execs.start(CONTAINER_ID, REQUESTS["exits"])  # the first start sees to that
+    channel = await host.link.channel()
+    async with asyncio.timeout(WAIT_S):
+        while any(entry.state is RunState.RUNNING for entry in await channel.list_execs()):
+            await asyncio.sleep(0.01)
+    await eventually(lambda: not host.execs.running_here)
 
 
 async def check_that_the_limit_is_exact(host: Host) -> None:

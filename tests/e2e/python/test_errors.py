@@ -74,6 +74,13 @@ async def reopened(world: World, **values: Any) -> None:
         await bench.containers.spawn(SpawnRequest())
 
 
+async def one_more(world: World) -> None:
+    config = {**world.config, "state_dir": str(world.tmp / "other"), "containers": {"per_tenant_max": 1}}
+    async with devbench_core.open(config) as bench:
+        await bench.containers.spawn(SpawnRequest())
+        await bench.containers.spawn(SpawnRequest())
+
+
 async def conflict(world: World) -> None:
     await world.bench.containers.spawn(SpawnRequest(alias="one"))
     await world.bench.containers.spawn(SpawnRequest(alias="one"))
@@ -204,6 +211,7 @@ TABLE: dict[str, Provoke] = {
     "image_refused": lambda w: reopened(w, images={**w.config["images"], "allow": ["only/this:*"]}),
     "container_exited": exited,
     "concurrency_limit": crowded,
+    "quota_exceeded": one_more,
     "timeout": too_slow,
     "path_outside_workspace": lambda w: w.bench.files.read(w.lab, "../x"),
     "too_large": lambda w: w.bench.files.write(w.lab, "big", bytes(65 * 1024 * 1024)),

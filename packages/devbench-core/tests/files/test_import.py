@@ -217,6 +217,7 @@ async def test_bad_input_is_named(host: Host):
     assert caught.value.details["field"] == "format"
 
 
+@pytest.mark.timeout(400)  # it takes 40 s alone, and twice that beside the rest of the suite
 @pytest.mark.loop_may_stall  # while the archive is made
 async def test_fifty_thousand_entries(host: Host, local_agent: LocalAgent):
     out = io.BytesIO()

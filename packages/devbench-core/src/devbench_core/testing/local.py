@@ -106,13 +106,16 @@ class LocalRuntime:
     async def start(self, ref: str) -> None:
         """Start the agent, in a session of its own so that it outlives us."""
         folder, spec = await asyncio.to_thread(_load, ref)
+        try:
+            await self._start(ref, folder, spec)
+        except FileNotFoundError as error:
+            if await asyncio.to_thread(folder.exists):
+                raise  # it is the agent that is missing
+            raise ContainerNotFound(f"container {folder.name!r} was removed while it started") from error
+
+    async def _start(self, ref: str, folder: Path, spec: Mapping[str, object]) -> None:
         if not await asyncio.to_thread(_alive, folder):
-            try:
-                await self._launch(ref, folder, spec)
-            except FileNotFoundError as error:
-                if await asyncio.to_thread(folder.exists):
-                    raise  # it is the agent that is missing
-                raise ContainerNotFound(f"container {folder.name!r} was removed while it started") from error
+            await self._launch(ref, folder, spec)
         pid, started = await asyncio.to_thread(_pid, folder)
         async with asyncio.timeout(READY_S):
             while not (folder / "agent.sock").exists():  # blocks: one look at a local folder
