@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from devbench_core.channel import link
 from devbench_core.channel.codes import NO_EXIT_CODE, EndedBy, Scope
 from devbench_core.channel.exec_messages import Ended, Output
 from devbench_core.channel.execstream import ExecStream
@@ -183,3 +184,4 @@ def _keyless(patches: pytest.MonkeyPatch) -> None:
 @fault(FAULTS, "more commands run at once than may")
 def _uncounted(patches: pytest.MonkeyPatch) -> None:
     patches.setattr(Slots, "_is_full", always(False))
+    patches.setattr(link, "LIMIT_FEATURE", "none of an agent's")  # which would count as well
