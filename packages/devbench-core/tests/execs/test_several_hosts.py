@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -292,20 +293,23 @@ async def test_an_ending_that_was_recorded_but_not_acknowledged_is_settled_by_th
 
 
 class FlakyStore(MemoryStore):
-    """Refuses every second write of output, but for a command's first."""
+    """Refuses a quarter of the writes of output, but for a command's first, and loses the answers to some.
+
+    By chance: in turns it might refuse the same step of each try for ever.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = 0
+        self.chance = random.Random(7)  # noqa: S311 - which of the writes
 
     async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
         output = any(isinstance(change, Append) for change in changes)
         first = any(isinstance(change, Put) and change.expect == 0 for change in changes)
-        self.count += output
-        if output and not first and self.count % 2:
+        chance = self.chance.random() if output and not first else 1.0
+        if chance < 0.25:
             raise StoreFailed("full")
         done = await super().apply(*changes)
-        if output and not first and self.count % 4 == 0:
+        if chance < 0.35:
             raise StoreFailed("written, but the answer was lost")
         return done
 
