@@ -35,6 +35,12 @@ class LeadingHost:
         assert self.process.stdout is not None
         return (await asyncio.wait_for(self.process.stdout.readline(), WAIT_S)).decode().strip()
 
+    async def says_once_it_leads(self) -> str:
+        """Return its next line but for those on leading: a busy machine may cost it the lease for a moment."""
+        while (line := await self.says()) in {"follows", "leads"}:
+            pass
+        return line
+
     async def told(self, line: str) -> None:
         """Tell it something: ``spawn TTL_S``, ``stall``, or what ends a stall."""
         assert self.process.stdin is not None

@@ -33,6 +33,7 @@ from devbench_core.model.execution import Exec, ExecRequest
 from devbench_core.pools import records as warm_records
 from devbench_core.testing.fake import FakePlugin
 from devbench_core.testing.fake.bench import LOOSE
+from harness.leftovers import end_what_names
 from harness.pools import pools_of
 from harness.postgres import Server
 
@@ -111,12 +112,9 @@ class Crowd:
 
 @pytest.fixture(autouse=True)
 def nothing_runs_on(tmp_path: Path) -> Generator[None]:
-    """End agents that the fake runtime does not know: it writes their numbers down after it has started them."""
+    """End what the fake runtime does not know."""
     yield
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if str(tmp_path).encode() in (folder / "cmdline").read_bytes():
-                os.kill(int(folder.name), signal.SIGKILL)
+    end_what_names(tmp_path)
 
 
 def config_of(folder: Path, server: Server) -> dict[str, Any]:

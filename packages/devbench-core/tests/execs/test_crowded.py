@@ -23,6 +23,24 @@ SLEEPS = ExecRequest(argv=("sleep", "300"))
 TOUCHES = ExecRequest(argv=("sh", "-c", "echo once >> touched"))
 
 
+class Looks:
+    """How often hosts asked an agent whether there is room; the first ``lies`` are told that there is."""
+
+    def __init__(self, patches: pytest.MonkeyPatch) -> None:
+        self.count, self.lies, real = 0, 0, AgentLink.has_room
+
+        async def has_room(link: AgentLink) -> bool:
+            self.count += 1
+            return self.count <= self.lies or await real(link)
+
+        patches.setattr(AgentLink, "has_room", has_room)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    return Looks(monkeypatch)
+
+
 @asynccontextmanager
 async def two(local_agent: LocalAgent) -> AsyncGenerator[tuple[Host, Host]]:
     """Two hosts on one container and one store."""
@@ -115,22 +133,15 @@ async def test_a_key_that_found_no_room_is_free(local_agent: LocalAgent):
 
 @pytest.mark.parametrize("queue_s", [0, LONG_S])
 async def test_a_key_whose_room_was_taken_before_it_was_sent_runs_once_and_the_ending_says_why(
-    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch, queue_s: float
+    local_agent: LocalAgent, looks: Looks, queue_s: float
 ):
-    real, looks = AgentLink.has_room, 0
-
-    async def taken_at_once(link: AgentLink) -> bool:
-        nonlocal looks
-        looks += 1
-        return looks == 1 or await real(link)
-
+    looks.lies = 1
     async with two(local_agent) as (first, second):
         running = await full(first)
-        monkeypatch.setattr(AgentLink, "has_room", taken_at_once)
         request = ExecRequest(argv=TOUCHES.argv, queue_s=queue_s)
         starting = asyncio.create_task(second.execs.start(CONTAINER_ID, request, idempotency_key="one"))
         if queue_s:
-            await eventually(lambda: looks > 2)
+            await eventually(lambda: looks.count > 2)
         else:
             with pytest.raises(ConcurrencyLimit):
                 await starting
@@ -150,16 +161,8 @@ async def test_a_key_whose_room_was_taken_before_it_was_sent_runs_once_and_the_e
 
 
 async def test_who_waits_for_other_hosts_is_overtaken_by_nobody_of_its_own_and_served_in_the_order_of_coming(
-    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+    local_agent: LocalAgent, looks: Looks
 ):
-    real, looks = AgentLink.has_room, 0
-
-    async def counted(link: AgentLink) -> bool:
-        nonlocal looks
-        looks += 1
-        return await real(link)
-
-    monkeypatch.setattr(AgentLink, "has_room", counted)
     async with two(local_agent) as (first, second):
         running, served = await full(first), list[int]()
 
@@ -168,7 +171,7 @@ async def test_who_waits_for_other_hosts_is_overtaken_by_nobody_of_its_own_and_s
             served.append(number)
 
         waiting = [asyncio.create_task(waits(0))]
-        await eventually(lambda: looks > 0)
+        await eventually(lambda: looks.count > 0)
         waiting += [asyncio.create_task(waits(number)) for number in (1, 2)]
         for _ in range(20):
             with pytest.raises(ConcurrencyLimit):
@@ -185,21 +188,14 @@ async def test_who_waits_for_other_hosts_is_overtaken_by_nobody_of_its_own_and_s
 
 
 async def test_a_keyed_start_that_found_no_room_after_all_ends_with_its_last_caller(
-    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+    local_agent: LocalAgent, looks: Looks
 ):
-    real, looks = AgentLink.has_room, 0
-
-    async def taken_at_once(link: AgentLink) -> bool:
-        nonlocal looks
-        looks += 1
-        return looks == 1 or await real(link)
-
+    looks.lies = 1
     async with two(local_agent) as (first, second):
         running = await full(first)
-        monkeypatch.setattr(AgentLink, "has_room", taken_at_once)
         request = attrs.evolve(TOUCHES, queue_s=LONG_S)
         starting = asyncio.create_task(second.execs.start(CONTAINER_ID, request, idempotency_key="one"))
-        await eventually(lambda: looks > 2)
+        await eventually(lambda: looks.count > 2)
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
@@ -210,24 +206,17 @@ async def test_a_keyed_start_that_found_no_room_after_all_ends_with_its_last_cal
 
 
 async def test_an_agent_that_says_there_is_room_and_takes_nothing_is_asked_at_the_pace_of_the_setting(
-    local_agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+    local_agent: LocalAgent, looks: Looks
 ):
-    looks = 0
-
-    async def always(_: AgentLink) -> bool:
-        nonlocal looks
-        looks += 1
-        return True
-
+    looks.lies = 1000
     async with two(local_agent) as (first, second):
         await full(first)
-        monkeypatch.setattr(AgentLink, "has_room", always)
         for key in (None, "one"):
-            looks = 0
+            looks.count = 0
             request = attrs.evolve(TOUCHES, queue_s=10 * LIMITS.slot_look_s)
             with pytest.raises(ConcurrencyLimit):
                 await second.execs.start(CONTAINER_ID, request, idempotency_key=key)
-            assert looks <= 12
+            assert looks.count <= 12
         assert second.execs.running_here == 0
 
 

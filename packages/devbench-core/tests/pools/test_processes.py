@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from devbench_core.containers import SpawnRequest
 from devbench_core.pools import records
 from devbench_core.testing.fake import FakePlugin
 from devbench_core.testing.fake.bench import LOOSE
+from harness.leftovers import end_what_names
 from harness.pools import pools_of, tended
 
 LIVES = int(os.environ.get("DEVBENCH_TEST_POOL_LIVES", "3"))
@@ -87,12 +88,9 @@ asyncio.run({"fill": fill, "claim": claim, "many": many, "busy": busy}[role]())
 
 @pytest.fixture(autouse=True)
 def nothing_runs_on(tmp_path: Path) -> Generator[None]:
-    """End what the fake runtime does not know: it writes an agent's number down after it has started it."""
+    """End what the fake runtime does not know."""
     yield
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if str(tmp_path).encode() in (folder / "cmdline").read_bytes():
-                os.kill(int(folder.name), signal.SIGKILL)
+    end_what_names(tmp_path)
 
 
 def config_of(folder: Path, floor: int) -> dict[str, Any]:

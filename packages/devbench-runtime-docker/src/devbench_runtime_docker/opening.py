@@ -66,9 +66,11 @@ async def opened(settings: DockerSettings, context: OpenContext) -> AsyncGenerat
                     stash=stash,
                 )  # fmt: skip
             finally:
-                stash.close()
-                await workspaces.close()
-                await removals.close()
+                try:
+                    stash.close()
+                    await workspaces.close()
+                finally:  # its tasks would keep the group open for ever
+                    await removals.close()
 
 
 async def ask_info(engine: Engine) -> dict[str, Any]:

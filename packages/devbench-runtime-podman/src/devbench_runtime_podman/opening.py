@@ -67,9 +67,11 @@ async def opened(settings: PodmanSettings, context: OpenContext) -> AsyncGenerat
                     stash=stash,
                 )
             finally:
-                stash.close()
-                await creator.close()
-                await removals.close()
+                try:
+                    stash.close()
+                    await creator.close()
+                finally:  # its tasks would keep the group open for ever
+                    await removals.close()
 
 
 async def ask_info(engine: Engine) -> dict[str, Any]:

@@ -63,8 +63,8 @@ class Ender:
         Raises:
             EngineUnreachable: The engine did not answer; the ending is recorded, the removal is tried again
                 by the next sweep.
-            TimedOut: It was not done within ``containers.kill_timeout_s``, whoever else was at it, too; the same
-                follows.
+            TimedOut: It was not done within ``containers.kill_timeout_s``, whoever else was at it, too. The
+                removal follows, if the ending was recorded.
         """
         seconds = self._context.settings.containers.kill_timeout_s
         async with (

@@ -190,7 +190,8 @@ class Containers:
         Raises:
             ContainerNotFound: The caller's tenant has no such container.
             EngineUnreachable: The engine did not answer; the ending is recorded and the removal follows.
-            TimedOut: It was not done within ``containers.kill_timeout_s``; the removal follows.
+            TimedOut: It was not done within ``containers.kill_timeout_s``. The removal follows if the ending was
+                recorded; repeat the call to be sure.
         """
         repository = self._context.repository
         # An id means the same for ever, and ending it compares revisions; what an alias means must be looked up.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
@@ -241,17 +240,15 @@ class Spawner:
                 if container.spec.run_entrypoint:
                     await self._run_entrypoint(container, image)
         except BaseException as error:
-            await self._give_up(container, error, made)
-            if wanted is not None:
+            try:
+                await self._give_up(container, error, made)
+            finally:  # the caller may go away while it is undone, and others may wait for the same key
                 future.set_exception(error if isinstance(error, DevbenchError) else _interrupted(container))
                 future.exception()  # nobody may be waiting
             raise
         finally:
             if wanted is not None:
                 self._under_way.pop(wanted.key.record_key, None)
-                if not future.done() and sys.exception() is not None:
-                    future.set_exception(_interrupted(container))  # its caller went away while it was undone
-                    future.exception()
         if wanted is not None:
             future.set_result(container)
         fields: dict[str, object] = {"image": container.spec.image, "runtime": container.runtime}

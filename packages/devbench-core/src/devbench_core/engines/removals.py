@@ -22,6 +22,9 @@ log = get_logger(__name__)
 FIRST_PAUSE_S = 0.1
 PENDING_MAX = 10_000
 AT_ONCE, LAST_TRIES = 4, 5
+SHOWN_MAX = 20
+USUAL = frozenset({404, 409})
+"""Absent, and in use."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,14 +94,15 @@ class Removals:
         self._closed = True
         for task in self._insisting:
             task.cancel()
+        left = list(self._pending.values())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._engine.settings.sweep_timeout_s):
-                left = list(self._pending.values())
                 for number in range(LAST_TRIES):
                     await asyncio.sleep(FIRST_PAUSE_S * number)
                     left = [each for each in left if not await self._is_gone(each)]
                     if not left:
                         return
+        log.warning("engine.removals_left", names=[each.name for each in left][:SHOWN_MAX], count=len(left))
 
     def _removal(
         self, name: str, remove: Callable[[str], Awaitable[None]], *, may_come: bool = False
@@ -133,6 +137,8 @@ class Removals:
         try:
             await removal.remove(removal.name)
         except EngineAnswer as answer:
+            if answer.status not in USUAL:  # it may be for ever: somebody must see it
+                log.warning("engine.removal_refused", name=removal.name, status=answer.status)
             return answer.status == 404
         except DevbenchError as error:
             log.info("engine.removal_postponed", name=removal.name, error=str(error))

@@ -80,9 +80,8 @@ class Sender:
         begun = await self._tried(order, link) if has_room else None
         if begun is not None:
             return begun
-        with self._slots.kept(container.id):
-            turn = await self._slots.turn(container.id, order.deadline_s - self._context.clock.monotonic_s())
-        with turn:
+        rest_s = order.deadline_s - self._context.clock.monotonic_s()
+        async with self._slots.turn(container.id, rest_s):
             while begun is None:
                 with self._slots.kept(container.id):
                     link = await self._room(order, container)
@@ -119,21 +118,21 @@ class Sender:
         run = self._follow(
             order.record, self._context.journal(order.record.id), order.stdin_bytes, order.caller
         )
-        run.has_starter, is_left = True, False
+        run.has_starter = True
         try:
             if order.claim is not None:
                 await run.record_first(order.claim(order.record.id))
             stdin = stdin_of(order.request, open_ended=order.open_stdin)
             await launch(run, link, start, stdin, outlives_caller=order.outlives_caller)
-            is_left = run.has_left_slot
-        except BaseException as error:
-            is_left = run.has_left_slot
-            if not is_left or not isinstance(error, DevbenchError):
-                if is_left:
-                    self._slots.free(container_id)
+        except DevbenchError:
+            if not run.has_left_slot:
                 raise
+        except BaseException:  # its caller goes away in the moment of the refusal
+            if run.has_left_slot:
+                self._slots.free(container_id)
+            raise
         finally:
-            run.has_starter = False
+            is_left, run.has_starter = run.has_left_slot, False
         if is_left and order.claim is not None:
             self._slots.free(container_id)
             raise Crowded(self._slots.crowded(container_id))

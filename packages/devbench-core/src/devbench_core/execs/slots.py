@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import attrs
 
@@ -90,15 +90,15 @@ class Slots:
             self.free(container_id)
             raise
 
-    async def turn(self, container_id: str, wait_s: float) -> AbstractContextManager[None]:
+    @asynccontextmanager
+    async def turn(self, container_id: str, wait_s: float) -> AsyncGenerator[None]:
         """Wait, with a slot in the hand, to be the first whom other hosts' commands keep out of a container.
+
+        Until the block is left nobody of this host takes another slot there. The slot goes back if it is not entered.
 
         Args:
             container_id: Where the command shall run.
             wait_s: How long to wait.
-
-        Returns:
-            What must be entered at once. Until it is left nobody of this host takes another slot there.
 
         Raises:
             ConcurrencyLimit: Others were before it for so long.
@@ -106,22 +106,21 @@ class Slots:
         self._crowded[container_id] += 1
         lock = self._turns.setdefault(container_id, asyncio.Lock())
         try:
+            with self.kept(container_id):
+                await self._acquired(lock, container_id, wait_s)
+            try:
+                yield
+            finally:
+                lock.release()
+        finally:
+            self._uncrowd(container_id)
+
+    async def _acquired(self, lock: asyncio.Lock, container_id: str, wait_s: float) -> None:
+        try:
             async with asyncio.timeout(max(0.0, wait_s)):
                 await lock.acquire()
-        except BaseException as error:
-            self._uncrowd(container_id)
-            if isinstance(error, TimeoutError):
-                raise self.crowded(container_id) from error
-            raise
-        return self._held(container_id, lock)
-
-    @contextmanager
-    def _held(self, container_id: str, lock: asyncio.Lock) -> Generator[None]:
-        try:
-            yield
-        finally:
-            lock.release()
-            self._uncrowd(container_id)
+        except TimeoutError as error:
+            raise self.crowded(container_id) from error
 
     def _uncrowd(self, container_id: str) -> None:
         self._crowded[container_id] -= 1
