@@ -259,7 +259,8 @@ async def serving(host: Host) -> AsyncGenerator[None]:
 
     async def serve() -> None:
         while True:
-            await host.server.round()
+            if host.execs.inputs.are_open:  # as `Services.serve_others`
+                await host.server.round()
             await asyncio.sleep(FORWARDING.poll_s)
 
     async with asyncio.TaskGroup() as group:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 import attrs
 import pytest
 
+from devbench_core.channel.exec_messages import ARGUMENTS_MAX, Start
 from devbench_core.contracts.store import Record
 from devbench_core.errors import (
     ConcurrencyLimit,
@@ -16,11 +17,21 @@ from devbench_core.errors import (
 )
 from devbench_core.execs import records
 from devbench_core.execs.settings import ExecLimits
+from devbench_core.execs.validate import with_environment
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, ContainerEnding, EndReason
 from devbench_core.model.event import Veto
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest, ExecState, StreamName
-from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually, open_host, python
+from harness.agent_host import (
+    CONTAINER_ID,
+    Host,
+    LocalAgent,
+    a_container,
+    descendants,
+    eventually,
+    open_host,
+    python,
+)
 
 
 async def run(host: Host, *argv: str, **fields: object) -> Exec:
@@ -246,6 +257,29 @@ async def test_large_arguments_and_environments_of_many_commands_at_once_arrive_
         ended = await asyncio.gather(*(run(host, *python(code), *words, env=env) for _ in range(8)))
         for one in ended:
             assert await output(host, one.id) == b"800000 800000\n"
+
+
+async def test_more_variables_than_the_agent_takes_are_refused_and_leave_the_slot_and_the_commands_alone(
+    host: Host,
+):
+    running = await host.execs.start(CONTAINER_ID, ExecRequest(argv=("sleep", "100")))
+    env = {f"V{number}": "" for number in range(ARGUMENTS_MAX + 1)}
+    for _ in range(ExecLimits().concurrent_per_container + 1):
+        with pytest.raises(ValidationFailed, match=f"at most {ARGUMENTS_MAX}") as refused:
+            await host.execs.start(CONTAINER_ID, ExecRequest(argv=("true",), env=env))
+        assert refused.value.details["field"] == "env"
+    assert (await run(host, "true")).ending is not None
+    assert (await host.execs.get(running.id)).ending is None
+    await host.execs.cancel(running.id)
+
+
+def test_the_containers_own_variables_count_too():
+    start = Start(key="k", flags=0, argv=(b"true",), env=(b"A=",) * ARGUMENTS_MAX)
+    container = a_container()
+    assert with_environment(start, container) == start
+    full = attrs.evolve(container, spec=attrs.evolve(container.spec, env={"OWN": "x"}))
+    with pytest.raises(ValidationFailed, match="the container's own included"):
+        with_environment(start, full)
 
 
 async def test_a_wait_that_is_too_short_says_that_it_runs(host: Host):

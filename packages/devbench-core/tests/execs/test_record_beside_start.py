@@ -16,7 +16,7 @@ from devbench_core.errors import AgentUnavailable, StoreFailed, TimedOut
 from devbench_core.execs import records
 from devbench_core.execs.keys import agent_key, exec_of, starter_of
 from devbench_core.memory.store import MemoryStore
-from devbench_core.model.execution import ExecReason, ExecRequest, ExecState
+from devbench_core.model.execution import Exec, ExecReason, ExecRequest, ExecState
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually, open_host
 from harness.scripted_agent import TOKEN, ScriptedAgent, duplex
 
@@ -253,6 +253,48 @@ async def test_a_host_that_closes_while_a_record_is_written_says_so_to_the_calle
         await asyncio.wait_for(start, 10)
         (found,) = await host.execs.list(CONTAINER_ID)
         assert found.ending is None, "it runs on for the next host"
+
+
+class ForgetfulStore(MemoryStore):
+    """Refuses to write that a command runs, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = 0
+
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+        if not self.refused and any(_says_running(change) for change in changes):
+            self.refused += 1
+            raise StoreFailed("full")
+        return await super().apply(*changes)
+
+
+def _says_running(change: Change) -> bool:
+    return (
+        isinstance(change, Put)
+        and change.kind == records.KIND
+        and change.data["state"] == ExecState.RUNNING.value
+    )
+
+
+async def test_that_a_silent_command_runs_is_written_although_the_store_refused_it_once(
+    local_agent: LocalAgent,
+):
+    store = ForgetfulStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store) as host:
+        request = ExecRequest(argv=("sleep", "300"))
+        started = await host.execs.start(CONTAINER_ID, request, idempotency_key="once")
+        async with asyncio.timeout(10):
+            while (await written(store, started.id)).state is not ExecState.RUNNING:
+                await asyncio.sleep(0.01)
+        assert store.refused == 1
+        await host.execs.cancel(started.id)
+
+
+async def written(store: MemoryStore, exec_id: str) -> Exec:
+    record = await store.get(records.KIND, exec_id)
+    assert record is not None
+    return records.read(record)
 
 
 async def test_output_that_became_safe_before_the_program_was_known_to_run_is_acknowledged_then():

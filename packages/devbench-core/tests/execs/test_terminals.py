@@ -142,6 +142,24 @@ async def test_of_several_hosts_each_gives_the_whole_of_its_bytes(local_agent: L
             assert own == [f"{word * 500}{number}" for number in range(lines)]
 
 
+async def test_input_through_another_host_for_a_command_that_got_all_of_its_own_is_refused_at_once(
+    local_agent: LocalAgent,
+):
+    store = MemoryStore()
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store) as first,
+        open_host(local_agent.connect, local_agent.token, store=store, instance="i_second") as second,
+        serving(first),
+    ):
+        request = ExecRequest(argv=("sh", "-c", "cat; sleep 300"), stdin=b"all of it")
+        record = await first.execs.start(CONTAINER_ID, request)
+        for host in (first, second):
+            details = await refused(host, record.id)
+            assert (details["reason"], details["accepted_bytes"]) == ("closed", 0)
+        await first.execs.cancel(record.id)
+        assert not first.execs.inputs.are_open, "nobody can have more for it"
+
+
 async def test_a_terminal_goes_on_when_its_host_died_and_the_next_one_types(local_agent: LocalAgent):
     store = MemoryStore()
     async with open_host(local_agent.connect, local_agent.token, store=store) as first:

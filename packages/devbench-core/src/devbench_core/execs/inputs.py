@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import cast
 
-from devbench_core.channel.stdin import StdinBuffer
 from devbench_core.contracts.store import Record
 from devbench_core.errors import InputUnavailable
 from devbench_core.execs import records
@@ -67,8 +66,13 @@ class Inputs:
 
     @property
     def are_open(self) -> bool:
-        """Whether this host follows a command that others may have input for, or a shell: those are also cancelled."""
-        return any(run.is_shell or _is_open(run.stdin) for run in self._runs.all())
+        """Whether this host follows a command that others may have input for, or a shell: those are also cancelled.
+
+        Also one whose input is complete: who has more for it is told so, and does not wait for an answer.
+        """
+        return any(
+            run.is_shell or (run.stdin is not None and not run.done.done()) for run in self._runs.all()
+        )
 
     async def _here(
         self, found: Run | Record, exec_id: str, data: bytes, caller: Caller, *, eof: bool, wait_s: float
@@ -93,7 +97,3 @@ class Inputs:
         self._context.check(
             Request(operation="exec.input", caller=caller, container_id=container_id, subject=exec_id)
         )
-
-
-def _is_open(stdin: StdinBuffer | None) -> bool:
-    return stdin is not None and not stdin.closed and not stdin.complete

@@ -276,6 +276,9 @@ class Run:
             saved = await self._store(batch, wanted)
         except Exception as error:
             if self.recorded.done():
+                self._state_dirty = (
+                    True  # a command that says nothing gives no other occasion to write its state
+                )
                 raise
             log.exception("exec.not_recorded", exec=self.record.id)
             self._resolve_recorded(error if isinstance(error, DevbenchError) else StoreFailed(repr(error)))

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import signal
+from collections.abc import Sized
 
 import attrs
 
@@ -69,13 +70,17 @@ def start_of(request: ExecRequest, key: str, limits: ExecLimits) -> Start:
 
 
 def with_environment(start: Start, container: Container) -> Start:
-    """Return the START with the container's own environment beneath the command's: the last of equal names wins."""
+    """Return the START with the container's own environment beneath the command's: the last of equal names wins.
+
+    Raises:
+        ValidationFailed: Both together have more variables than a START can hold.
+    """
     own = container.spec.env
     if not own:
         return start
-    return attrs.evolve(
-        start, env=(*(os.fsencode(f"{name}={value}") for name, value in own.items()), *start.env)
-    )
+    together = (*(os.fsencode(f"{name}={value}") for name, value in own.items()), *start.env)
+    _few("env", together, "the container's own included")
+    return attrs.evolve(start, env=together)
 
 
 def _flags(request: ExecRequest) -> StartFlag:
@@ -117,8 +122,7 @@ def milliseconds(seconds: float) -> int:
 def _argv(argv: tuple[str, ...], most: int) -> tuple[bytes, ...]:
     if isinstance(argv, str) or not argv:
         raise ValidationFailed("argv", "must be a list of strings with at least the program")
-    if len(argv) > ARGUMENTS_MAX:
-        raise ValidationFailed("argv", f"has {len(argv)} strings, at most {ARGUMENTS_MAX} are allowed")
+    _few("argv", argv)
     if not argv[0]:
         raise ValidationFailed("argv", "the program's name is empty")
     words = tuple([_text("argv", word, most) for word in argv])
@@ -128,7 +132,14 @@ def _argv(argv: tuple[str, ...], most: int) -> tuple[bytes, ...]:
     return words
 
 
+def _few(field: str, strings: Sized, which: str = "") -> None:
+    if len(strings) > ARGUMENTS_MAX:
+        said = f"{len(strings)} strings" + (f", {which}" if which else "")
+        raise ValidationFailed(field, f"has {said}, at most {ARGUMENTS_MAX} are allowed", limit=ARGUMENTS_MAX)
+
+
 def _env(env: dict[str, str], most: int) -> tuple[bytes, ...]:
+    _few("env", env)
     for name in env:
         if not ENV_NAME.fullmatch(name):
             raise ValidationFailed("env", f"{name[:80]!r} is not a name of a variable")
