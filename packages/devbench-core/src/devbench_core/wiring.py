@@ -277,7 +277,10 @@ class Services:
             instances=self._instances,
             links=self._links,
             orphans=Orphans(
-                parts.store, parts.clock, settings.lifetimes.orphan_grace_s if parts.lasting else 0.0
+                parts.store,
+                parts.clock,
+                settings.lifetimes.orphan_grace_s if parts.lasting else 0.0,
+                parts.runtime.name,
             ),
             confirm=parts.store.confirm,
             tasks=parts.tasks,

@@ -8,6 +8,8 @@ import attrs
 
 import devbench_core
 from devbench_core.containers import SpawnRequest
+from devbench_core.containers.instances import KIND
+from devbench_core.contracts.store import Put
 from devbench_core.model.container import ContainerEnding, EndReason
 from devbench_core.testing.fake.bench import Opener
 
@@ -42,6 +44,21 @@ async def test_a_host_that_still_stays_is_one(opener: Opener):
         async with opener(lifetimes=HAND_OVER) as first:
             container = await spawned(first)
         assert await ending_of(opener, container) is None
+
+
+async def test_a_host_of_another_runtime_is_none_since_it_can_neither_adopt_nor_end_what_is_left(
+    opener: Opener,
+):
+    async with opener(lifetimes=HAND_OVER) as other:
+        async with opener(lifetimes=HAND_OVER) as first:
+            container = await spawned(first)
+            record = await first.store.get(KIND, other.instance)
+            assert record is not None
+            assert record.data["runtime"] == "fake"
+            await first.store.apply(
+                Put(kind=KIND, key=record.key, data={**record.data, "runtime": "another"})
+            )
+        assert is_killed(await ending_of(opener, container))
 
 
 async def test_the_last_of_those_that_stop_ends_what_was_left_to_it_a_moment_before(opener: Opener):

@@ -208,3 +208,24 @@ async def test_a_claim_whose_caller_left_and_whose_ending_could_not_be_written_i
         await lab.bench.containers.tend()
         await lab.bench.containers.settle()
         assert (await lab.bench.containers.list()).containers == ()
+
+
+async def test_a_fault_of_a_plugin_while_a_claim_is_undone_whose_caller_left_does_not_end_the_host(
+    tmp_path: Path,
+):
+    async with fake_bench(tmp_path) as lab:
+        claiming = lab.store.faults.hang("apply", when="after")
+        spawning = asyncio.create_task(lab.bench.containers.spawn(SpawnRequest(alias="web")))
+        await claiming.reached()
+        spawning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await spawning
+        broken = lab.runtime.faults.fail("list", ValueError("a plugin's own"), times=1)
+        claiming.release()
+        await broken.reached()
+        await lab.bench.containers.tend()
+        await lab.bench.containers.settle()
+        assert (await lab.bench.containers.list()).containers == ()
+        assert (
+            await lab.bench.containers.spawn(SpawnRequest(alias="web"))
+        ).container.status is Status.RUNNING

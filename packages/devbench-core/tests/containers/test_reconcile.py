@@ -14,6 +14,7 @@ import pytest
 
 import devbench_core
 from devbench_core.containers import SpawnRequest
+from devbench_core.containers.orphans import Orphans
 from devbench_core.contracts.runtime import LABEL_CONTAINER, LABEL_INSTALLATION, AgentProgram, CreateRequest
 from devbench_core.errors import EngineUnreachable
 from devbench_core.model.container import EndReason, Status
@@ -180,6 +181,18 @@ async def test_an_orphan_of_ours_is_removed_when_its_grace_is_over(
         clock.pass_s(2)
         await bench.containers.reap()
         assert [o.container_id async for o in runtime.list(bench.installation)] == [spawned.container.id]
+
+
+async def test_a_host_of_another_runtime_on_the_same_store_makes_no_grace_longer(
+    bench: devbench_core.Bench, runtime: FakeRuntime, clock: FakeClock
+):
+    await make_orphan(bench, runtime)
+    await bench.containers.reap()
+    clock.pass_s(299)
+    await Orphans(bench.store, clock, 300, "another").keep_only(frozenset())
+    clock.pass_s(2)
+    await bench.containers.reap()
+    assert [o async for o in runtime.list(bench.installation)] == []
 
 
 async def test_a_grace_begins_anew_for_an_orphan_that_comes_back(

@@ -35,6 +35,7 @@ class Instance:
         serving: Whether it is a long-lived host that adopts what dead hosts left.
         beat_at: When it last said that it lives, UTC.
         stopping: Whether it is about to end, so that nothing is left to it any more.
+        runtime: The name of its runtime, "" of a host that does not say so: it looks after no other's containers.
     """
 
     id: str
@@ -44,13 +45,20 @@ class Instance:
     serving: bool
     beat_at: datetime
     stopping: bool = False
+    runtime: str = ""
 
 
-def this_process(instance_id: str, *, serving: bool, now: datetime) -> Instance:
+def this_process(instance_id: str, *, serving: bool, now: datetime, runtime: str = "") -> Instance:
     """Describe the running process."""
     pid = os.getpid()
     return Instance(
-        id=instance_id, boot_id=_boot_id(), pid=pid, pid_started=_started(pid), serving=serving, beat_at=now
+        id=instance_id,
+        boot_id=_boot_id(),
+        pid=pid,
+        pid_started=_started(pid),
+        serving=serving,
+        beat_at=now,
+        runtime=runtime,
     )
 
 

@@ -67,7 +67,12 @@ class Containers:
         self._reconciler = Reconciler(context, self._ender, recover_execs)
         self._successor = Successor(context, self._reconciler)
         self._sweeper = Sweeper(context, self._ender, self._reconciler, running_execs, forget_execs)
-        self._self = this_process(context.instance, serving=context.serving, now=context.clock.now())
+        self._self = this_process(
+            context.instance,
+            serving=context.serving,
+            now=context.clock.now(),
+            runtime=context.runtime.name,
+        )
 
     @cached_property
     def _spawner(self) -> Spawner:
@@ -305,8 +310,13 @@ class Containers:
         if not self._context.settings.lifetimes.hand_over:
             return False
         hosts = await self._context.instances.all()
+        runtimes = ("", self._context.runtime.name)
         return any(
-            lives and host.serving and not host.stopping and host.id != self._context.instance
+            lives
+            and host.serving
+            and not host.stopping
+            and host.id != self._context.instance
+            and host.runtime in runtimes  # no other can end or adopt what is left
             for host, lives in hosts
         )
 

@@ -172,7 +172,7 @@ class Spawner:
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:
-            undo = self._undo(claim, container, keyed=wanted is not None)
+            undo = self._logged(self._undo(claim, container, keyed=wanted is not None), container.id)
             self._context.tasks.create_task(undo, name=f"undo {container.id}")
             raise
         except StoreFailed:
