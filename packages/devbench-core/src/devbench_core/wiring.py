@@ -252,6 +252,10 @@ class Services:
         if "execs" in self.__dict__:
             await self.execs.tend()
 
+    async def tend_links(self) -> None:
+        """Forget the links to containers that other hosts ended."""
+        await self._links.forget_ended(self._has_ended)
+
     def close_shells(self) -> None:
         """Follow no shell any longer, if any was followed."""
         if "shells" in self.__dict__:
@@ -296,6 +300,10 @@ class Services:
 
     async def _find(self, name: str, caller: Caller) -> Container:
         return await self.containers.get(name, caller=caller)
+
+    async def _has_ended(self, container_id: str) -> bool:
+        found = await self.containers.repository.by_id(container_id)
+        return found is not None and found.ending is not None  # one without a record waits in a pool
 
     async def _look(self, container_id: str) -> None:
         """See whether a container still runs whose channel was cut."""

@@ -278,3 +278,17 @@ async def test_the_containers_of_a_dead_host_are_adopted_by_a_serving_one(opener
             spawned.container, revision=0
         )
         await bench.containers.kill("lab")
+
+
+async def test_a_host_forgets_its_link_to_a_container_that_another_one_ended_and_keeps_the_others(
+    opener: Opener,
+):
+    async with opener() as first, opener() as second:
+        ended, kept = [(await first.containers.spawn(SpawnRequest())).container.id for _ in range(2)]
+        await second.containers.kill(ended)
+        links = first.services._links._links  # pyright: ignore[reportPrivateUsage]
+        async with asyncio.timeout(10):
+            while ended in links:
+                await first.services.tend_links()
+                await asyncio.sleep(0.01)
+        assert list(links) == [kept]

@@ -41,9 +41,9 @@ def key_of(container_id: str, user: str) -> str:
     return f"{container_id}/{user}"
 
 
-def is_of(key: str, container_id: str) -> bool:
-    """Tell whether a key belongs to a container."""
-    return key.startswith(f"{container_id}/")
+def container_of(key: str) -> str:
+    """Return the id of the container that a key belongs to."""
+    return key.partition("/")[0]
 
 
 async def load(store: Store, container_id: str, user: str) -> Guest | None:

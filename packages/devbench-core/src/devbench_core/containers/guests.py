@@ -121,9 +121,13 @@ class Guests:
             return known.link
         return await self._flown(container, user, start=start)
 
+    def all(self) -> list[tuple[str, AgentLink]]:
+        """Return all links, each with the id of its container."""
+        return [(records.container_of(key), known.link) for key, known in self._known.items()]
+
     def take(self, container_id: str) -> list[AgentLink]:
         """Return the links of a container that is removed; they are this object's no longer."""
-        keys = [key for key in self._known if records.is_of(key, container_id)]
+        keys = [key for key in self._known if records.container_of(key) == container_id]
         return [self._known.pop(key).leave() for key in keys]
 
     def take_all(self) -> list[AgentLink]:

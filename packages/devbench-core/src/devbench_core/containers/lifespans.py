@@ -60,6 +60,7 @@ async def tender(bench: Bench) -> AsyncGenerator[None, None]:
     async def tend() -> None:
         await bench.containers.tend()
         await bench.services.tend_execs()
+        await bench.services.tend_links()
 
     async with _repeating(bench.settings.lifetimes.check_interval_s, tend, "tender"):
         yield

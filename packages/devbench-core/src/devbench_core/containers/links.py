@@ -127,15 +127,27 @@ class Links:
             await link.aclose()
         return container_id not in self._links
 
+    async def forget_ended(self, has_ended: Callable[[str], Awaitable[bool]]) -> None:
+        """Forget the links to containers that another host ended, unless one of them is open or waited for.
+
+        Args:
+            has_ended: Tells whether a container is over.
+        """
+        used, unused = set[str](), set[str]()
+        for container_id, link in (*self._links.items(), *self._guests.all()):
+            (unused if link.is_unused else used).add(container_id)
+        for container_id in unused - used:
+            if await has_ended(container_id):
+                for link in self._take(container_id):
+                    await link.aclose()
+
     @asynccontextmanager
     async def removing(self, container_id: str) -> AsyncGenerator[None]:
         """Forget the links of a container that is removed in the block; channels may end in it, and do after it.
 
         A channel that is closed first makes engines slower to remove the container.
         """
-        links = self._guests.take(container_id)
-        if container_id in self._links:
-            links.append(self._links.pop(container_id))
+        links = self._take(container_id)
         for link in links:
             link.retire()
         try:
@@ -143,6 +155,12 @@ class Links:
         finally:
             for link in links:
                 await link.aclose()
+
+    def _take(self, container_id: str) -> list[AgentLink]:
+        links = self._guests.take(container_id)
+        if container_id in self._links:
+            links.append(self._links.pop(container_id))
+        return links
 
     async def close_all(self) -> None:
         """Close every link."""
