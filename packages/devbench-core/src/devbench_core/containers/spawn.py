@@ -13,7 +13,7 @@ from devbench_core.containers import quotas
 from devbench_core.containers.context import Context
 from devbench_core.containers.create import create_request
 from devbench_core.containers.ending import Ender
-from devbench_core.containers.links import keep_token
+from devbench_core.containers.links import ended, keep_token
 from devbench_core.containers.policy import enforceable
 from devbench_core.containers.quotas import Quotas
 from devbench_core.containers.replay import Replay, Wanted, key_of
@@ -155,6 +155,8 @@ class Spawner:
         if self._take_warm is not None:
 
             async def claim(warm: Container, taking: tuple[Remove, ...]) -> Container:
+                if spec.run_entrypoint:
+                    warm = attrs.evolve(warm, status=Status.CREATING)
                 return await self._claim_whole(warm, wanted, *taking)
 
             warm = await self._take_warm(container, image, claim)
@@ -236,9 +238,9 @@ class Spawner:
             async with bound(seconds, "containers.spawn_timeout_s", f"container {container.id!r}"):
                 if token is not None:
                     container = await self._build(container, image, token, made)
-                self._context.repository.remember(container.id, container)
                 if container.spec.run_entrypoint:
-                    await self._run_entrypoint(container, image)
+                    container = await self._enter(container, image)
+                self._context.repository.remember(container.id, container)
         except BaseException as error:
             try:
                 await self._give_up(container, error, made)
@@ -263,9 +265,18 @@ class Spawner:
         link = context.links.create(container.id, ref, token, claim=True)
         await link.channel()
         now = context.clock.now()
+        status = Status.CREATING if container.spec.run_entrypoint else Status.RUNNING
         return await context.repository.save(
-            attrs.evolve(container, ref=ref, status=Status.RUNNING, started_at=now, last_used_at=now)
+            attrs.evolve(container, ref=ref, status=status, started_at=now, last_used_at=now)
         )
+
+    async def _enter(self, container: Container, image: Image) -> Container:
+        """Run the image's own entry point; only then is it running: a repeat by key is told of nothing less."""
+        await self._run_entrypoint(container, image)
+        entered = await self._context.repository.change(container.id, status=Status.RUNNING)
+        if entered.ending is not None:
+            raise ended(entered)
+        return entered
 
     async def _give_up(self, container: Container, error: BaseException, made: Sequence[str]) -> None:
         """Undo, in a task of the host's own: the caller may have gone away, or go away meanwhile."""
