@@ -141,7 +141,7 @@ FAULTS: dict[str, Fault] = {
     "a clock steps": step_a_clock,
     "the disk of the workspaces is full": fill_the_workspaces,
 }
-if AT_LENGTH:  # the first is refuted now and then (docs/development/chaos.md); the second is slow
+if AT_LENGTH:  # both are slow
     FAULTS.update(
         {"a host is parted from the store": part_a_host, "the disk of the store is full": fill_the_store}
     )
