@@ -25,8 +25,10 @@ from devbench_runtime_docker.helper import volume_mount
 from devbench_runtime_docker.opening import opened
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
+from devbench_runtime_docker.workspaces import USERS_MAX
 
 Requests = Callable[..., Awaitable[CreateRequest]]
+WITHIN_S, LOOK_S = 20.0, 0.05
 
 
 async def left(engine: Engine, installation: str) -> list[str]:
@@ -118,6 +120,46 @@ def test_a_process_that_ended_is_dead_also_before_its_parent_has_buried_it():
 async def test_more_users_than_are_kept_ready_are_served(runtime: DockerRuntime, wanted: Requests):
     refs = [await runtime.create(await wanted(policy=Policy(user=str(2000 + each)))) for each in range(6)]
     await asyncio.gather(*(runtime.remove(ref) for ref in refs))
+
+
+async def test_more_users_at_once_than_are_kept_ready_leave_nothing(
+    settings: DockerSettings, context: OpenContext, engine: Engine, wanted: Requests
+):
+    requests = [await wanted(policy=Policy(user=str(2000 + each))) for each in range(USERS_MAX + 3)]
+    async with opened(settings, context) as docker:
+        refs = await asyncio.gather(*(docker.create(each) for each in requests))
+        await asyncio.gather(*(docker.remove(ref) for ref in refs))
+        async with asyncio.timeout(WITHIN_S):
+            while len(await left(engine, context.installation)) > USERS_MAX * settings.prepared_workspaces:
+                await asyncio.sleep(LOOK_S)
+    assert await left(engine, context.installation) == []
+
+
+async def test_what_goes_wrong_while_more_are_made_ahead_does_not_end_the_host(
+    settings: DockerSettings,
+    context: OpenContext,
+    engine: Engine,
+    wanted: Requests,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    fill, filled, broken = Engine.put_archive, 0, asyncio.Event()
+
+    async def put_archive(*args: Any, doing: str, setting: str) -> None:
+        nonlocal filled
+        filled += doing == "prepare workspaces"
+        if filled == 2:
+            broken.set()
+            raise AssertionError("of a client's library")
+        await fill(*args, doing=doing, setting=setting)
+
+    monkeypatch.setattr(Engine, "put_archive", put_archive)
+    async with opened(settings.model_copy(update={"prepared_workspaces": 1}), context) as docker:
+        refs = [await docker.create(await wanted())]
+        async with asyncio.timeout(WITHIN_S):
+            await broken.wait()
+        refs.append(await docker.create(await wanted()))
+        await asyncio.gather(*(docker.remove(ref) for ref in refs))
+    assert await left(engine, context.installation) == []
 
 
 async def test_an_image_that_vanished_is_not_found_and_nothing_is_left(
