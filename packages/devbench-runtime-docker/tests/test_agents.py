@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,10 @@ from devbench_runtime_docker.engine import Engine, connected
 from devbench_runtime_docker.helper import helper, volume_mount
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
+from harness.later import Later
 from harness.losing_proxy import Proxy
 
 Requests = Callable[..., Awaitable[CreateRequest]]
-
-
-class Later(SystemClock):
-    """A clock that is ahead."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self._ahead = ahead
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
 
 
 async def nothing(in_use: frozenset[str]) -> None:

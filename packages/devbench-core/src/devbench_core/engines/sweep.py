@@ -20,7 +20,7 @@ from devbench_core.engines.names import (
     ROLE_HELPER,
     ROLE_WORKSPACE,
 )
-from devbench_core.engines.owner import is_dead
+from devbench_core.engines.owner import lives
 from devbench_core.errors import DevbenchError
 from devbench_core.logs import get_logger
 
@@ -66,8 +66,9 @@ class Sweep:
                 await self._remove(volume.name)
 
     async def _is_abandoned(self, labels: dict[str, str], created: datetime | None) -> bool:
-        owner = labels.get(LABEL_OWNER, "")
-        return self._is_old(created) or (bool(owner) and await asyncio.to_thread(is_dead, owner))
+        alive = await asyncio.to_thread(lives, labels.get(LABEL_OWNER, ""))
+        # what a living owner has may look old, too: after a suspend, or when somebody set the clock
+        return self._is_old(created) if alive is None else not alive
 
     def _is_old(self, created: datetime | None) -> bool:
         return created is not None and self._clock.now() - created > STALE
