@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,17 @@ from devbench_core.contracts.runtime import AGENT_PATH, AgentProgram, CreateRequ
 from devbench_core.engines import tars
 from devbench_core.engines.agents import FOLDER, Agents
 from devbench_core.engines.answers import EngineAnswer
-from devbench_core.engines.names import LABEL_ROLE, ROLE_AGENT, agent_volume_name, fill_name, new_helper_name
+from devbench_core.engines.names import (
+    LABEL_FILLER,
+    LABEL_OWNER,
+    LABEL_ROLE,
+    ROLE_AGENT,
+    ROLE_HELPER,
+    agent_volume_name,
+    fill_name,
+    new_helper_name,
+)
+from devbench_core.engines.owner import this_process
 from devbench_core.engines.removals import Removals
 from devbench_core.engines.sweep import Sweep
 from devbench_core.errors import EngineFailed, EngineUnreachable
@@ -29,19 +39,10 @@ from devbench_runtime_docker.engine import Engine, connected
 from devbench_runtime_docker.helper import helper, volume_mount
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
+from harness.later import Later
 from harness.losing_proxy import Proxy
 
 Requests = Callable[..., Awaitable[CreateRequest]]
-
-
-class Later(SystemClock):
-    """A clock that is ahead."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self._ahead = ahead
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
 
 
 async def nothing(in_use: frozenset[str]) -> None:
@@ -222,17 +223,19 @@ async def test_a_volume_that_was_removed_behind_our_back_is_filled_again(
     await runtime.remove(ref)
 
 
+async def agents_of_others(engine: Engine) -> list[str]:
+    """Return the volumes of other tests that run just now."""
+    listed = (await engine.call("GET", "volumes", doing="list"))["Volumes"] or ()
+    return [each["Name"] for each in listed if each["Name"].startswith("devbench-agent-")]
+
+
 @pytest.mark.usefixtures("cleaned")
 async def test_only_old_agents_that_nothing_uses_are_swept(
     runtime: DockerRuntime, engine: Engine, wanted: Requests, context: OpenContext, odd_agent: AgentProgram
 ):
     name = agent_volume_name(odd_agent.digest)
     later = Later(timedelta(hours=2))
-    others = [
-        each["Name"]
-        for each in (await engine.call("GET", "volumes", doing="list"))["Volumes"] or ()
-        if each["Name"].startswith("devbench-agent-")
-    ]  # those of other tests that run just now
+    others = await agents_of_others(engine)
     ref = await runtime.create(await wanted(agent=odd_agent))
 
     await Sweep(DockerCalls(engine), later, context.installation).agents(frozenset(others))
@@ -247,6 +250,57 @@ async def test_only_old_agents_that_nothing_uses_are_swept(
 
     await Sweep(DockerCalls(engine), later, context.installation).agents(frozenset(others))
     assert await volume(engine, name) is None
+
+
+@pytest.mark.usefixtures("cleaned")
+@pytest.mark.parametrize("told", [True, False])
+async def test_what_a_host_that_died_while_filling_left_is_swept_after_an_upgrade(
+    told: bool,
+    engine: Engine,
+    context: OpenContext,
+    odd_agent: AgentProgram,
+    docker_image: Callable[[str], str],
+):
+    others, name = await agents_of_others(engine), agent_volume_name(odd_agent.digest)
+    boot, namespace, _, _ = (await asyncio.to_thread(this_process)).split(":")
+    owner = {LABEL_OWNER: f"{boot}:{namespace}:999999999:1"} if told else {}  # earlier versions told none
+    await DockerCalls(engine).make_volume(name, {LABEL_ROLE: ROLE_AGENT})
+    body = {
+        "Image": docker_image("busybox"),
+        "Entrypoint": ["/x"],
+        "Labels": {LABEL_ROLE: ROLE_HELPER, LABEL_FILLER: "x", **owner},
+        "HostConfig": {"Mounts": [volume_mount(name, FOLDER)]},
+    }
+    params = {"name": fill_name(odd_agent.digest)}
+    await engine.call("POST", "containers/create", doing="die", params=params, body=body)
+    later = Later(timedelta(hours=2))
+    await Sweep(DockerCalls(engine), later, context.installation).agents(frozenset(others))
+    assert await volume(engine, name) is None
+
+
+@pytest.mark.usefixtures("cleaned")
+async def test_a_sweep_leaves_an_agent_that_a_living_host_is_just_filling(
+    settings: DockerSettings,
+    engine: Engine,
+    context: OpenContext,
+    odd_agent: AgentProgram,
+    docker_image: Callable[[str], str],
+):
+    others, later = await agents_of_others(engine), Later(timedelta(hours=2))
+
+    class Swept(Engine):
+        async def put_archive(
+            self, container: str, path: str, tar: bytes, *, doing: str, setting: str
+        ) -> None:
+            await Sweep(DockerCalls(engine), later, context.installation).agents(frozenset(others))
+            await super().put_archive(container, path, tar, doing=doing, setting=setting)
+
+    async with connected(settings) as own:
+        filling = Swept(own.client, own.endpoint, None, settings)
+        await filling.negotiate()
+        await put(filling, odd_agent, docker_image("busybox"))
+    data, _ = await on_the_engine(engine, odd_agent, docker_image("busybox"))
+    assert data == odd_agent.path.read_bytes()
 
 
 async def test_a_container_sees_nothing_but_the_program(

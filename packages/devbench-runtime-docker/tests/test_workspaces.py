@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.contracts.runtime import LABEL_INSTALLATION, CreateRequest
 from devbench_core.engines.names import LABEL_OWNER, LABEL_ROLE, ROLE_HELPER, ROLE_WORKSPACE
-from devbench_core.engines.owner import is_dead, this_process
+from devbench_core.engines.owner import lives, this_process
 from devbench_core.engines.users import User, user_of
 from devbench_core.errors import ImageNotFound, ValidationFailed
 from devbench_core.model.policy import Policy
@@ -25,8 +26,11 @@ from devbench_runtime_docker.helper import volume_mount
 from devbench_runtime_docker.opening import opened
 from devbench_runtime_docker.runtime import DockerRuntime
 from devbench_runtime_docker.settings import DockerSettings
+from devbench_runtime_docker.workspaces import USERS_MAX
+from harness.later import Later
 
 Requests = Callable[..., Awaitable[CreateRequest]]
+WITHIN_S, LOOK_S = 20.0, 0.05
 
 
 async def left(engine: Engine, installation: str) -> list[str]:
@@ -74,6 +78,30 @@ async def test_what_a_killed_process_made_ahead_is_swept_by_the_next_one(
         assert await left(engine, context.installation) == []
 
 
+async def test_what_a_living_process_made_ahead_is_never_swept_however_old_it_looks(
+    settings: DockerSettings, context: OpenContext, engine: Engine, wanted: Requests
+):
+    async with opened(settings, context) as docker:
+        await docker.remove(await docker.create(await wanted()))
+        ready = await left(engine, context.installation)
+        assert ready
+        async with opened(settings, attrs.evolve(context, clock=Later(timedelta(hours=2)))):
+            assert await left(engine, context.installation) == ready
+
+
+@pytest.mark.parametrize("owner", ["", "another-boot:4026531836:7:7", "?:?:7:"])
+async def test_what_a_process_made_of_which_nothing_is_known_is_swept_when_it_is_old(
+    owner: str, settings: DockerSettings, context: OpenContext, engine: Engine
+):
+    labels = {LABEL_INSTALLATION: context.installation, LABEL_ROLE: ROLE_WORKSPACE, LABEL_OWNER: owner}
+    body = {"Name": f"w-{context.installation}", "Labels": labels}
+    await engine.call("POST", "volumes/create", doing="make", body=body)
+    async with opened(settings, context):
+        assert await left(engine, context.installation) == [body["Name"]]
+    async with opened(settings, attrs.evolve(context, clock=Later(timedelta(hours=2)))):
+        assert await left(engine, context.installation) == []
+
+
 async def test_a_helper_that_a_dead_process_left_is_swept_with_its_volumes(
     settings: DockerSettings, context: OpenContext, engine: Engine, docker_image: Callable[[str], str]
 ):
@@ -95,13 +123,14 @@ async def test_a_helper_that_a_dead_process_left_is_swept_with_its_volumes(
 def test_this_process_lives_and_others_are_judged_only_where_they_can_be_seen():
     here = this_process()
     boot, namespace, pid, start = here.split(":")
-    assert not is_dead(here)
-    assert is_dead(f"{boot}:{namespace}:{pid}:1")  # the number was given anew
-    assert is_dead(f"{boot}:{namespace}:999999999:{start}")
-    assert not is_dead(f"another-boot:{namespace}:999999999:1")
-    assert not is_dead(f"{boot}:1:999999999:1")
-    assert not is_dead("")
-    assert not is_dead("nonsense")
+    assert lives(here) is True
+    assert lives(f"{boot}:{namespace}:{pid}:1") is False  # the number was given anew
+    assert lives(f"{boot}:{namespace}:999999999:{start}") is False
+    assert lives(f"another-boot:{namespace}:{pid}:{start}") is None
+    assert lives(f"{boot}:1:{pid}:{start}") is None
+    assert lives(f"{boot}:{namespace}:{pid}:") is None  # it could not see itself
+    assert lives("") is None
+    assert lives("nonsense") is None
 
 
 def test_a_process_that_ended_is_dead_also_before_its_parent_has_buried_it():
@@ -109,15 +138,55 @@ def test_a_process_that_ended_is_dead_also_before_its_parent_has_buried_it():
     with subprocess.Popen(["sleep", "600"]) as process:
         stat = Path(f"/proc/{process.pid}/stat")
         owner = f"{boot}:{namespace}:{process.pid}:{stat.read_text().rpartition(')')[2].split()[19]}"
-        assert not is_dead(owner)
+        assert lives(owner) is True
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it stays unburied
-        assert is_dead(owner)
+        assert lives(owner) is False
 
 
 async def test_more_users_than_are_kept_ready_are_served(runtime: DockerRuntime, wanted: Requests):
     refs = [await runtime.create(await wanted(policy=Policy(user=str(2000 + each)))) for each in range(6)]
     await asyncio.gather(*(runtime.remove(ref) for ref in refs))
+
+
+async def test_more_users_at_once_than_are_kept_ready_leave_nothing(
+    settings: DockerSettings, context: OpenContext, engine: Engine, wanted: Requests
+):
+    requests = [await wanted(policy=Policy(user=str(2000 + each))) for each in range(USERS_MAX + 3)]
+    async with opened(settings, context) as docker:
+        refs = await asyncio.gather(*(docker.create(each) for each in requests))
+        await asyncio.gather(*(docker.remove(ref) for ref in refs))
+        async with asyncio.timeout(WITHIN_S):
+            while len(await left(engine, context.installation)) > USERS_MAX * settings.prepared_workspaces:
+                await asyncio.sleep(LOOK_S)
+    assert await left(engine, context.installation) == []
+
+
+async def test_what_goes_wrong_while_more_are_made_ahead_does_not_end_the_host(
+    settings: DockerSettings,
+    context: OpenContext,
+    engine: Engine,
+    wanted: Requests,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    fill, filled, broken = Engine.put_archive, 0, asyncio.Event()
+
+    async def put_archive(*args: Any, doing: str, setting: str) -> None:
+        nonlocal filled
+        filled += doing == "prepare workspaces"
+        if filled == 2:
+            broken.set()
+            raise AssertionError("of a client's library")
+        await fill(*args, doing=doing, setting=setting)
+
+    monkeypatch.setattr(Engine, "put_archive", put_archive)
+    async with opened(settings.model_copy(update={"prepared_workspaces": 1}), context) as docker:
+        refs = [await docker.create(await wanted())]
+        async with asyncio.timeout(WITHIN_S):
+            await broken.wait()
+        refs.append(await docker.create(await wanted()))
+        await asyncio.gather(*(docker.remove(ref) for ref in refs))
+    assert await left(engine, context.installation) == []
 
 
 async def test_an_image_that_vanished_is_not_found_and_nothing_is_left(

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
 import attrs
@@ -16,8 +17,8 @@ import devbench_core
 from devbench_core.containers import SpawnRequest
 from devbench_core.containers.orphans import Orphans
 from devbench_core.contracts.runtime import LABEL_CONTAINER, LABEL_INSTALLATION, AgentProgram, CreateRequest
-from devbench_core.errors import EngineUnreachable
-from devbench_core.model.container import EndReason, Status
+from devbench_core.errors import EngineFailed, EngineUnreachable
+from devbench_core.model.container import EndReason, Observed, Status
 from devbench_core.model.execution import ExecReason, ExecRequest
 from devbench_core.model.policy import Policy
 from devbench_core.testing.fake import FakeClock, FakeRuntime
@@ -249,6 +250,29 @@ async def test_a_silent_engine_makes_containers_unknown_and_destroys_nothing(
     await bench.containers.sweep()
     assert (await bench.containers.get("lab")).status is Status.RUNNING
     assert (await bench.containers.inspect(spawned.container.id)).ending is None
+
+
+async def test_what_the_engine_cannot_show_is_unknown_and_neither_ended_nor_removed(
+    opener: Opener, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+):
+    show = runtime.local.list
+
+    async def damaged(installation: str) -> AsyncIterator[Observed]:
+        async for seen in show(installation):
+            yield attrs.evolve(seen, status=Status.UNKNOWN)
+
+    async with opener(lifetimes={"orphan_grace_s": 0}) as bench:
+        spawned = await bench.containers.spawn(SpawnRequest(alias="lab"))
+        await make_orphan(bench, runtime)
+        monkeypatch.setattr(runtime.local, "list", damaged)
+        failure = runtime.faults.fail("inspect", EngineFailed("its configuration is damaged"), times=None)
+        assert await bench.containers.due() == ()
+        report = await bench.containers.reconcile()
+        assert (report.unknown, report.ended, report.removed) == ([spawned.container.id], [], [])
+        failure.withdraw()
+        monkeypatch.undo()
+        assert (await bench.containers.reconcile()).removed == ["c_orphan"]
+        assert (await bench.containers.get("lab")).status is Status.RUNNING
 
 
 async def test_a_kill_that_the_engine_did_not_answer_is_finished_later(

@@ -53,6 +53,11 @@ class _Shelf:
     waiting: int = 0
     refilling: bool = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for it or fills it: what is put on a shelf that was let go would be lost."""
+        return not self.waiting and not self.refilling
+
 
 class Workspaces:
     """The stock of one runtime."""
@@ -93,8 +98,10 @@ class Workspaces:
                         await self._prepare(shelf, user, image_id)
         finally:
             shelf.waiting -= 1
+            self._let_go()
         low = len(shelf.ready) <= self._engine.settings.prepared_workspaces // 4
-        if low and not shelf.refilling and not self._closing:
+        is_held = self._shelves.get(user) is shelf
+        if low and is_held and not shelf.refilling and not self._closing:
             shelf.refilling = True
             self._background(self._refill(shelf, user, image_id))
         return found
@@ -121,10 +128,13 @@ class Workspaces:
     def _shelf(self, user: User) -> _Shelf:
         shelf = self._shelves.setdefault(user, _Shelf())
         self._shelves.move_to_end(user)
-        if len(self._shelves) > USERS_MAX:
-            _, dropped = self._shelves.popitem(last=False)
-            self.discard(*(each.name for each in dropped.ready))
         return shelf
+
+    def _let_go(self) -> None:
+        """Keep the shelves of few users: those in use, and else those that were used last."""
+        idle = [user for user, shelf in self._shelves.items() if shelf.is_idle]
+        for user in idle[: max(0, len(self._shelves) - USERS_MAX)]:
+            self.discard(*(each.name for each in self._shelves.pop(user).ready))
 
     def _pop(self, shelf: _Shelf) -> str | None:
         oldest = self._clock.monotonic_s() - self._engine.settings.prepared_max_age_s
@@ -141,8 +151,11 @@ class Workspaces:
                 await self._prepare(shelf, user, image_id)
         except DevbenchError as error:
             log.warning("docker.workspaces_not_prepared", error=str(error))
+        except Exception:  # of a client's library: no reason to end the host
+            log.exception("docker.workspaces_not_prepared")
         finally:
             shelf.refilling = False
+            self._let_go()
 
     async def _prepare(self, shelf: _Shelf, user: User, image_id: str) -> None:
         """Make as many as are configured, or as are waited for, with one call for all."""

@@ -60,7 +60,9 @@ async def _reason(
 
 async def _orphans(context: Context, engine: Mapping[str, Observed]) -> list[Finding]:
     found: list[Finding] = []
-    for container_id in engine:
+    for container_id, seen in engine.items():
+        if seen.status is Status.UNKNOWN:
+            continue  # a round leaves it as it is
         record = await context.repository.by_id(container_id)
         if record is None:
             left_s = await context.orphans.left_s(container_id, note=False)

@@ -168,6 +168,8 @@ class Reconciler:
         await self._context.orphans.keep_only(frozenset(engine))
 
     async def _orphan(self, observed: Observed, report: Report) -> None:
+        if observed.status is Status.UNKNOWN:
+            return  # nothing is destroyed on this
         context = self._context
         record = await context.repository.by_id(observed.container_id)
         if record is not None and record.ending is None:

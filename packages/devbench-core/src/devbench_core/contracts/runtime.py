@@ -210,7 +210,10 @@ class Runtime(Protocol):
         ...
 
     def list(self, installation: str) -> AsyncIterator[Observed]:
-        """Iterate over all containers of an installation, running or not, and over no others."""
+        """Iterate over all containers of an installation, running or not, and over no others.
+
+        One that the engine has but cannot show just now is told with status ``UNKNOWN``: it hides no other one.
+        """
         ...
 
     async def connect(self, ref: str) -> ByteStream:

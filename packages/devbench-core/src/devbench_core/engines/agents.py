@@ -21,11 +21,13 @@ from devbench_core.engines.moments import moment
 from devbench_core.engines.names import (
     LABEL_AGENT,
     LABEL_FILLER,
+    LABEL_OWNER,
     LABEL_ROLE,
     ROLE_AGENT,
     agent_volume_name,
     fill_name,
 )
+from devbench_core.engines.owner import this_process
 from devbench_core.engines.removals import Removals
 from devbench_core.errors import EngineFailed, TimedOut
 from devbench_core.logs import get_logger
@@ -88,12 +90,17 @@ class Agents:
     async def _fill(self, agent: AgentProgram, volume: str, image_id: str) -> None:
         deadline = self._clock.monotonic_s() + self._engine.settings.fill_timeout_s
         labels = {LABEL_ROLE: ROLE_AGENT, LABEL_AGENT: agent.digest}
+        filling = {
+            LABEL_AGENT: agent.digest,
+            LABEL_FILLER: self._mark,
+            LABEL_OWNER: await asyncio.to_thread(this_process),
+        }
         while True:
             try:
                 await self._make_volume(volume, labels)
                 async with self._engine.helper(
-                    image_id, volume, FOLDER, {LABEL_AGENT: agent.digest, LABEL_FILLER: self._mark},
-                    name=fill_name(agent.digest), remove=self._removals.helper,
+                    image_id, volume, FOLDER, filling, name=fill_name(agent.digest),
+                    remove=self._removals.helper,
                 ) as container:  # fmt: skip
                     return await self._write(agent, container)
             except EngineAnswer as answer:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from devbench_core.contracts.runtime import LABEL_CONTAINER
 from devbench_core.engines.answers import table
+from devbench_core.engines.calls import Found
 from devbench_core.engines.moments import moment
-from devbench_core.engines.names import LABEL_MORE_VOLUMES, LABEL_WORKSPACE, make_ref
+from devbench_core.engines.names import LABEL_MORE_VOLUMES, LABEL_WORKSPACE, container_name, make_ref
 from devbench_core.model.container import Observed, Status
 
 KILLED_EXIT_CODE = 137
@@ -28,10 +30,7 @@ _STATUS = {  # Docker's words and Podman's
 
 def ref_of(shown: dict[str, Any]) -> str:
     """Return the ref of a container that the engine showed."""
-    labels = table(shown, "Config", "Labels")
-    more = str(labels.get(LABEL_MORE_VOLUMES, ""))
-    count = int(more) if more.isascii() and more.isdigit() else 0
-    return make_ref(str(shown["Name"]).lstrip("/"), labels.get(LABEL_WORKSPACE, ""), count)
+    return _ref(str(shown["Name"]).lstrip("/"), table(shown, "Config", "Labels"))
 
 
 def observed(shown: dict[str, Any]) -> Observed:
@@ -52,3 +51,20 @@ def observed(shown: dict[str, Any]) -> Observed:
         finished_at=moment(state.get("FinishedAt")) if exited else None,
         labels=dict(labels),
     )
+
+
+def unknown(row: Found) -> Observed:
+    """Return what a list alone shows of a container: that it is there, and whose it is."""
+    container_id = row.labels.get(LABEL_CONTAINER, "")
+    return Observed(
+        ref=_ref(container_name(container_id), row.labels),
+        container_id=container_id,
+        status=Status.UNKNOWN,
+        labels=dict(row.labels),
+    )
+
+
+def _ref(name: str, labels: Mapping[str, str]) -> str:
+    more = str(labels.get(LABEL_MORE_VOLUMES, ""))
+    count = int(more) if more.isascii() and more.isdigit() else 0
+    return make_ref(name, labels.get(LABEL_WORKSPACE, ""), count)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 PID_NAMESPACE = Path("/proc/self/ns/pid")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+NOWHERE = "?:?"
 DEAD_STATES = frozenset("ZX")  # it has ended, and its parent has not asked how
 START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the command's closing parenthesis
 
@@ -16,14 +17,15 @@ def this_process() -> str:
     return f"{_here()}:{os.getpid()}:{_start_time(os.getpid())}"
 
 
-def is_dead(owner: str) -> bool:
-    """Tell whether an owner certainly does not live; one of another machine or namespace may."""
+def lives(owner: str) -> bool | None:
+    """Tell whether an owner lives; None where that cannot be seen: it is of another machine, boot or namespace."""
     boot, _, rest = owner.partition(":")
     namespace, _, process = rest.partition(":")
     pid, _, start = process.partition(":")
-    if f"{boot}:{namespace}" != _here() or not pid.isdigit():
-        return False
-    return _start_time(int(pid)) != start
+    here = _here()
+    if here == NOWHERE or f"{boot}:{namespace}" != here or not pid.isdigit() or not start:
+        return None
+    return _start_time(int(pid)) == start
 
 
 def _here() -> str:
@@ -31,7 +33,7 @@ def _here() -> str:
         namespace = PID_NAMESPACE.readlink().name.strip("pid:[]")
         return f"{BOOT_ID.read_text('ascii').strip()}:{namespace}"
     except OSError:
-        return "?:?"
+        return NOWHERE
 
 
 def _start_time(pid: int) -> str:

@@ -9,18 +9,21 @@ from devbench_core.contracts.powers import StartedGuest
 from devbench_core.contracts.runtime import LABEL_INSTALLATION, CreateRequest
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.engines.answers import EngineAnswer
-from devbench_core.engines.calls import EngineCalls
+from devbench_core.engines.calls import EngineCalls, Found
 from devbench_core.engines.connecting import Connector
 from devbench_core.engines.guests import GuestConnector
 from devbench_core.engines.images import EngineImages
 from devbench_core.engines.names import LABEL_ROLE, ROLE_CONTAINER, container_name, split_ref
-from devbench_core.engines.observe import observed, ref_of
+from devbench_core.engines.observe import observed, ref_of, unknown
 from devbench_core.engines.removing import Remover
 from devbench_core.engines.stash import Stash
-from devbench_core.errors import ContainerNotFound
+from devbench_core.errors import ContainerNotFound, DevbenchError, EngineUnreachable
+from devbench_core.logs import get_logger
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.container import Observed
 from devbench_core.model.image import Image
+
+log = get_logger(__name__)
 
 ALREADY = {"pause": "already paused", "unpause": "is not paused"}
 
@@ -99,21 +102,10 @@ class EngineRuntime:
 
     async def list(self, installation: str) -> AsyncGenerator[Observed, None]:
         """Iterate over the containers with this installation's label."""
-        try:
-            found = await self._calls.containers(
-                {LABEL_INSTALLATION: installation, LABEL_ROLE: ROLE_CONTAINER}
-            )
-        except EngineAnswer as answer:
-            raise self._calls.translate(answer, "list containers") from answer
-        for each in found:
-            try:
-                shown = observed(await self._show(each.name))
-            except ContainerNotFound:
-                continue  # removed since it was listed
-            if split_ref(shown.ref)[0] == container_name(
-                shown.container_id
-            ):  # an image can carry labels, too
-                yield shown
+        for row in await self._rows(installation):
+            seen = await self._seen(row, installation)
+            if seen is not None:
+                yield seen
 
     async def connect(self, ref: str) -> ByteStream:
         """Return a stream over the agent's socket, else the one that `start` opened, or one over a new bridge."""
@@ -149,6 +141,27 @@ class EngineRuntime:
         except EngineAnswer as answer:
             if ALREADY[verb] not in answer.message.lower():
                 raise self._calls.translate(answer, verb, ref=ref) from answer
+
+    async def _rows(self, installation: str) -> list[Found]:
+        labels = {LABEL_INSTALLATION: installation, LABEL_ROLE: ROLE_CONTAINER}
+        try:
+            return await self._calls.containers(labels)
+        except EngineAnswer as answer:
+            raise self._calls.translate(answer, "list containers") from answer
+
+    async def _seen(self, row: Found, installation: str) -> Observed | None:
+        """Return what there is to see of a container in a list, None when it is gone or none of ours."""
+        try:
+            seen = observed(await self._show(row.name))
+        except ContainerNotFound:
+            return None  # removed since it was listed
+        except DevbenchError as error:
+            if isinstance(error, EngineUnreachable):
+                await self._rows(installation)  # raises, unless it is silent about this container alone
+            log.warning("engine.container_not_shown", container=row.name, error=str(error))
+            return unknown(row)  # who skipped it would take it for gone
+        # an image can carry labels, too
+        return seen if split_ref(seen.ref)[0] == container_name(seen.container_id) else None
 
     async def _show(self, ref: str) -> dict[str, Any]:
         name, workspace = split_ref(ref)

@@ -23,7 +23,7 @@ class Status(StrEnum):
     RUNNING = "running"
     EXITED = "exited"  # its agent ended; the engine still has it
     GONE = "gone"  # the engine answered that it has no such container
-    UNKNOWN = "unknown"  # the engine did not answer: nothing is destroyed on this
+    UNKNOWN = "unknown"  # the engine did not answer, or cannot show it: nothing is destroyed on this
 
 
 class EndReason(StrEnum):
@@ -128,7 +128,8 @@ class Observed:
     Attributes:
         ref: The engine's handle.
         container_id: From the label that devbench put on it.
-        status: ``RUNNING``, ``EXITED`` or ``CREATING`` (made but never started).
+        status: ``RUNNING``, ``EXITED``, ``CREATING`` (made but never started), or ``UNKNOWN`` where the engine has it
+            and cannot show it.
         exit_code: Exit code of the first process once exited, None when the engine does not tell.
         out_of_memory: Whether the engine ended it for its memory.
         started_at: UTC, None when never started.
