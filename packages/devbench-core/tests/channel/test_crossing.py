@@ -10,8 +10,8 @@ from devbench_core.channel import filecalls, searchcalls
 from devbench_core.channel.batch_messages import BatchResults
 from devbench_core.channel.change_messages import LinesAt, Progress
 from devbench_core.channel.channel import AgentChannel
-from devbench_core.channel.codes import ByteOrder
-from devbench_core.channel.exec_messages import EntryList
+from devbench_core.channel.codes import ByteOrder, Refusal, Scope
+from devbench_core.channel.exec_messages import Cancel, EntryList, Resize, Signal
 from devbench_core.channel.file_messages import (
     Abort,
     Data,
@@ -24,7 +24,7 @@ from devbench_core.channel.file_messages import (
     Stated,
     StatFile,
 )
-from devbench_core.channel.messages import Message
+from devbench_core.channel.messages import Message, Refused
 from devbench_core.channel.search_messages import (
     Find,
     Found,
@@ -76,6 +76,33 @@ async def test_what_comes_for_a_request_that_was_given_up_is_dropped_until_its_e
         await asked.wait()
         finding.cancel()
         await asyncio.wait({finding})
+        assert await filecalls.stat(channel, b"f") == STAT
+        assert channel.is_open
+    await playing
+
+
+@pytest.mark.parametrize(
+    "told",
+    [Cancel(id=99, grace_ms=0), Signal(id=99, signal=15, scope=Scope.TREE), Resize(id=99, columns=8, rows=2)],
+    ids=lambda told: type(told).__name__,
+)
+@pytest.mark.parametrize("code", [Refusal.NOT_FOUND, Refusal.INVALID])
+async def test_a_refusal_of_what_was_told_to_the_command_of_another_host_is_no_lie(
+    told: Message, code: Refusal
+):
+    host_end, agent_end = duplex()
+    agent = ScriptedAgent(agent_end)
+
+    async def play() -> None:
+        await agent.shake_hands()
+        heard = await agent.receive_a(type(told))  # acknowledged by its host since this one looked
+        await agent.send(Refused(id=heard.id, type=heard.TYPE, code=code, message=""))
+        stat = await agent.receive_a(StatFile)
+        await agent.send(Stated(id=stat.id, stat=STAT))
+
+    playing = asyncio.create_task(asyncio.wait_for(play(), 5))
+    async with AgentChannel.open(host_end, token=TOKEN, claim=False, instance="i_x") as channel:
+        channel.post(told)
         assert await filecalls.stat(channel, b"f") == STAT
         assert channel.is_open
     await playing

@@ -10,7 +10,17 @@ from typing import Any, TypeVar
 
 from devbench_core.channel.codec import ID_MAX, FrameDecoder, TooLarge, Unexpected, encode
 from devbench_core.channel.codes import Fault, Leave, Way
-from devbench_core.channel.exec_messages import EXEC_MESSAGES, Detached, Entry, EntryList, List, StdinCredit
+from devbench_core.channel.exec_messages import (
+    EXEC_MESSAGES,
+    Cancel,
+    Detached,
+    Entry,
+    EntryList,
+    List,
+    Resize,
+    Signal,
+    StdinCredit,
+)
 from devbench_core.channel.execstream import ExecStream, Phase
 from devbench_core.channel.faults import cut, lie, over
 from devbench_core.channel.file_messages import Abort
@@ -36,6 +46,7 @@ CROSSING_MAX = 4096  # frames for commands that are over; a few may cross an end
 RESTARTS_MAX = 16
 RESTART_SPREAD = 4096
 EXEC_TYPES = frozenset(message.TYPE for message in EXEC_MESSAGES if message not in {List, EntryList})
+TOLD_TO_ANY = frozenset({Cancel.TYPE, Signal.TYPE, Resize.TYPE})  # may be sent to the commands of other hosts
 EXEC_REPLIES = tuple(m for m in EXEC_MESSAGES if m.WAY is Way.AGENT and m is not EntryList)
 
 
@@ -358,7 +369,12 @@ class AgentChannel:
             if stream.phase is Phase.OVER:
                 self._execs.pop(message.id, None)
             return
-        crossing = isinstance(message, Refused | Detached | StdinCredit) and message.id < self._next_handle
+        if isinstance(message, Refused) and message.type in TOLD_TO_ANY:
+            crossing = True  # the command may be another host's, whose handles this one does not know
+        else:
+            crossing = (
+                isinstance(message, Refused | Detached | StdinCredit) and message.id < self._next_handle
+            )
         self._crossing += 1
         if not crossing or self._crossing > CROSSING_MAX:
             raise lie(f"{type(message).__name__} for command {message.id}, which is not running")
