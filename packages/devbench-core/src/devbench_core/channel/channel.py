@@ -204,14 +204,21 @@ class AgentChannel:
                 self._abandon(number)
 
     @asynccontextmanager
-    async def step(self) -> AsyncGenerator[None]:
-        """Bound a wait for the agent by ``channel.request_timeout_s``. Raises `TimedOut`."""
+    async def step(self, unknown: str = "") -> AsyncGenerator[None]:
+        """Bound a wait for the agent by ``channel.request_timeout_s``.
+
+        Args:
+            unknown: What is not known when it does not answer, as "whether …".
+
+        Raises:
+            TimedOut: It did not answer.
+        """
         seconds = self.limits.request_timeout_s
         try:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError as error:
-            raise self._late(seconds) from error
+            raise self._late(seconds, unknown) from error
 
     async def ping(self) -> None:
         """Return at the agent's next answer to any ping.
@@ -297,9 +304,10 @@ class AgentChannel:
         return await self.ask(lambda number: List(id=number), lambda _: ListReply())
 
     @staticmethod
-    def _late(seconds: float) -> TimedOut:
+    def _late(seconds: float, unknown: str = "") -> TimedOut:
         return TimedOut(
-            f"the agent did not answer within {seconds:g} s",
+            f"the agent did not answer within {seconds:g} s"
+            + (f"; {unknown} is not known" if unknown else ""),
             hint="raise channel.request_timeout_s, or look whether the container is out of memory",
             details={"limit": seconds, "setting": "channel.request_timeout_s"},
         )
