@@ -105,6 +105,16 @@ def running_agent(folder: Path, *options: str, prefix: Sequence[str] = ()) -> Ge
                 process.kill()
 
 
+@contextmanager
+def frozen(agent: LocalAgent) -> Generator[None]:
+    """Stop an agent while the block lasts."""
+    agent.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        agent.process.send_signal(signal.SIGCONT)
+
+
 @attrs.define(kw_only=True, eq=False)
 class Host:
     """A host's use cases on one container.

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 
+from devbench_core.channel import link
 from devbench_core.channel.codes import EndedBy, Failure, Refusal, RunState, Source
 from devbench_core.channel.exec_messages import (
     Cancel,
@@ -40,6 +41,7 @@ QUICK = ChannelLimits(
 LIMITS = ExecLimits(cancel_timeout_s=0.1, grace_s=0.1)
 Part = Callable[[ScriptedAgent], Awaitable[None]]
 REQUEST = ExecRequest(argv=("x",))
+keys: list[str] = []  # of the command that the agent was told last
 ENDED = Ended(
     reason=EndedBy.EXITED,
     exit_code=0,
@@ -182,30 +184,41 @@ async def test_lost_output_is_a_chunk_that_says_how_much():
         assert [(c.lost_bytes, c.data) for c in page.chunks] == [(10, b""), (0, b"tail")]
 
 
+async def lie_first(agent: ScriptedAgent) -> None:
+    start = await agent.receive_a(Start)
+    keys[:] = [start.key]
+    await agent.send(
+        Started(id=start.id, pid=1), Output(id=start.id, offset=7, stream=Source.STDOUT, data=b"x")
+    )
+    await agent.receive_a(EndedAck)
+
+
+async def lie_again(agent: ScriptedAgent) -> None:
+    asked = await agent.receive_a(List)
+    entry = Entry(handle=1, state=RunState.RUNNING, pid=1, first=0, next=0, key=keys[0])
+    await agent.send(EntryList(id=asked.id, last=True, entries=(entry,)))
+    resume = await agent.receive_a(Resume)
+    await agent.send(attrs.evolve(ENDED, id=resume.id), attrs.evolve(ENDED, id=resume.id))
+    await agent.receive_a(EndedAck)
+
+
 async def test_an_agent_that_goes_on_lying_loses_its_commands():
-    async def lie_again(agent: ScriptedAgent) -> None:
-        asked = await agent.receive_a(List)
-        entry = Entry(handle=1, state=RunState.RUNNING, pid=1, first=0, next=0, key=host_exec[0])
-        await agent.send(EntryList(id=asked.id, last=True, entries=(entry,)))
-        resume = await agent.receive_a(Resume)
-        await agent.send(attrs.evolve(ENDED, id=resume.id), attrs.evolve(ENDED, id=resume.id))
-        await agent.receive_a(EndedAck)
-
-    async def lie_first(agent: ScriptedAgent) -> None:
-        start = await agent.receive_a(Start)
-        host_exec.append(start.key)
-        await agent.send(
-            Started(id=start.id, pid=1), Output(id=start.id, offset=7, stream=Source.STDOUT, data=b"x")
-        )
-        await agent.receive_a(EndedAck)
-
-    host_exec: list[str] = []
     async with host_against(lie_first, lie_again, lie_again, lie_again) as host:
         started = await host.execs.start(CONTAINER_ID, REQUEST)
         ending = (await ending_of(host, started.id)).ending
         assert ending is not None
         assert ending.reason is ExecReason.LOST
         assert "broke the protocol" in ending.message
+
+
+async def test_lies_of_channels_that_served_well_before_lose_no_command(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(link, "SERVED_WELL_S", 0.0)
+    honest = resuming(attrs.evolve(ENDED, exit_code=4))
+    async with host_against(lie_first, lie_again, lie_again, lie_again, honest) as host:
+        started = await host.execs.start(CONTAINER_ID, REQUEST)
+        ending = (await ending_of(host, started.id)).ending
+        assert ending is not None
+        assert (ending.reason, ending.exit_code) == (ExecReason.EXITED, 4)
 
 
 async def forgetful(agent: ScriptedAgent) -> None:
@@ -261,9 +274,6 @@ def resuming(*replies: Message, state: RunState = RunState.RUNNING, refusal: Ref
         await agent.receive_a(EndedAck)
 
     return part
-
-
-keys: list[str] = []
 
 
 async def remember_and_leave(agent: ScriptedAgent) -> None:

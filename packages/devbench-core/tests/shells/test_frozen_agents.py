@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,23 +11,13 @@ from devbench_core.execs.settings import ExecLimits
 from devbench_core.model.shell import RunReason, ShellState
 from devbench_core.shells.settings import ShellLimits
 from devbench_core.testing.fake import FakeClock
-from harness.agent_host import CONTAINER_ID, LocalAgent, eventually, open_host
+from harness.agent_host import CONTAINER_ID, LocalAgent, eventually, frozen, open_host
 
 from .conftest import User
 
 SHORT = ExecLimits(grace_s=0.1, cancel_timeout_s=0.3)
 HASTY = ShellLimits(interrupt_grace_s=0.1, open_timeout_s=10.0)
 BOUND_S = 0.8  # all four graces, and the end of a command
-
-
-@contextmanager
-def frozen(agent: LocalAgent) -> Generator[None]:
-    """Stop an agent while the block lasts."""
-    agent.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        agent.process.send_signal(signal.SIGCONT)
 
 
 async def test_a_cancel_does_not_wait_for_a_frozen_agent_without_end(local_agent: LocalAgent):

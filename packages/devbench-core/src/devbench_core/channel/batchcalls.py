@@ -112,7 +112,10 @@ class BatchStream:
             await self._send(COMPANY_BYTES)
 
     async def commit(self) -> tuple[Outcome, ...]:
-        """Make all of it happen, in order, or nothing; return what became of each operation."""
+        """Make all of it happen, in order, or nothing; return what became of each operation.
+
+        It takes as long as the agent does: the caller bounds it.
+        """
         self._waiting += encode(BatchEnd(id=self._number, count=self._reply.sent))
         self._reply.ended = True
         await self._send(0)

@@ -10,7 +10,17 @@ from typing import Any, TypeVar
 
 from devbench_core.channel.codec import ID_MAX, FrameDecoder, TooLarge, Unexpected, encode
 from devbench_core.channel.codes import Fault, Leave, Way
-from devbench_core.channel.exec_messages import EXEC_MESSAGES, Detached, Entry, EntryList, List, StdinCredit
+from devbench_core.channel.exec_messages import (
+    EXEC_MESSAGES,
+    Cancel,
+    Detached,
+    Entry,
+    EntryList,
+    List,
+    Resize,
+    Signal,
+    StdinCredit,
+)
 from devbench_core.channel.execstream import ExecStream, Phase
 from devbench_core.channel.faults import cut, lie, over
 from devbench_core.channel.file_messages import Abort
@@ -36,6 +46,7 @@ CROSSING_MAX = 4096  # frames for commands that are over; a few may cross an end
 RESTARTS_MAX = 16
 RESTART_SPREAD = 4096
 EXEC_TYPES = frozenset(message.TYPE for message in EXEC_MESSAGES if message not in {List, EntryList})
+TOLD_TO_ANY = frozenset({Cancel.TYPE, Signal.TYPE, Resize.TYPE})  # may be sent to the commands of other hosts
 EXEC_REPLIES = tuple(m for m in EXEC_MESSAGES if m.WAY is Way.AGENT and m is not EntryList)
 
 
@@ -193,14 +204,21 @@ class AgentChannel:
                 self._abandon(number)
 
     @asynccontextmanager
-    async def step(self) -> AsyncGenerator[None]:
-        """Bound a wait for the agent by ``channel.request_timeout_s``. Raises `TimedOut`."""
+    async def step(self, unknown: str = "") -> AsyncGenerator[None]:
+        """Bound a wait for the agent by ``channel.request_timeout_s``.
+
+        Args:
+            unknown: What is not known when it does not answer, as "whether …".
+
+        Raises:
+            TimedOut: It did not answer.
+        """
         seconds = self.limits.request_timeout_s
         try:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError as error:
-            raise self._late(seconds) from error
+            raise self._late(seconds, unknown) from error
 
     async def ping(self) -> None:
         """Return at the agent's next answer to any ping.
@@ -286,9 +304,10 @@ class AgentChannel:
         return await self.ask(lambda number: List(id=number), lambda _: ListReply())
 
     @staticmethod
-    def _late(seconds: float) -> TimedOut:
+    def _late(seconds: float, unknown: str = "") -> TimedOut:
         return TimedOut(
-            f"the agent did not answer within {seconds:g} s",
+            f"the agent did not answer within {seconds:g} s"
+            + (f"; {unknown} is not known" if unknown else ""),
             hint="raise channel.request_timeout_s, or look whether the container is out of memory",
             details={"limit": seconds, "setting": "channel.request_timeout_s"},
         )
@@ -358,7 +377,12 @@ class AgentChannel:
             if stream.phase is Phase.OVER:
                 self._execs.pop(message.id, None)
             return
-        crossing = isinstance(message, Refused | Detached | StdinCredit) and message.id < self._next_handle
+        if isinstance(message, Refused) and message.type in TOLD_TO_ANY:
+            crossing = True  # the command may be another host's, whose handles this one does not know
+        else:
+            crossing = (
+                isinstance(message, Refused | Detached | StdinCredit) and message.id < self._next_handle
+            )
         self._crossing += 1
         if not crossing or self._crossing > CROSSING_MAX:
             raise lie(f"{type(message).__name__} for command {message.id}, which is not running")

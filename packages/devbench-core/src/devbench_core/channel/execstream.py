@@ -218,7 +218,7 @@ class ExecStream:
 
     def abandon(self) -> None:
         """Follow the command no longer; nothing is acknowledged."""
-        self.phase = Phase.OVER
+        self._close(Phase.OVER)
         if self._port is not None:
             self._port.finish(self.handle)
 
@@ -288,7 +288,7 @@ class ExecStream:
             case Resumed():
                 self._resumed(message)
             case Detached():
-                self.phase = Phase.OVER
+                self._close(Phase.OVER)
                 self._sink.detached()
             case Refused():
                 self._refused(message)
@@ -298,7 +298,7 @@ class ExecStream:
     def lose(self, reason: str) -> None:
         """Give up: the ending will never be known."""
         if self.phase is not Phase.OVER:
-            self.phase = Phase.OVER
+            self._close(Phase.OVER)
             self._sink.lost(reason)
 
     def _require(self, message: Message, *phases: Phase) -> None:

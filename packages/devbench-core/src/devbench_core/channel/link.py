@@ -27,7 +27,8 @@ from devbench_core.logs import get_logger
 
 log = get_logger(__name__)
 ACKNOWLEDGED_KEPT = 64  # endings whose acknowledgement may have been cut off; said again on the next channel
-LIES_MAX = 3  # channels that may end by a lie, one after the other, before its commands are given up
+LIES_MAX = 3  # channels that may end by a lie, one soon after the other, before its commands are given up
+SERVED_WELL_S = 60.0  # a channel that was open as long makes up for the lies of those before it
 LIMIT_FEATURE = "limit"
 Connect = Callable[[], Awaitable[ByteStream]]
 
@@ -309,10 +310,12 @@ class AgentLink:
             log.exception("link.failed")
             error = AgentUnavailable(f"the channel failed: {failure!r}", hint="see the host's log")
         self._channel = None
-        self._lies = self._lies + 1 if isinstance(error, AgentMisbehaved) else 0
+        served_s = loop.time() - opened_at if opened_at else 0.0
+        lies_before = self._lies if served_s < SERVED_WELL_S else 0
+        self._lies = lies_before + 1 if isinstance(error, AgentMisbehaved) else 0
         log.debug("link.cut", error=error.message, opened=bool(opened_at))
         if opened_at:
-            return error, loop.time() - opened_at
+            return error, served_s
         self._answer(error)
         self._report_cut()
         return error, 0.0

@@ -21,10 +21,12 @@ from devbench_core.channel.file_messages import (
     Stat,
 )
 from devbench_core.channel.messages import Message, Refused
+from devbench_core.channel.search_messages import Found, GrepChanged, GrepFiles, GrepLines
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 AGENT_EXECS_MAX = 4096  # more commands than any agent may hold
+NOT_THE_LAST = (ReadMeta, LinesAt, Data, BatchResults, Found, GrepFiles, GrepLines, GrepChanged)
 
 
 class FileRefused(Exception):
@@ -108,7 +110,7 @@ class Abandoned(Reply[None]):
 
     def accept(self, message: Message) -> bool:
         """Drop a frame."""
-        if isinstance(message, ReadMeta | LinesAt | Data | BatchResults):
+        if isinstance(message, NOT_THE_LAST):
             return False
         return not isinstance(message, Entries | EntryList) or message.last
 

@@ -83,7 +83,7 @@ class StdinBuffer:
 
     def rewind(self, offset: int, limit: int, *, closed: bool) -> bool:
         """Go on from an offset on another channel; return False when it was dropped or never sent."""
-        if closed:
+        if closed or self.closed:  # this host closes it where it has given the command an ending itself
             self.close()
             return True
         if self._anywhere:

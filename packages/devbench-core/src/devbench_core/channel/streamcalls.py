@@ -197,7 +197,8 @@ async def write_stream(
 ) -> Written:
     """Write a whole file atomically from a stream; ``count`` may raise to end it.
 
-    Raises as `AgentChannel.ask`, and whatever the stream raises; then nothing was changed.
+    Raises as `AgentChannel.ask`, and whatever the stream raises; then nothing was changed. Where the agent does not
+    answer after the end, or the channel breaks then, that is not known.
     """
     async with channel.opened(lambda _: OneReply(Written)) as (number, reply):
         channel.post(
@@ -219,4 +220,5 @@ async def write_stream(
                     await channel.send_bulk(Data(id=number, data=piece[start : start + DATA_MAX]))
         async with channel.step():
             await channel.send_bulk(WriteEnd(id=number))
-        return await reply.future
+        async with channel.step("whether the file was written"):
+            return await reply.future

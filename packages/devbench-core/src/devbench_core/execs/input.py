@@ -10,7 +10,7 @@ from devbench_core.errors import InputUnavailable, TooLarge, ValidationFailed
 from devbench_core.execs import records
 from devbench_core.execs.run import Run
 from devbench_core.execs.settings import ExecLimits
-from devbench_core.model.execution import ExecState, InputTaken
+from devbench_core.model.execution import InputTaken
 
 HINTS = {
     "ended": "its output and its ending can still be polled",
@@ -46,8 +46,8 @@ def host_of(found: Record) -> str:
 
 
 def is_elsewhere(error: InputUnavailable) -> bool:
-    """Tell whether a host was asked that does not hold the input any more."""
-    return error.details.get("reason") == "elsewhere"
+    """Tell whether a host was asked that does not hold the input any more, and gave nothing of it."""
+    return error.details.get("reason") == "elsewhere" and not error.details.get("accepted_bytes")
 
 
 def open_input(found: Run | Record, exec_id: str) -> tuple[Run, StdinBuffer]:
@@ -67,8 +67,10 @@ def open_input(found: Run | Record, exec_id: str) -> tuple[Run, StdinBuffer]:
         raise _unavailable(
             "elsewhere", f"the input of command {exec_id!r} is held by host {record.instance!r}"
         )
-    if found.record.state is ExecState.ENDED:
+    if found.has_ending:
         raise _unavailable("ended", f"command {exec_id!r} has ended")
+    if found.done.done():
+        raise _unavailable("elsewhere", f"this host holds the input of command {exec_id!r} no longer")
     refuse_shell(found)
     if found.stdin is None or found.stream is None:
         raise _unavailable("no_stdin", f"command {exec_id!r} was started without an open stdin")

@@ -99,6 +99,11 @@ class Run:
         return self.is_crowded_out and self.has_starter
 
     @property
+    def has_ending(self) -> bool:
+        """Whether it has its ending, which may not be recorded yet."""
+        return self._final is not None or self.record.ending is not None
+
+    @property
     def has_left_slot(self) -> bool:
         """Whether it is over, and has left its slot so."""
         return self.leaves_slot and self.done.done()
@@ -363,6 +368,7 @@ class Run:
         """The ending is recorded: acknowledge it, and tell everybody."""
         if self.stream is not None and self.link is not None:
             self.link.release(self.stream)
+        self._stop_input()
         self.journal.close()
         self._begin()
         self.done.set_result(self.record)
@@ -413,12 +419,18 @@ class Run:
         self._close()
 
     def _close(self) -> None:
+        self._stop_input()
         self.journal.close()
         self._begin()
         self.done.set_result(None)
         self._bell.ring()
         self._close_timer()
         self._over(self)
+
+    def _stop_input(self) -> None:
+        """Have nobody wait for it to read, also where the agent did not say that it ended."""
+        if self.stdin is not None:
+            self.stdin.close()
 
     def _hasten(self, *, now: bool) -> None:
         if now != self._in_haste:

@@ -17,6 +17,7 @@ from devbench_core.archives.guard import Guard, Taken
 from devbench_core.archives.source import Source
 from devbench_core.archives.tar_reader import tar_entries
 from devbench_core.archives.zip_reader import ZipReader
+from devbench_core.bounds import bound
 from devbench_core.channel import batchcalls
 from devbench_core.channel.batch_messages import BatchOp, Kind, OpFlag
 from devbench_core.channel.batchcalls import BatchStream, OperationRefused
@@ -32,6 +33,7 @@ from devbench_core.model.archive import ArchiveFormat, Imported, SetId
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.container import Container
 
+UNKNOWN = "whether all of it is there, or will be, or nothing"
 TURN = 64  # operations sent before other tasks get a turn
 E = TypeVar("E", bound=StrEnum)
 
@@ -77,6 +79,7 @@ class Importing(Operations):
         kind = chosen("format", ArchiveFormat, format)
         bits = chosen("set_id", SetId, set_id)
         where = agent_path(path, self._limits)
+        doing = f"file.import of {str(absolute_path(where))!r}"
         async with self._unbound("file.import", container, where, caller) as (channel, found):
             require(channel, "batch", "an import")
             root = root_of(where, found.spec.policy.file_roots)
@@ -92,7 +95,10 @@ class Importing(Operations):
                     async with self._entries(kind, stream) as entries:
                         async for entry in entries:
                             await self._one(importer, entry, found, caller)
-                    await importer.finish()
+                    await importer.dress()
+                    limit_s = self._limits.operation_timeout_s
+                    async with bound(limit_s, "files.operation_timeout_s", doing, unknown=UNKNOWN):
+                        await batch.commit()
                 except OperationRefused as error:
                     raise importer.named(error) from error
         report = importer.report()
@@ -177,8 +183,8 @@ class Import:
         else:
             self._files[taken.path] = await self._send(Kind.HARD_LINK, taken, size=self._files[taken.twin])
 
-    async def finish(self) -> None:
-        """Give the new folders their modes and times, the lower ones first; then make all of it happen."""
+    async def dress(self) -> None:
+        """Give the new folders their modes and times, the lower ones first."""
         await self._begin()
         for path in sorted(self._dresses, reverse=True):
             mode, mtime = self._dresses[path]
@@ -190,7 +196,6 @@ class Import:
                 path=self.place(path),
             )
             await self._add(operation if mtime is None else attrs.evolve(operation, mtime_ns=mtime))
-        await self.batch.commit()
 
     def report(self) -> Imported:
         """Return what it brought."""
