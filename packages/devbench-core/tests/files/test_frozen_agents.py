@@ -6,7 +6,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from devbench_core.channel.settings import ChannelLimits
 from devbench_core.errors import TimedOut
 from devbench_core.files.settings import FileLimits
 from devbench_core.testing.kit.hostile_archives import member, tar
@@ -26,13 +25,13 @@ async def all_then_freeze(data: bytes, agent: LocalAgent, until: ExitStack) -> A
 async def test_an_upload_whose_end_a_frozen_agent_does_not_confirm_fails_in_time_as_unknown(
     local_agent: LocalAgent,
 ):
-    limits = ChannelLimits(request_timeout_s=BOUND_S)
-    async with open_host(local_agent.connect, local_agent.token, channel_limits=limits) as host:
+    limits = FileLimits(operation_timeout_s=BOUND_S)
+    async with open_host(local_agent.connect, local_agent.token, file_limits=limits) as host:
         with ExitStack() as until:
             writing = host.files.write_stream(C, "f", all_then_freeze(b"x", local_agent, until))
             with pytest.raises(TimedOut, match="not known") as caught:
                 await asyncio.wait_for(writing, TOO_LONG_S)
-        assert caught.value.details == {"limit": BOUND_S, "setting": "channel.request_timeout_s"}
+        assert caught.value.details == {"limit": BOUND_S, "setting": "files.operation_timeout_s"}
         await host.files.stat(C, ".")  # the agent goes on, and so does the channel
 
 

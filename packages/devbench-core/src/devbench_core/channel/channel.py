@@ -204,21 +204,14 @@ class AgentChannel:
                 self._abandon(number)
 
     @asynccontextmanager
-    async def step(self, unknown: str = "") -> AsyncGenerator[None]:
-        """Bound a wait for the agent by ``channel.request_timeout_s``.
-
-        Args:
-            unknown: What is not known when it does not answer, as "whether …".
-
-        Raises:
-            TimedOut: It did not answer.
-        """
+    async def step(self) -> AsyncGenerator[None]:
+        """Bound a wait for the agent by ``channel.request_timeout_s``. Raises `TimedOut`."""
         seconds = self.limits.request_timeout_s
         try:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError as error:
-            raise self._late(seconds, unknown) from error
+            raise self._late(seconds) from error
 
     async def ping(self) -> None:
         """Return at the agent's next answer to any ping.
@@ -304,10 +297,9 @@ class AgentChannel:
         return await self.ask(lambda number: List(id=number), lambda _: ListReply())
 
     @staticmethod
-    def _late(seconds: float, unknown: str = "") -> TimedOut:
+    def _late(seconds: float) -> TimedOut:
         return TimedOut(
-            f"the agent did not answer within {seconds:g} s"
-            + (f"; {unknown} is not known" if unknown else ""),
+            f"the agent did not answer within {seconds:g} s",
             hint="raise channel.request_timeout_s, or look whether the container is out of memory",
             details={"limit": seconds, "setting": "channel.request_timeout_s"},
         )

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import asynccontextmanager
 
+from devbench_core.bounds import bound
 from devbench_core.channel.change_messages import Snapshot
 from devbench_core.channel.channel import AgentChannel
 from devbench_core.channel.faults import lie
@@ -194,11 +195,13 @@ async def write_stream(
     mode: int | None,
     if_match: str = "",
     count: Callable[[int], None],
+    end_timeout_s: float,
 ) -> Written:
     """Write a whole file atomically from a stream; ``count`` may raise to end it.
 
     Raises as `AgentChannel.ask`, and whatever the stream raises; then nothing was changed. Where the agent does not
-    answer after the end, or the channel breaks then, that is not known.
+    answer within ``end_timeout_s`` of the end, or the channel breaks then, that is not known: a large file that is to
+    be durable may take a slow disk a while.
     """
     async with channel.opened(lambda _: OneReply(Written)) as (number, reply):
         channel.post(
@@ -220,5 +223,7 @@ async def write_stream(
                     await channel.send_bulk(Data(id=number, data=piece[start : start + DATA_MAX]))
         async with channel.step():
             await channel.send_bulk(WriteEnd(id=number))
-        async with channel.step("whether the file was written"):
+        doing = f"writing {path.decode(errors='replace')!r}"
+        unknown = "whether the file was written"
+        async with bound(end_timeout_s, "files.operation_timeout_s", doing, unknown=unknown):
             return await reply.future

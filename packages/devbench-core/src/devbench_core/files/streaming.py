@@ -131,7 +131,14 @@ class Streaming(Operations):
         async with self._unbound("file.write", container, where, caller) as (channel, found):
             try:
                 written = await streamcalls.write_stream(
-                    channel, where, stream, flags=flags, mode=mode, if_match=etag, count=count
+                    channel,
+                    where,
+                    stream,
+                    flags=flags,
+                    mode=mode,
+                    if_match=etag,
+                    count=count,
+                    end_timeout_s=self._limits.operation_timeout_s,
                 )
             except FileRefused as error:
                 raise condition_failed(
