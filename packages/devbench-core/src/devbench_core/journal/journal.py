@@ -145,7 +145,9 @@ class Journal:
             return ()
         first = self.last_seq - len(self._ring) + 1
         if after + 1 < first:
-            return await read_chunks(self._store, self._log, after, max_bytes)
+            older = await read_chunks(self._store, self._log, after, max_bytes)
+            # the store may have more than it said: an answer can be lost
+            return tuple(chunk for chunk in older if chunk.seq <= self.last_seq)
         chosen: list[Chunk] = []
         size = 0
         for index in range(after + 1 - first, len(self._ring)):
