@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar, cast
 
 from devbench_core.errors import ShellElsewhere
@@ -17,6 +18,7 @@ from devbench_core.shells.followed import Followed
 from devbench_core.shells.inputs import give
 from devbench_core.shells.live import Live
 from devbench_core.shells.pages import run_of
+from devbench_core.shells.refusals import elsewhere
 
 RUN, CANCEL, INPUT = "shell.run", "shell.cancel", "shell.input"
 OPERATIONS = (RUN, CANCEL, INPUT)
@@ -91,20 +93,15 @@ class Calls:
     ) -> T:
         context = self._context
         for _ in range(HANDOVERS):
-            try:
-                live = await self._followed.live(shell_id, caller)
-            except ShellElsewhere:
-                record = await context.execs.get(shell_id, caller=caller)
-                context.check(operation, caller, record.container_id, subject)
-                arguments: JsonObject = {"shell_id": shell_id, **more}
-                try:
-                    answer = await context.ask(record.instance, operation, arguments, caller, wait_s)
-                except ShellElsewhere:
-                    continue
-                if isinstance(answer, Untold):
-                    continue
-                return read(answer)
-            return await here(live)
+            with suppress(ShellElsewhere):  # also of one that was taken over meanwhile
+                return await here(await self._followed.live(shell_id, caller))
+            record = await context.execs.get(shell_id, caller=caller)
+            context.check(operation, caller, record.container_id, subject)
+            arguments: JsonObject = {"shell_id": shell_id, **more}
+            with suppress(ShellElsewhere):
+                answer = await context.ask(record.instance, operation, arguments, caller, wait_s)
+                if not isinstance(answer, Untold):
+                    return read(answer)
         return await here(await self._followed.live(shell_id, caller))
 
     async def _run(
@@ -121,6 +118,8 @@ class Calls:
             return None
         live.interrupt()
         await live.settled(self._context.ending_within_s)
+        if live.is_left:
+            raise elsewhere(live.shell)
         return run_of(live.shell, run.number)
 
     async def _input(self, live: Live, data: bytes, caller: Caller) -> int:
