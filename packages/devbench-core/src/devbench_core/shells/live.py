@@ -150,9 +150,9 @@ class Live:
         }
         return run, frame, changes
 
-    def interrupt(self) -> None:
-        """Begin to end the run, if there is one."""
-        if self._follower is not None:
+    def interrupt(self, number: int | None = None) -> None:
+        """Begin to end the run, if there is one, and if it is the one that is meant."""
+        if self._follower is not None and number in {None, self.shell.runs[-1].number}:
             self._follower.interrupt()
 
     def touch(self) -> None:
