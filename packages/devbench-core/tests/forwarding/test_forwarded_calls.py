@@ -15,12 +15,13 @@ from devbench_core.errors import (
     DevbenchError,
     ExecNotFound,
     OutcomeUnknown,
+    ShellEnded,
     StoreFailed,
     TimedOut,
     ValidationFailed,
 )
 from devbench_core.forwarding import records, sweeping
-from devbench_core.forwarding.asking import Asker, Untold
+from devbench_core.forwarding.asking import Asker, Undo, Untold
 from devbench_core.forwarding.records import State
 from devbench_core.forwarding.serving import Server
 from devbench_core.forwarding.settings import ForwardingLimits
@@ -61,9 +62,11 @@ class Hosts:
         """Return what is in the store."""
         return list((await self.store.list(records.KIND)).records)
 
-    def ask(self, wait_s: float = 0.0, **arguments: str) -> Awaitable[JsonObject | Untold]:
+    def ask(
+        self, wait_s: float = 0.0, undo: Undo | None = None, **arguments: str
+    ) -> Awaitable[JsonObject | Untold]:
         """Ask the second."""
-        return self.asker.ask("i_two", "echo", {**arguments}, CALLER, wait_s)
+        return self.asker.ask("i_two", "echo", {**arguments}, CALLER, wait_s, undo)
 
 
 @asynccontextmanager
@@ -193,6 +196,34 @@ async def test_a_caller_that_goes_away_takes_back_what_nobody_has_begun():
             await asyncio.sleep(0.001)
         await both.server.round()
         assert both.served == []
+
+
+@pytest.mark.parametrize("way", ["not begun", "done", "failed", "cannot be undone"])
+async def test_what_was_begun_for_a_caller_that_goes_away_is_undone(way: str):
+    answer, undone = asyncio.Event(), list[JsonObject]()
+
+    async def wait(arguments: JsonObject) -> JsonObject:
+        await answer.wait()
+        if way == "failed":
+            raise ShellEnded("it has ended")
+        return arguments
+
+    async def undo(found: JsonObject) -> None:
+        undone.append(found)
+        if way == "cannot be undone":
+            raise RuntimeError("a fault")
+
+    async with hosts(serving=way != "not begun") as both:
+        both.work = wait
+        asked = asyncio.ensure_future(both.ask(undo=undo, word="hello"))
+        while not (await both.left() if way == "not begun" else both.served):
+            await asyncio.sleep(0.001)
+        asked.cancel()
+        await asyncio.wait([asked])
+        answer.set()
+        while await both.left():
+            await asyncio.sleep(0.001)
+    assert undone == ([{"word": "hello"}] if way in {"done", "cannot be undone"} else [])
 
 
 async def test_an_answer_stays_until_whoever_asked_has_read_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import attrs
 import pytest
@@ -10,13 +11,13 @@ import pytest
 from devbench_core.clock import SystemClock
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import ShellBusy, ShellElsewhere, ShellIdle
-from devbench_core.forwarding.serving import Server
+from devbench_core.forwarding.serving import Handler, Server
 from devbench_core.json_types import JsonObject
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.caller import Caller
 from devbench_core.model.shell import RunReason, ShellState
 from devbench_core.shells import records
-from devbench_core.shells.calls import HANDOVERS, RUN
+from devbench_core.shells.calls import CANCEL, HANDOVERS, RUN
 from devbench_core.shells.driver import frame_of
 from devbench_core.shells.refusals import elsewhere
 from harness.agent_host import CONTAINER_ID, FORWARDING, LocalAgent, eventually, open_host, serving
@@ -155,6 +156,79 @@ async def test_another_living_host_runs_types_and_cancels_too(local_agent: Local
         with pytest.raises(ShellIdle):
             await second.shells.input(mine.shell.id, b"nobody reads\n")
         assert (await second.shells.close(mine.shell.id)).state is ShellState.ENDED
+
+
+async def test_a_run_whose_caller_went_away_is_interrupted_through_another_host(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first,
+        open_host(
+            local_agent.connect,
+            local_agent.token,
+            claim=False,
+            store=store,
+            instance="i_second",
+            shell_limits=QUICK,
+        ) as second,
+        serving(first),
+    ):
+        shell_id = (await first.shells.open(CONTAINER_ID)).id
+        theirs = User(host=second, shell=await second.shells.get(shell_id))
+        begun = await second.shells.run(shell_id, "sleep 300")
+        second.shells.interrupt_soon(shell_id, run=begun.number)
+        ran = await theirs.rest(begun)
+        assert (ran.run.reason, ran.run.shell_kept) == (RunReason.CANCELLED, True)
+        later = await second.shells.run(shell_id, "until [ -e go ]; do sleep 0.02; done; echo later")
+        handled = len(first.requests)
+        for host in (first, second):
+            host.shells.interrupt_soon(shell_id, run=begun.number)
+        await eventually(lambda: len(first.requests) > handled)
+        (local_agent.workspace / "go").touch()
+        assert (await theirs.rest(later)).out == b"later\n"
+
+
+async def test_a_run_whose_caller_went_away_before_another_host_said_that_it_began_is_interrupted(
+    local_agent: LocalAgent,
+):
+    store, taken, go = MemoryStore(), asyncio.Event(), asyncio.Event()
+    async with (
+        open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first,
+        open_host(
+            local_agent.connect,
+            local_agent.token,
+            claim=False,
+            store=store,
+            instance="i_second",
+            shell_limits=QUICK,
+        ) as second,
+        asyncio.TaskGroup() as tasks,
+    ):
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+
+        async def slowly(arguments: JsonObject, caller: Caller) -> JsonObject:
+            taken.set()
+            await go.wait()
+            return await first.shells.serve(RUN, arguments, caller)
+
+        handlers: dict[str, Handler] = {RUN: slowly, CANCEL: partial(first.shells.serve, CANCEL)}
+        first.server = Server(store, SystemClock(), FORWARDING, tasks, "i_first", handlers)
+        async with serving(first):
+            calling = asyncio.create_task(second.shells.run(mine.shell.id, "sleep 300"))
+            await taken.wait()
+            calling.cancel()
+            await asyncio.wait([calling])
+            go.set()
+            async with asyncio.timeout(10):
+                while (begun := (await mine.again()).runs[-1]).number != 1:
+                    await asyncio.sleep(0.005)
+            ran = await mine.rest(begun)
+            assert (ran.run.reason, ran.run.shell_kept) == (RunReason.CANCELLED, True)
+
+
+async def test_a_run_that_cannot_be_given_up_is_in_nobodys_way(local_agent: LocalAgent):
+    async with open_host(local_agent.connect, local_agent.token, shell_limits=QUICK) as host:
+        host.shells.interrupt_soon("x_" + "0" * 20, run=1)
+        assert await host.shells.list(CONTAINER_ID) == ()
 
 
 async def test_a_shell_that_no_host_follows_any_more_is_refused_after_a_few_handovers(

@@ -15,7 +15,7 @@ from devbench_core.errors import Vetoed
 from devbench_core.execs.courtesy import Courtesy
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.files.settings import FileLimits
-from devbench_core.forwarding.asking import Untold
+from devbench_core.forwarding.asking import Undo, Untold
 from devbench_core.journal.journal import Journal
 from devbench_core.json_types import JsonObject
 from devbench_core.model.caller import Caller
@@ -26,8 +26,22 @@ Resolve = Callable[[str, Caller], Awaitable[Container]]
 Review = Callable[[Request], Veto | None]
 Emit = Callable[[Event], None]
 Alive = Callable[[str], Awaitable[bool]]
-Ask = Callable[[str, str, JsonObject, Caller, float], Awaitable[JsonObject | Untold]]
-"""Has another host do something: see `Asker.ask`."""
+
+
+class Ask(Protocol):
+    """Has another host do something."""
+
+    async def __call__(
+        self,
+        to: str,
+        operation: str,
+        arguments: JsonObject,
+        caller: Caller,
+        wait_s: float = 0.0,
+        undo: Undo | None = None,
+    ) -> JsonObject | Untold:
+        """Return its answer: see `Asker.ask`."""
+        ...
 
 
 class OpenLink(Protocol):

@@ -21,6 +21,7 @@ from devbench_core.model.caller import Caller
 
 log = get_logger(__name__)
 Alive = Callable[[str], Awaitable[bool]]
+Undo = Callable[[JsonObject], Awaitable[None]]
 
 
 class Untold(Enum):
@@ -50,7 +51,13 @@ class Asker:
         self._alive = alive
 
     async def ask(
-        self, to: str, operation: str, arguments: JsonObject, caller: Caller, wait_s: float = 0.0
+        self,
+        to: str,
+        operation: str,
+        arguments: JsonObject,
+        caller: Caller,
+        wait_s: float = 0.0,
+        undo: Undo | None = None,
     ) -> JsonObject | Untold:
         """Return a host's answer, or that it died without having begun: somebody else may serve the call then.
 
@@ -60,6 +67,7 @@ class Asker:
             arguments: For that.
             caller: In whose name.
             wait_s: How long the operation itself may wait.
+            undo: Given the answer when whoever asked is cancelled after the host began.
 
         Raises:
             DevbenchError: What the other host raised.
@@ -79,7 +87,8 @@ class Asker:
             await self._store.apply(records.put(call))
             found = await self._answer(call, self._clock.monotonic_s() + within_s)
         except asyncio.CancelledError:
-            self._tasks.create_task(self._take_back(call), name=f"take back {call.id}")
+            taking_back = self._take_back(call) if undo is None else self._undo(call, within_s, undo)
+            self._tasks.create_task(taking_back, name=f"take back {call.id}")
             raise
         except (TimedOut, OutcomeUnknown):
             FORWARDED_CALLS.labels("timeout").inc()
@@ -131,6 +140,19 @@ class Asker:
             return error if await self._taken_back(call) else _unknown(call)
         except StoreFailed:
             return _unknown(call)
+
+    async def _undo(self, call: Forwarded, within_s: float, undo: Undo) -> None:
+        """Take a call back, or have what came of it undone when the host has begun."""
+        try:
+            if await self._taken_back(call):
+                return
+            found = await self._answer(call, self._clock.monotonic_s() + within_s)
+            await self._take_back(call)
+            if isinstance(found, Forwarded) and found.answer is not None:
+                await undo(found.answer)
+        except Exception as error:  # noqa: BLE001 - an error here would end all of this host's tasks
+            log.warning("forwarding.not_undone", call=call.id, error=str(error))
+            await self._take_back(call)
 
     async def _take_back(self, call: Forwarded) -> None:
         """See that nobody begins with it, and that the answer of whoever has is not kept."""

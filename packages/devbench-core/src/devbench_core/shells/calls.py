@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar, cast
 
 from devbench_core.errors import ShellElsewhere
-from devbench_core.forwarding.asking import Untold
+from devbench_core.forwarding.asking import Undo, Untold
 from devbench_core.json_types import JsonObject
+from devbench_core.logs import get_logger
 from devbench_core.model.caller import Caller
 from devbench_core.model.shell import ShellRun
 from devbench_core.records import from_json, to_json
@@ -17,7 +19,9 @@ from devbench_core.shells.followed import Followed
 from devbench_core.shells.inputs import give
 from devbench_core.shells.live import Live
 from devbench_core.shells.pages import run_of
+from devbench_core.shells.refusals import elsewhere
 
+log = get_logger(__name__)
 RUN, CANCEL, INPUT = "shell.run", "shell.cancel", "shell.input"
 OPERATIONS = (RUN, CANCEL, INPUT)
 HANDOVERS = 3
@@ -41,7 +45,30 @@ class Calls:
             *(RUN, shell_id, more, script, 0.0, caller),
             lambda live: self._run(live, script, caller, timeout_s=timeout_s, interactive=interactive),
             lambda answer: from_json(ShellRun, answer),
+            lambda answer: self.give_up(shell_id, from_json(ShellRun, answer).number, caller),
         )
+
+    async def give_up(self, shell_id: str, run: int | None, caller: Caller) -> None:
+        """Begin to end a run that nobody waits for, wherever its shell is followed; never raises.
+
+        Args:
+            shell_id: Which shell.
+            run: Which run, None for whatever the shell is busy with.
+            caller: In whose name.
+        """
+
+        async def interrupt(live: Live) -> None:
+            live.interrupt(run)
+
+        more: JsonObject = {"run": run}
+        try:
+            await self._anywhere(
+                *(CANCEL, shell_id, more, shell_id, 0.0, caller),
+                interrupt,
+                lambda _: None,
+            )
+        except Exception as error:  # noqa: BLE001 - an error here would end all of this host's tasks
+            log.warning("shell.not_given_up", shell=shell_id, run=run, error=str(error))
 
     async def cancel(self, shell_id: str, caller: Caller) -> ShellRun | None:
         """End what a shell is busy with."""
@@ -74,7 +101,7 @@ class Calls:
             script, interactive = str(arguments["script"]), bool(arguments["interactive"])
             return to_json(await self._run(live, script, caller, timeout_s=seconds, interactive=interactive))
         if operation == CANCEL:
-            run = await self._cancel(live, caller)
+            run = await self._cancel(live, caller, cast("int | None", arguments.get("run")))
             return {"run": None if run is None else to_json(run)}
         return {"cursor": await self._input(live, b64decode(str(arguments["data"])), caller)}
 
@@ -88,23 +115,19 @@ class Calls:
         caller: Caller,
         here: Callable[[Live], Awaitable[T]],
         read: Callable[[JsonObject], T],
+        undo: Undo | None = None,
     ) -> T:
         context = self._context
         for _ in range(HANDOVERS):
-            try:
-                live = await self._followed.live(shell_id, caller)
-            except ShellElsewhere:
-                record = await context.execs.get(shell_id, caller=caller)
-                context.check(operation, caller, record.container_id, subject)
-                arguments: JsonObject = {"shell_id": shell_id, **more}
-                try:
-                    answer = await context.ask(record.instance, operation, arguments, caller, wait_s)
-                except ShellElsewhere:
-                    continue
-                if isinstance(answer, Untold):
-                    continue
-                return read(answer)
-            return await here(live)
+            with suppress(ShellElsewhere):  # also of one that was taken over meanwhile
+                return await here(await self._followed.live(shell_id, caller))
+            record = await context.execs.get(shell_id, caller=caller)
+            context.check(operation, caller, record.container_id, subject)
+            arguments: JsonObject = {"shell_id": shell_id, **more}
+            with suppress(ShellElsewhere):
+                answer = await context.ask(record.instance, operation, arguments, caller, wait_s, undo)
+                if not isinstance(answer, Untold):
+                    return read(answer)
         return await here(await self._followed.live(shell_id, caller))
 
     async def _run(
@@ -114,13 +137,15 @@ class Calls:
         await self._context.resolve(live.shell.container_id, caller)
         return await live.begin(script, timeout_s=timeout_s, interactive=interactive)
 
-    async def _cancel(self, live: Live, caller: Caller) -> ShellRun | None:
+    async def _cancel(self, live: Live, caller: Caller, number: int | None = None) -> ShellRun | None:
         self._context.check(CANCEL, caller, live.shell.container_id, live.shell.id)
         run = live.shell.run
-        if run is None:
+        if run is None or number not in {None, run.number}:
             return None
         live.interrupt()
         await live.settled(self._context.ending_within_s)
+        if live.is_left:
+            raise elsewhere(live.shell)
         return run_of(live.shell, run.number)
 
     async def _input(self, live: Live, data: bytes, caller: Caller) -> int:

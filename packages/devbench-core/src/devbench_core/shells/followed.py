@@ -8,6 +8,7 @@ import attrs
 
 from devbench_core.contracts.store import Remove
 from devbench_core.errors import Conflict, ExecNotFound, ExecPurged
+from devbench_core.execs.run import Run
 from devbench_core.model.caller import Caller
 from devbench_core.model.shell import Shell
 from devbench_core.shells import records
@@ -39,8 +40,7 @@ class Followed:
         command = await self._context.execs.followed(shell.id, caller=caller)
         if command is None:
             raise elsewhere(shell)
-        live = Live(self._context, await records.save(self._context.store, shell), command)
-        self._lives[shell.id] = live
+        live = self._follow(await records.save(self._context.store, shell), command)
         await live.begin("", timeout_s=self._context.limits.open_timeout_s, interactive=False)
         return live
 
@@ -95,8 +95,7 @@ class Followed:
         known = self._lives.get(shell.id)
         if known is not None:
             return known
-        live = self._lives[shell.id] = Live(self._context, shell, command)
-        return live
+        return self._follow(shell, command)
 
     async def note_end(self, shell: Shell, closing: Closing = ENDED_ALONE) -> Shell:
         """Write down that the command which a shell is has ended, and so has a run that nobody followed to its end."""
@@ -104,7 +103,6 @@ class Followed:
         try:
             if live is not None:
                 await live.end()
-                self._lives.pop(shell.id, None)
                 return live.shell
             runs, run = shell.runs, shell.run
             if run is not None:
@@ -129,6 +127,14 @@ class Followed:
         for live in self._lives.values():
             live.stop()
         self._lives.clear()
+
+    def _follow(self, shell: Shell, command: Run) -> Live:
+        live = self._lives[shell.id] = Live(self._context, shell, command, self._over)
+        return live
+
+    def _over(self, live: Live) -> None:
+        if self._lives.get(live.shell.id) is live:
+            del self._lives[live.shell.id]
 
     async def _is_over(self, shell: Shell) -> bool:
         """Tell whether the command which a shell is has ended; only one that has is purged."""

@@ -29,6 +29,7 @@ class Kept:
     def __init__(self, context: ShellContext, shell: Shell) -> None:
         self.shell = shell
         self._context = context
+        self.is_behind = False  # another host went on with it, or it was removed
         self._unsent: set[str] = set()  # secrets of runs that may be recorded, and were not sent
 
     @property
@@ -45,6 +46,8 @@ class Kept:
     async def save_surely(self, changes: dict[str, object]) -> bool:
         """Write an end down, however long the store refuses; the run counts as going on until then.
 
+        Given up when it falls behind: another host saw to that end.
+
         Returns:
             Whether it was this host that noted the end of the shell.
         """
@@ -54,6 +57,8 @@ class Kept:
                 is_over = await self.save(**changes)
             except Conflict:
                 await self._reload()
+                if self.is_behind:
+                    return False
             except DevbenchError as error:
                 is_doubtful = True  # it may be in the store nevertheless
                 log.warning("shell.not_recorded", shell=self.shell.id, error=error.message)
@@ -66,7 +71,10 @@ class Kept:
             pause = min(2 * pause, STORE_RETRY_MAX_S)
 
     async def record(self, changes: dict[str, object]) -> None:
-        """Write a run down before it is sent: the next host must know what it waits for."""
+        """Write a run down before it is sent: the next host must know what it waits for.
+
+        Until `sent` is told, `take_back` finds it there and ends it as lost.
+        """
         self._unsent.add(str(changes["secret"]))
         try:
             await self.save(**changes)
@@ -75,6 +83,9 @@ class Kept:
             with suppress(DevbenchError):
                 await self.take_back()
             raise
+
+    def sent(self) -> None:
+        """The run that was recorded is on its way."""
         self._unsent.clear()
 
     async def take_back(self) -> None:
@@ -101,9 +112,16 @@ class Kept:
                 attrs.evolve(found, runs=(*found.runs[:-1], lost), secret="", sent_bytes=found.sent_before),
             )
             self._unsent.clear()
-        # else another host follows it by now
+        else:
+            self.is_behind = True
 
     async def _reload(self) -> None:
-        with suppress(ShellNotFound, StoreFailed):
-            found = await records.load(self._context.store, self.shell.id, owner(self.shell))
-            self.shell = attrs.evolve(self.shell, revision=found.revision, ended=found.ended)
+        with suppress(StoreFailed):  # it is tried again
+            try:
+                found = await records.load(self._context.store, self.shell.id, owner(self.shell))
+            except ShellNotFound:
+                self.is_behind = True
+                return
+            self.is_behind = found.runs[-1].number != self.shell.runs[-1].number
+            known = attrs.evolve(self.shell, revision=found.revision, ended=found.ended)
+            self.shell = found if self.is_behind else known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 
 import attrs
 
@@ -15,6 +16,7 @@ from devbench_core.errors import (
 )
 from devbench_core.execs.run import Run
 from devbench_core.logs import get_logger
+from devbench_core.model.execution import Exec
 from devbench_core.model.shell import Shell, ShellRun
 from devbench_core.shells.closing import ENDED_ALONE, Closing
 from devbench_core.shells.context import ShellContext
@@ -22,7 +24,7 @@ from devbench_core.shells.driver import filler_of, frame_of
 from devbench_core.shells.endings import ended_run
 from devbench_core.shells.follow import Follower
 from devbench_core.shells.kept import Kept
-from devbench_core.shells.refusals import busy, over
+from devbench_core.shells.refusals import busy, elsewhere, over
 
 log = get_logger(__name__)
 SECRET_BYTES = 16
@@ -35,13 +37,17 @@ class Live:
         context: The collaborators.
         shell: As it is in the store.
         command: The command that it is.
+        over: Called when this host follows it no longer, be it that it ended or that another host took it over.
     """
 
-    def __init__(self, context: ShellContext, shell: Shell, command: Run) -> None:
+    def __init__(
+        self, context: ShellContext, shell: Shell, command: Run, over: Callable[[Live], None]
+    ) -> None:
         self._kept = Kept(context, shell)
         self.command = command
         self.input_lock = asyncio.Lock()
         self._context = context
+        self._over = over
         self._closing = ENDED_ALONE
         self._changed = asyncio.Event()
         self._follower: Follower | None = None
@@ -51,6 +57,12 @@ class Live:
         if run is not None:  # its former host died meanwhile
             spent_s = (context.clock.now() - run.started_at).total_seconds()
             self._follow(run, max(0.0, run.timeout_s - spent_s), self._fill())
+        command.done.add_done_callback(self._command_over)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the command goes on without this host: another one took it over."""
+        return self.command.done.done() and self.command.record.ending is None
 
     @property
     def shell(self) -> Shell:
@@ -63,6 +75,7 @@ class Live:
         Raises:
             ShellBusy: Another run has not ended.
             ShellEnded: The shell has.
+            ShellElsewhere: Another host took it over meanwhile; nothing was sent.
             Conflict: Another host changed its record; nothing was sent.
             StoreFailed: It could not be recorded, so nothing was sent.
         """
@@ -92,13 +105,19 @@ class Live:
                 await self._kept.take_back()
             run, frame, changes = self._next_run(script, timeout_s=timeout_s, interactive=interactive)
             await self._kept.record(changes)
+            if self.is_left:  # meanwhile: it would go nowhere
+                await self._kept.take_back()
+                return elsewhere(self.shell)
         except DevbenchError as error:
+            if self._kept.is_behind:
+                self._leave()  # whoever is asked next goes on from what the store has
             return error
         except Exception as error:  # a store's own fault
             log.exception("shell.not_begun", shell=self.shell.id)
             return StoreFailed(repr(error))
         if self.command.stream is not None:
             self.command.stream.send_side(self.shell.sent_before, frame)
+        self._kept.sent()
         self._follow(run, timeout_s)
         return run
 
@@ -106,6 +125,8 @@ class Live:
         self, script: str, *, timeout_s: float, interactive: bool
     ) -> tuple[ShellRun, bytes, dict[str, object]]:
         """Return a run, what is to be sent for it, and what changes in the record."""
+        if self.is_left:
+            raise elsewhere(self.shell)
         if self.shell.run is not None:
             raise busy(self.shell)
         if self.shell.ended or self.command.stream is None or self.command.record.ending is not None:
@@ -129,9 +150,9 @@ class Live:
         }
         return run, frame, changes
 
-    def interrupt(self) -> None:
-        """Begin to end the run, if there is one."""
-        if self._follower is not None:
+    def interrupt(self, number: int | None = None) -> None:
+        """Begin to end the run, if there is one, and if it is the one that is meant."""
+        if self._follower is not None and number in {None, self.shell.runs[-1].number}:
             self._follower.interrupt()
 
     def touch(self) -> None:
@@ -163,6 +184,7 @@ class Live:
         if not self.shell.ended:
             is_news = await self._kept.save(ended=True, secret="")
             self._ring()
+            self._forget()
             if is_news:
                 self._closing.tell(self._context, self.shell)
 
@@ -187,6 +209,25 @@ class Live:
         for task in (self._beginning, self._task):
             if task is not None:
                 task.cancel()
+
+    def _command_over(self, _done: asyncio.Future[Exec | None]) -> None:
+        is_begun = self._beginning is not None and not self._beginning.done()
+        if self.is_left:
+            self._leave()
+        elif self.shell.run is None and not is_begun and self._closing is ENDED_ALONE:
+            self._forget()  # nothing is known here but what the store has: whoever looks at it notes its end
+
+    def _leave(self) -> None:
+        """Leave it to who follows it now; a run that is being recorded sees to itself."""
+        if self._task is not None:
+            self._task.cancel()
+        self._follower = None
+        self._forget()
+        self._ring()
+
+    def _forget(self) -> None:
+        self.command.done.remove_done_callback(self._command_over)
+        self._over(self)
 
     def _fill(self) -> str:
         """Send a run that does nothing to where the present one was to be; taken only if that never came there.
@@ -222,6 +263,10 @@ class Live:
         is_over = await self._kept.save_surely(changes)
         self._follower = None
         self._ring()
+        if self.shell.ended or self._kept.is_behind:
+            self._forget()
+        if self._kept.is_behind:
+            return  # whose host told it
         if run.number:
             fields: dict[str, object] = {
                 "run": run.number,

@@ -223,11 +223,20 @@ class Shells:
         """
         return await self._calls.cancel(shell_id, caller)
 
-    def interrupt_soon(self, shell_id: str) -> None:
-        """Begin to end the run of a shell that this host follows, without waiting: its caller went away."""
+    def interrupt_soon(self, shell_id: str, *, run: int | None = None, caller: Caller = LOCAL) -> None:
+        """Begin to end the run of a shell without waiting: its caller went away.
+
+        Args:
+            shell_id: Which shell.
+            run: Only this run; None for whatever the shell is busy with.
+            caller: Who went away.
+        """
         live = self._followed.here(shell_id)
         if live is not None:
-            live.interrupt()
+            live.interrupt(run)
+        else:
+            giving_up = self._calls.give_up(shell_id, run, caller)
+            self._context.tasks.create_task(giving_up, name=f"give up {shell_id}")
 
     async def input(self, shell_id: str, data: bytes, *, caller: Caller = LOCAL) -> int:
         """Send bytes to what the present run's programs read; returns the cursor of the output before it.

@@ -111,7 +111,7 @@ async def shell_run(context: ToolContext, given: ShellRunInput) -> ShellRunOutpu
         shell = await shells.get(given.shell_id, caller=context.caller)
     except asyncio.CancelledError:
         if given.end_with_call:
-            shells.interrupt_soon(given.shell_id)
+            shells.interrupt_soon(given.shell_id, run=run.number, caller=context.caller)
         raise
     except DevbenchError as error:
         error.details.setdefault("run", run.number)  # it was begun, and goes on

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from pydantic import ValidationError
 
+from devbench_core.model.caller import Caller
 from devbench_core.tool import ToolInput, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES
 from devbench_core.tools.execs import ExecWaitInput, ExecWaitOutput
@@ -67,13 +68,13 @@ class Call:
             case _:
                 return None
 
-    def give_up(self, bench: Bench, what: Mapping[str, Any]) -> None:
+    def give_up(self, bench: Bench, what: Mapping[str, Any], caller: Caller) -> None:
         """Do what the end of the call would have done: nobody was told of its task."""
         match self.given:
             case RunInput() if self.given.ends_with_call:
                 bench.execs.end_soon(what["exec_id"])
             case ShellRunInput() if self.given.end_with_call:
-                bench.shells.interrupt_soon(what["exec_id"])
+                bench.shells.interrupt_soon(what["exec_id"], run=what["run"], caller=caller)
             case _:
                 return
 

@@ -84,7 +84,7 @@ class TaskHandlers:
         try:
             _, view = await self.tasks.create(call.tool, caller, **what)
         except asyncio.CancelledError:
-            call.give_up(self._bench, what)  # nobody was told its id
+            call.give_up(self._bench, what, caller)  # nobody was told its id
             raise
         except DevbenchError as error:
             error.details.setdefault("exec_id", what["exec_id"])

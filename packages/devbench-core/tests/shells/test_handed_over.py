@@ -1,0 +1,194 @@
+"""Shells that a host followed until another one took it for dead."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+
+from devbench_core.contracts.store import Change, Put, Record, Remove
+from devbench_core.errors import Conflict
+from devbench_core.memory.store import MemoryStore
+from devbench_core.model.caller import LOCAL
+from devbench_core.model.shell import RunReason, ShellState
+from devbench_core.shells import records
+from devbench_core.shells.driver import frame_of
+from devbench_core.shells.live import Live
+from harness.agent_host import CONTAINER_ID, Host, LocalAgent, eventually, open_host, serving
+
+from .conftest import QUICK, User
+
+UNTIL_GO = "echo one; until [ -e go ]; do sleep 0.02; done; echo two"
+
+
+class WatchedStore(MemoryStore):
+    """A store that does something when it has a run that began, before it says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: Callable[[], Awaitable[None]] | None = None
+
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+        """Write."""
+        saved = await super().apply(*changes)
+        then = self.then
+        if then and any(isinstance(each, Put) and each.data.get("secret") for each in changes):
+            self.then = None
+            await then()
+        return saved
+
+
+@asynccontextmanager
+async def two_hosts(agent: LocalAgent, store: MemoryStore) -> AsyncGenerator[tuple[Host, Host]]:
+    """Open two hosts; the second serves calls of the first."""
+    async with (
+        open_host(agent.connect, agent.token, store=store, shell_limits=QUICK) as first,
+        open_host(
+            agent.connect, agent.token, claim=False, store=store, instance="i_second", shell_limits=QUICK
+        ) as second,
+        serving(second),
+    ):
+        yield first, second
+
+
+def lives(shell_id: str) -> int:
+    """Return how often a shell is held in memory by those who follow it."""
+    gc.collect()
+    return len([each for each in gc.get_objects() if type(each) is Live and each.shell.id == shell_id])
+
+
+async def take_over(first: Host, second: Host) -> None:
+    """Have the second host adopt what the first follows, which hears of that."""
+    second.dead.add(first.instance)
+    await second.execs.recover(second.container)
+    await eventually(lambda: first.execs.running_here == 0)
+
+
+async def test_a_host_that_lost_an_idle_shell_hands_calls_to_the_one_that_follows_it(
+    local_agent: LocalAgent,
+):
+    async with two_hosts(local_agent, MemoryStore()) as (first, second):
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        theirs = User(host=second, shell=mine.shell)
+        await mine.run("kept=yes")
+        await take_over(first, second)
+        assert (await mine.run("echo $kept", timeout_s=5)).out == b"yes\n"
+        assert (await theirs.run("echo there")).out == b"there\n"
+        begun = await second.shells.run(mine.shell.id, "echo begun; sleep 300")
+        assert (await first.shells.get(mine.shell.id)).state is ShellState.RUNNING
+        assert (await first.shells.poll(mine.shell.id, after=begun.after, run=begun.number, wait_s=10)).chunks
+        cancelled = await first.shells.cancel(mine.shell.id)
+        assert cancelled is not None
+        assert (cancelled.reason, cancelled.shell_kept) == (RunReason.CANCELLED, True)
+
+
+async def test_a_run_under_way_is_followed_by_one_host_when_another_took_its_shell_over(
+    local_agent: LocalAgent,
+):
+    async with two_hosts(local_agent, MemoryStore()) as (first, second):
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        begun = await first.shells.run(mine.shell.id, UNTIL_GO)
+        assert (await first.shells.poll(mine.shell.id, after=begun.after, run=begun.number, wait_s=10)).chunks
+        rest = asyncio.create_task(mine.rest(begun))
+        await take_over(first, second)
+        await second.shells.get(mine.shell.id)
+        (local_agent.workspace / "go").touch()
+        assert (await rest).out == b"one\ntwo\n"
+        assert (await User(host=second, shell=mine.shell).rest(begun)).out == b"one\ntwo\n"
+        assert len(first.told("shell.ran") + second.told("shell.ran")) == 1
+
+
+async def test_a_cancellation_goes_to_the_host_that_takes_the_shell_over_meanwhile(local_agent: LocalAgent):
+    async with two_hosts(local_agent, MemoryStore()) as (first, second):
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        script = "trap '' INT; echo one; (trap '' INT; exec sleep 300)"
+        begun = await first.shells.run(mine.shell.id, script)
+        assert (await first.shells.poll(mine.shell.id, after=begun.after, run=begun.number, wait_s=10)).chunks
+        cancelling = asyncio.create_task(first.shells.cancel(mine.shell.id))
+        await take_over(first, second)
+        cancelled = await cancelling
+        assert cancelled is not None
+        assert cancelled.reason is RunReason.CANCELLED
+
+
+async def test_a_run_is_not_begun_when_its_shell_is_taken_over_while_it_is_recorded(local_agent: LocalAgent):
+    store = WatchedStore()
+    async with two_hosts(local_agent, store) as (first, second):
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        store.then = lambda: take_over(first, second)
+        assert (await mine.run("echo on", timeout_s=5)).out == b"on\n"
+        lost = (await mine.again()).runs[1]
+        assert (lost.number, lost.reason, lost.shell_kept) == (1, RunReason.LOST, True)
+
+
+async def test_a_run_that_another_host_recorded_and_nobody_follows_is_seen_to_by_who_meets_it(
+    local_agent: LocalAgent,
+):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as host:
+        user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
+        await user.run("kept=yes")
+        left = await user.again()
+        run = attrs.evolve(left.runs[-1], number=2, after=left.runs[-1].until, until=0, ended_at=None)
+        size = len(frame_of("touch begun", "0" * 32, interactive=False))
+        recorded = attrs.evolve(
+            left,
+            runs=(*left.runs, run),
+            secret="0" * 32,
+            sent_before=left.sent_bytes,
+            sent_bytes=left.sent_bytes + size,
+        )
+        await records.save(store, recorded)
+        with pytest.raises(Conflict):
+            await user.run("echo never")
+        assert (await user.rest(run)).run.reason is RunReason.LOST
+        assert (await user.run("echo $kept; ls")).out == b"yes\n"
+
+
+async def test_the_end_of_a_run_does_not_overwrite_the_newer_run_of_another_host(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as host:
+        user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
+        begun = await host.shells.run(user.shell.id, UNTIL_GO)
+        found = await records.load(store, user.shell.id, LOCAL)
+        ended = attrs.evolve(begun, ended_at=begun.started_at, reason=RunReason.EXITED, shell_kept=True)
+        newer = attrs.evolve(begun, number=begun.number + 1)
+        theirs = await records.save(
+            store,
+            attrs.evolve(found, runs=(*found.runs[:-1], ended, newer), secret="1" * 32, sent_bytes=9000),
+        )
+        (local_agent.workspace / "go").touch()
+        await eventually(lambda: lives(user.shell.id) == 0)
+        assert await records.load(store, user.shell.id, LOCAL) == theirs
+        assert host.told("shell.ran") == []
+
+
+async def test_the_end_of_a_run_whose_record_was_removed_is_not_tried_for_ever(local_agent: LocalAgent):
+    store = MemoryStore()
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as host:
+        shell_id = (await host.shells.open(CONTAINER_ID)).id
+        await host.shells.run(shell_id, "exit 3")
+        await store.apply(Remove(kind=records.KIND, key=shell_id))
+        await eventually(lambda: lives(shell_id) == 0)
+        assert await store.get(records.KIND, shell_id) is None
+
+
+@pytest.mark.parametrize("way", ["exit", "close", "killed while it is idle"])
+async def test_a_host_keeps_nothing_in_memory_of_a_shell_that_ended(local_agent: LocalAgent, way: str):
+    async with open_host(local_agent.connect, local_agent.token, shell_limits=QUICK) as host:
+        shell_id = (await host.shells.open(CONTAINER_ID)).id
+        assert lives(shell_id) == 1
+        if way == "exit":
+            await host.shells.run(shell_id, "exit 3")
+        elif way == "close":
+            await host.shells.run(shell_id, "sleep 300")
+            await host.shells.close(shell_id)
+        else:
+            await host.execs.signal(shell_id, "KILL")
+        await eventually(lambda: host.execs.running_here == 0)
+        await eventually(lambda: lives(shell_id) == 0)
+        assert (await host.shells.get(shell_id)).state is ShellState.ENDED
