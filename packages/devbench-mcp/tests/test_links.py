@@ -172,6 +172,28 @@ async def test_downloads_that_nobody_takes_make_room_for_others(serve: Serve, ac
             ] == 48_000_000
 
 
+@pytest.mark.parametrize("change", ["printf x | dd of=big conv=notrunc", "printf x >> big"])
+async def test_a_download_of_a_file_that_changes_meanwhile_ends_short_of_its_length(
+    serve: Serve, change: str
+):
+    async with place(serve) as (client, box, outside):
+        await tool(client, "run", container=box, argv=["sh", "-c", "head -c 48000000 /dev/zero > big"])
+        url, got = (await link(client, box, "big"))["url"], 0
+
+        async def download() -> None:
+            nonlocal got
+            async with outside.stream("GET", url) as answer:
+                assert (answer.status_code, answer.headers["content-length"]) == (200, "48000000")
+                async for piece in answer.aiter_raw():
+                    if not got:
+                        await tool(client, "run", container=box, argv=["sh", "-c", change])
+                    got += len(piece)
+
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await download()
+        assert 0 < got < 48_000_000
+
+
 async def test_a_folder_comes_out_and_goes_in_as_an_archive(serve: Serve):
     async with place(serve) as (client, box, outside):
         for name in ("a", "b/c"):

@@ -185,9 +185,15 @@ def _etag(request: Request) -> str | None:
 
 
 async def _until_closed(pieces: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncGenerator[bytes]:
+    """Give the pieces, each when the next is there: that a file was changed is known after its last one alone."""
+    held = b""
     async with stack:
         async for piece in pieces:
-            yield piece
+            if held:
+                yield held
+            held = piece
+        if held:
+            yield held
 
 
 async def _with(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
