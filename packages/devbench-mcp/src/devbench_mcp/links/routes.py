@@ -110,9 +110,9 @@ class LinkRoutes:
                     details={"path": asked.path, "etag": stream.info.etag},
                 )
             headers = _headers(asked.path) | {"ETag": f'"{info.etag}"', "Accept-Ranges": "bytes"}
-            headers |= wanted.headers()
             if request.headers.get("if-none-match") == headers["ETag"]:
                 return Response(status_code=304, headers=headers)
+            headers |= wanted.headers()
             kind = mime_type(asked.path, is_text=False)
             if request.method == "HEAD":
                 return Response(status_code=wanted.status, headers=headers, media_type=kind)
