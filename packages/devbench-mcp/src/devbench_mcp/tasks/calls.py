@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from devbench_core.tool import ToolInput, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES
+from devbench_core.tools.catalogue import TOOLS
 from devbench_core.tools.execs import ExecWaitInput, ExecWaitOutput
 from devbench_core.tools.run import RunInput, RunOutput
 from devbench_core.tools.shell_runs import ShellRunInput, ShellRunOutput
@@ -26,6 +27,8 @@ LONG: Mapping[str, Callable[[McpSettings], float]] = {
     "shell_run": lambda settings: settings.task_slow_after_s,
 }
 """Tools that wait for what goes on without them, and after how long each is answered with a task."""
+SCOPES: Mapping[str, str] = {tool.name: tool.scope for tool in TOOLS if tool.name in {*LONG, *WORK}}
+"""What who calls each of them needs, and so who has a task of it."""
 _INPUTS: Mapping[str, type[ToolInput]] = {
     "run": RunInput,
     "exec_wait": ExecWaitInput,
