@@ -6,6 +6,7 @@ import base64
 import os
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from devbench_core.errors import NotFound, ValidationFailed
 from devbench_core.model.caller import LOCAL
 from devbench_core.model.change import FileChanges
 from devbench_core.tasks import background
-from devbench_mcp.resources import addresses, fileuris
+from devbench_core.testing.fake import fake_bench
+from devbench_mcp.resources import addresses, completing, fileuris
 from devbench_mcp.resources.fileuris import FileUri
 from devbench_mcp.resources.filewatches import FileWatches
 from harness.mcp_resources import STRANGER, TEAM, TOKENS, Updates, connected, spawn, tool, until
@@ -216,6 +218,29 @@ async def test_containers_commands_and_paths_are_completed(serve: Serve, era: st
         async with connected(served.url, era, STRANGER) as other:
             assert await complete(other, template, "container", "we") == []
             assert await complete(other, template, "path", "s", container=box) == []
+
+
+async def test_an_absolute_path_is_completed_with_what_lies_there_and_begins_with_a_root(tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    root = str(tmp_path / "data")
+    async with fake_bench(tmp_path, policy={"file_roots": [root]}) as fake:
+        box = (await fake.bench.containers.spawn(SpawnRequest(alias="web"))).container.id
+        for path in ("README.md", "work", f"{root}/f"):
+            await fake.bench.files.write(box, path, b"x")
+        for value, expected in {
+            "/": ["/workspace/", f"{root}/"],
+            "/R": [],
+            "/w": ["/workspace/"],
+            "/workspace/R": ["/workspace/README.md"],
+            f"{root}/": [f"{root}/f"],
+            f"{tmp_path}/": [],
+        }.items():
+            params = types.CompleteRequestParams(
+                ref=types.ResourceTemplateReference(uri=fileuris.TEMPLATE),
+                argument=types.CompletionArgument(name="path", value=value),
+                context=types.CompletionContext(arguments={"container": "web"}),
+            )
+            assert (await completing.complete(fake.bench, params, LOCAL)).values == expected, value
 
 
 def test_names_that_are_no_text_have_addresses():
