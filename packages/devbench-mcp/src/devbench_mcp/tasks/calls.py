@@ -61,7 +61,8 @@ class Call:
         """Return the fields of a task's record, None when what was waited for has ended."""
         match self.given, output:
             case RunInput(), RunOutput(ended=False):
-                return _command(output.exec.id, output.exec.container_id, self.given.max_output_bytes)
+                command = _command(output.exec.id, output.exec.container_id, self.given.max_output_bytes)
+                return {**command, "replayed": output.replayed}
             case ExecWaitInput(), ExecWaitOutput(ended=False):
                 return _command(output.exec.id, output.exec.container_id, OUTPUT_DEFAULT_BYTES)
             case ShellRunInput(), ShellRunOutput(ended=False):
