@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,6 +195,36 @@ async def test_what_is_not_there_cannot_be_followed(serve: Serve):
             assert honoured == []
 
 
+async def test_an_address_with_half_a_surrogate_pair_cannot_be_followed(serve: Serve):
+    method, version = "subscriptions/listen", "2026-07-28"
+    about = {
+        "protocolVersion": version,
+        "clientInfo": {"name": "raw", "version": "1"},
+        "clientCapabilities": {},
+    }
+    params = {
+        "notifications": {"resourceSubscriptions": ["devbench://web/files/a\ud800"]},
+        "_meta": {f"io.modelcontextprotocol/{name}": value for name, value in about.items()},
+    }
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+        "MCP-Protocol-Version": version,
+        "Mcp-Method": method,
+    }
+    asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    async with (
+        serve() as served,
+        httpx2.AsyncClient() as http,
+        http.stream("POST", served.url, content=asked, headers=headers) as answer,
+    ):
+        async with asyncio.timeout(10):
+            told = await anext(line async for line in answer.aiter_lines() if "{" in line)
+    agreed = json.loads(told.removeprefix("data: "))
+    assert agreed["method"] == "notifications/subscriptions/acknowledged", agreed
+    assert not agreed["params"]["notifications"].get("resourceSubscriptions")
+
+
 async def complete(client: Client, template: str, name: str, value: str, **given: str) -> list[str]:
     result = await client.complete(
         types.ResourceTemplateReference(uri=template), {"name": name, "value": value}, given or None
@@ -266,6 +299,7 @@ def test_every_address_is_read_as_it_was_written(path: bytes, offset: int, most:
         ("devbench://web/files//", NotFound),
         ("devbench://web/file/x", NotFound),
         ("devbench://we b/files/x", NotFound),
+        ("devbench://web/files/a\ud800", NotFound),
         ("file:///etc/passwd", NotFound),
         ("devbench://web/files/x?offset=-1", ValidationFailed),
         ("devbench://web/files/x?max_bytes=1", ValidationFailed),
