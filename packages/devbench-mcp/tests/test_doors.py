@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -12,6 +13,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from devbench_core.errors import ConfigurationInvalid
 from devbench_mcp.callers import Callers
+from devbench_mcp.http import HEAD_MAX_BYTES
 from devbench_mcp.settings import mcp_settings
 from harness.toolbox import Serve
 
@@ -123,6 +125,23 @@ async def test_a_body_over_the_limit_is_refused(serve: Serve):
     async with serve(max_body_bytes=65536) as served:
         answer = await post(served.url, {}, {**INITIALIZE, "padding": "x" * 70000})
     assert answer.status_code == 413
+
+
+async def test_a_head_over_the_limit_is_refused_whichever_parsers_are_installed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+):
+    class Boundless(asyncio.Protocol):
+        """As httptools, which takes a head of any size, and which uvicorn prefers where it is installed."""
+
+        def __init__(self, **_: object) -> None: ...
+
+    monkeypatch.setattr("uvicorn.protocols.http.auto.AutoHTTPProtocol", Boundless)
+    async with asyncio.timeout(10), serve(tokens=TOKENS) as served:
+        parts = httpx2.URL(served.url)
+        reader, writer = await asyncio.open_connection(parts.host, parts.port)
+        writer.write(f"GET /mcp HTTP/1.1\r\nHost: {parts.host}\r\nX: ".encode() + b"x" * HEAD_MAX_BYTES)
+        assert b" 400 " in await reader.readline()
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "bench.example"])  # noqa: S104

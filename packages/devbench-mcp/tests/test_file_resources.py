@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +23,8 @@ from devbench_core.errors import NotFound, ValidationFailed
 from devbench_core.model.caller import LOCAL
 from devbench_core.model.change import FileChanges
 from devbench_core.tasks import background
-from devbench_mcp.resources import addresses, fileuris
+from devbench_core.testing.fake import fake_bench
+from devbench_mcp.resources import addresses, completing, fileuris
 from devbench_mcp.resources.fileuris import FileUri
 from devbench_mcp.resources.filewatches import FileWatches
 from harness.mcp_resources import STRANGER, TEAM, TOKENS, Updates, connected, spawn, tool, until
@@ -190,6 +195,36 @@ async def test_what_is_not_there_cannot_be_followed(serve: Serve):
             assert honoured == []
 
 
+async def test_an_address_with_half_a_surrogate_pair_cannot_be_followed(serve: Serve):
+    method, version = "subscriptions/listen", "2026-07-28"
+    about = {
+        "protocolVersion": version,
+        "clientInfo": {"name": "raw", "version": "1"},
+        "clientCapabilities": {},
+    }
+    params = {
+        "notifications": {"resourceSubscriptions": ["devbench://web/files/a\ud800"]},
+        "_meta": {f"io.modelcontextprotocol/{name}": value for name, value in about.items()},
+    }
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+        "MCP-Protocol-Version": version,
+        "Mcp-Method": method,
+    }
+    asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    async with (
+        serve() as served,
+        httpx2.AsyncClient() as http,
+        http.stream("POST", served.url, content=asked, headers=headers) as answer,
+    ):
+        async with asyncio.timeout(10):
+            told = await anext(line async for line in answer.aiter_lines() if "{" in line)
+    agreed = json.loads(told.removeprefix("data: "))
+    assert agreed["method"] == "notifications/subscriptions/acknowledged", agreed
+    assert not agreed["params"]["notifications"].get("resourceSubscriptions")
+
+
 async def complete(client: Client, template: str, name: str, value: str, **given: str) -> list[str]:
     result = await client.complete(
         types.ResourceTemplateReference(uri=template), {"name": name, "value": value}, given or None
@@ -218,6 +253,29 @@ async def test_containers_commands_and_paths_are_completed(serve: Serve, era: st
             assert await complete(other, template, "path", "s", container=box) == []
 
 
+async def test_an_absolute_path_is_completed_with_what_lies_there_and_begins_with_a_root(tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    root = str(tmp_path / "data")
+    async with fake_bench(tmp_path, policy={"file_roots": [root]}) as fake:
+        box = (await fake.bench.containers.spawn(SpawnRequest(alias="web"))).container.id
+        for path in ("README.md", "work", f"{root}/f"):
+            await fake.bench.files.write(box, path, b"x")
+        for value, expected in {
+            "/": ["/workspace/", f"{root}/"],
+            "/R": [],
+            "/w": ["/workspace/"],
+            "/workspace/R": ["/workspace/README.md"],
+            f"{root}/": [f"{root}/f"],
+            f"{tmp_path}/": [],
+        }.items():
+            params = types.CompleteRequestParams(
+                ref=types.ResourceTemplateReference(uri=fileuris.TEMPLATE),
+                argument=types.CompletionArgument(name="path", value=value),
+                context=types.CompletionContext(arguments={"container": "web"}),
+            )
+            assert (await completing.complete(fake.bench, params, LOCAL)).values == expected, value
+
+
 def test_names_that_are_no_text_have_addresses():
     uri = FileUri(container="web", path=os.fsdecode(b"caf\xe9/\xff?#% "), offset=3, max_bytes=2048)
     assert str(uri) == "devbench://web/files/caf%E9/%FF%3F%23%25%20?offset=3&max_bytes=2048"
@@ -241,6 +299,7 @@ def test_every_address_is_read_as_it_was_written(path: bytes, offset: int, most:
         ("devbench://web/files//", NotFound),
         ("devbench://web/file/x", NotFound),
         ("devbench://we b/files/x", NotFound),
+        ("devbench://web/files/a\ud800", NotFound),
         ("file:///etc/passwd", NotFound),
         ("devbench://web/files/x?offset=-1", ValidationFailed),
         ("devbench://web/files/x?max_bytes=1", ValidationFailed),

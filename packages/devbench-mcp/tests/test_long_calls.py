@@ -11,7 +11,7 @@ import pytest
 from mcp import Client, MCPError, types
 
 import devbench_core
-from devbench_core.errors import ImageNotFound, TaskNotFound
+from devbench_core.errors import ImageNotFound, StoreFailed, TaskNotFound
 from devbench_core.execs import holds
 from devbench_core.model.image import Image
 from devbench_core.testing.fake import FakeBench
@@ -19,6 +19,7 @@ from devbench_mcp.settings import McpSettings
 from devbench_mcp.tasks import records
 from devbench_mcp.tasks.service import Tasks
 from harness.mcp_program import Tools
+from harness.mcp_resources import until
 from harness.mcp_tasks import ask, begin, knowing_tasks, until_ended
 from harness.toolbox import Serve
 
@@ -293,3 +294,23 @@ async def test_the_tasks_of_all_tools_are_invisible_to_others(serve: Serve, imag
             with pytest.raises(MCPError, match="no task"):
                 await ask(other.session, method, created.task_id)
         assert not images.given_up.is_set()
+
+
+@pytest.mark.parametrize("work", ["is under way", "has ended"])
+async def test_a_host_ends_though_the_end_of_a_spawn_cannot_be_written_down(
+    serve: Serve, images: SlowImages, fakes: FakeBench, caplog: pytest.LogCaptureFixture, work: str
+):
+    async with serve(task_slow_after_s=0.1) as served:
+        async with knowing_tasks(served.url) as client:
+            created = await begin(client, "spawn")
+        for call in ("get", "apply"):
+            fakes.store.faults.fail(call, StoreFailed("gone"), times=None)
+        if work == "has ended":
+            images.go.set()
+            await until(lambda: "task.end_not_recorded" in caplog.text)
+        served.stopping.set()
+        async with asyncio.timeout(10):
+            await served.stopped.wait()
+        fakes.store.faults.clear()
+    async with serve() as served, knowing_tasks(served.url) as client:
+        assert (await ask(client.session, "tasks/get", created.task_id))["status"] == "failed"

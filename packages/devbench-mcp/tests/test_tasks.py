@@ -72,6 +72,19 @@ async def test_a_run_is_answered_at_once_and_its_result_comes_with_the_task(serv
         assert result.structured_content["exec"]["ending"]["exit_code"] == 3
 
 
+async def test_the_result_of_a_repeated_run_says_that_it_is_one(serve: Serve):
+    async with serve() as served, knowing_tasks(served.url) as client:
+        arguments = {"container": await spawn(client), "argv": WAITS, "idempotency_key": "once"}
+        first, second = [await begin(client, "run", **arguments) for _ in range(2)]
+        await client.call_tool("fs_write", {"container": arguments["container"], "path": "go", "text": ""})
+        results = [
+            (await until_ended(client.session, each.task_id))["result"]["structuredContent"]
+            for each in (first, second)
+        ]
+        assert results[0]["exec"]["id"] == results[1]["exec"]["id"]
+        assert [each["replayed"] for each in results] == [False, True]
+
+
 async def test_a_client_may_leave_the_waiting_to_its_extension(serve: Serve):
     async with serve() as served, knowing_tasks(served.url) as client:
         container = await spawn(client)

@@ -31,6 +31,9 @@ def test_a_name_that_is_not_utf8_goes_in_out_and_away_in_both_forms(each_cli: An
     assert (tmp_path / "out" / BAD).read_bytes() == b"content"
     each_cli.ok("cp", "-", f"{box}:odd/{BAD}", stdin=b"second")
     assert each_cli.ok("cat", f"{box}:{SHOWN}") == "second"
+    each_cli.ok("mv", f"{box}:odd/{BAD}", f"{box}:newdir/")
+    assert each_cli.ok("cat", f"{box}:newdir/{BAD}") == "second"
+    each_cli.ok("mv", f"{box}:newdir/{BAD}", f"{box}:{SHOWN}")
     each_cli.ok("rm", f"{box}:odd/{BAD}")
     assert each_cli.json("ls", f"{box}:odd")["entries"] == []
     missing = each_cli.run("cat", f"{box}:{SHOWN}")

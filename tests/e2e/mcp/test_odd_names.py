@@ -55,6 +55,14 @@ async def test_a_name_that_is_not_utf8_survives_a_round_trip_through_every_tool(
         assert (change["kind"], change["path"]) == ("modified", BAD)
         late = await tools.error("fs_write", container=box, path=BAD, text="", if_match=etag)
         assert late["details"] == {"path": BAD, "etag": written["file"]["etag"], "if_match": etag}
+        there = "file:///workspace/odd/%FF/caf%E9"
+        assert (await tools("fs_copy", container=box, path=BAD, to=there))["file"]["path"] == there
+        assert (await tools("fs_delete", container=box, path=BAD))["path"] == BAD
+        assert (await tools("fs_move", container=box, path=there, to=BAD))["file"]["path"] == BAD
+        folder = there.removesuffix("/caf%E9")
+        shell = (await tools("shell_open", container=box, cwd=folder))["shell"]["id"]
+        await tools("shell_run", shell_id=shell, script="mv ../caf* .")
+        await tools("run", container=box, cwd=folder, argv=["sh", "-c", "mv caf* .."])
         assert (await tools("fs_delete", container=box, path=BAD))["path"] == BAD
         gone = await tools.error("fs_read", container=box, path=BAD)
         assert (gone["code"], gone["details"]["path"]) == ("file_not_found", BAD)

@@ -81,6 +81,7 @@ async def serve_http(
             log_config=None,
             access_log=False,
             lifespan="on",
+            http="h11",  # httptools, which uvicorn prefers where it is installed, takes a head without any bound
             ws="none",
             backlog=BACKLOG,
             server_header=False,

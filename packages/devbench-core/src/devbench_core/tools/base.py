@@ -31,17 +31,16 @@ ContainerArgument = Annotated[
 ExecArgument = Annotated[
     str, Field(min_length=1, max_length=128, description="Id (x_…) of the command, from `exec_start`.")
 ]
+PathText = Annotated[str, Field(min_length=1, max_length=ENCODED_MAX), AfterValidator(given)]
+"""A path in either form of `path_text`: what every argument is that names one."""
 PathArgument = Annotated[
-    str,
+    PathText,
     Field(
-        min_length=1,
-        max_length=ENCODED_MAX,
         description=(
             "Path of a file: relative to /workspace, or absolute beneath it or one of the container's `file_roots`; "
             "or as shown, file:///…"
         ),
     ),
-    AfterValidator(given),
 ]
 EtagArgument = Annotated[
     str | None,

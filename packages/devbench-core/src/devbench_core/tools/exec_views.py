@@ -10,6 +10,7 @@ import attrs
 from pydantic import Field
 
 from devbench_core.model.execution import Exec, ExecEnding
+from devbench_core.tools.path_text import shown
 from devbench_core.tools.views import View
 
 
@@ -88,7 +89,7 @@ class ExecView(View):
             id=record.id,
             container_id=record.container_id,
             argv=list(record.argv) if argv_max is None else _cut(record.argv, argv_max),
-            cwd=record.cwd,
+            cwd=shown(record.cwd),
             tty=record.tty,
             user=record.user,
             state=record.state.value,
@@ -99,10 +100,10 @@ class ExecView(View):
 
 
 def _cut(words: Sequence[str], most: int) -> list[str]:
-    shown: list[str] = []
+    kept: list[str] = []
     for word in words:
         if len(word) + 1 > most:
-            return [*shown, word[: max(most - 1, 0)] + "…"]
-        shown.append(word)
+            return [*kept, word[: max(most - 1, 0)] + "…"]
+        kept.append(word)
         most -= len(word) + 1
-    return shown
+    return kept

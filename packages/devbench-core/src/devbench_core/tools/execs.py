@@ -30,6 +30,7 @@ from devbench_core.tools.base import (
     ContainerArgument,
     ExecArgument,
     Input,
+    PathText,
 )
 from devbench_core.tools.bytes_text import one_content
 from devbench_core.tools.exec_views import ExecEndingView, ExecView
@@ -74,10 +75,8 @@ class CommandInput(Input):
             'give ["sh", "-c", "…"].'
         ),
     )
-    cwd: str | None = Field(
+    cwd: PathText | None = Field(
         default=None,
-        min_length=1,
-        max_length=4095,
         description="Directory to run in, relative to the workspace or absolute; absent: the image's or workspace.",
     )
     create_cwd: bool = Field(

@@ -27,6 +27,7 @@ from devbench_core.tools.base import (
     EtagArgument,
     Input,
     PathArgument,
+    PathText,
 )
 from devbench_core.tools.bytes_text import from_base64, one_content, to_base64
 from devbench_core.tools.file_views import FileView
@@ -57,11 +58,8 @@ class BatchOperationInput(BaseModel):
         description="Of edit: exact replacements, as in fs_edit, of what the file holds before the batch. Or `diff`.",
     )
     diff: str | None = Field(default=None, description="Of edit: a unified diff of this file.")
-    target: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=4095,
-        description="Of move: the new path; folders above it are made.",
+    target: PathText | None = Field(
+        default=None, description="Of move: the new path; folders above it are made."
     )
     if_match: EtagArgument = None
     create_only: bool = Field(

@@ -9,19 +9,14 @@ from pydantic import Field
 from devbench_core.errors import ValidationFailed
 from devbench_core.model.filechange import Replacement
 from devbench_core.tool import ToolContext, ToolOutput
-from devbench_core.tools.base import ContainerArgument, EtagArgument, Input, PathArgument
+from devbench_core.tools.base import ContainerArgument, EtagArgument, Input, PathArgument, PathText
 from devbench_core.tools.file_views import FileView
 from devbench_core.tools.views import View
 
 MODE = r"^[0-7]{3,4}$"
 EDITS_MAX = 200
 ToArgument = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=4095,
-        description="The whole new path, not the folder to put it into; as `path`.",
-    ),
+    PathText, Field(description="The whole new path, not the folder to put it into; as `path`.")
 ]
 TargetEtag = Annotated[
     str | None,

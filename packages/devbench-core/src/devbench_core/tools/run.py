@@ -207,7 +207,12 @@ async def run(context: ToolContext, given: RunInput) -> RunOutput:
 
 
 async def result_of(
-    execs: Execs, exec_id: str, *, max_output_bytes: int = OUTPUT_DEFAULT_BYTES, caller: Caller
+    execs: Execs,
+    exec_id: str,
+    *,
+    max_output_bytes: int = OUTPUT_DEFAULT_BYTES,
+    replayed: bool = False,
+    caller: Caller,
 ) -> RunOutput:
     """Return what `run` would answer now of a command, from its record and the output in the store.
 
@@ -218,12 +223,10 @@ async def result_of(
     ends = await execs.ends(exec_id, limit_bytes=max_output_bytes, limit_chunks=CHUNKS_MAX, caller=caller)
     kept = HeadAndTail.of(ends, max_output_bytes)
     record = await execs.get(exec_id, caller=caller)
-    return _output(record, kept, ends.cursor, ended=ends.ending is not None)
+    return _output(record, kept, ends.cursor, ended=ends.ending is not None, replayed=replayed)
 
 
-def _output(
-    record: Exec, kept: HeadAndTail, cursor: int, *, ended: bool, replayed: bool = False
-) -> RunOutput:
+def _output(record: Exec, kept: HeadAndTail, cursor: int, *, ended: bool, replayed: bool) -> RunOutput:
     """Return the result; ``ended`` is not the record's: it may have ended since, with output beyond the cursor."""
     pieces, seam = kept.pieces()
     return RunOutput(

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from devbench_core.model.shell import ShellKind
 from devbench_core.tool import ToolContext, ToolOutput
-from devbench_core.tools.base import ContainerArgument, Input
+from devbench_core.tools.base import ContainerArgument, Input, PathText
 from devbench_core.tools.shell_views import ShellArgument, ShellRunView, ShellView
 
 
@@ -20,10 +20,8 @@ class ShellOpenInput(Input):
     program: Literal["auto", "bash", "sh"] = Field(
         default="auto", description="auto takes bash where the container has it, else sh."
     )
-    cwd: str | None = Field(
+    cwd: PathText | None = Field(
         default=None,
-        min_length=1,
-        max_length=4095,
         description="Where it begins, relative to the workspace or absolute; absent: the image's or workspace.",
     )
     env: dict[str, str] = Field(

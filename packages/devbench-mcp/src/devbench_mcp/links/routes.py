@@ -110,9 +110,9 @@ class LinkRoutes:
                     details={"path": asked.path, "etag": stream.info.etag},
                 )
             headers = _headers(asked.path) | {"ETag": f'"{info.etag}"', "Accept-Ranges": "bytes"}
-            headers |= wanted.headers()
             if request.headers.get("if-none-match") == headers["ETag"]:
                 return Response(status_code=304, headers=headers)
+            headers |= wanted.headers()
             kind = mime_type(asked.path, is_text=False)
             if request.method == "HEAD":
                 return Response(status_code=wanted.status, headers=headers, media_type=kind)
@@ -185,9 +185,15 @@ def _etag(request: Request) -> str | None:
 
 
 async def _until_closed(pieces: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncGenerator[bytes]:
+    """Give the pieces, each when the next is there: that a file was changed is known after its last one alone."""
+    held = b""
     async with stack:
         async for piece in pieces:
-            yield piece
+            if held:
+                yield held
+            held = piece
+        if held:
+            yield held
 
 
 async def _with(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -8,6 +8,7 @@ from mcp import types
 
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
+from devbench_core.model.container import WORKSPACE
 from devbench_core.model.file import FileType
 from devbench_mcp.resources import fileuris, uris
 
@@ -57,6 +58,9 @@ async def _containers(bench: Bench, value: str, caller: Caller) -> list[str]:
 
 async def _paths(bench: Bench, container: str, value: str, caller: Caller) -> list[str]:
     folder, slash, begun = value.rpartition("/")
+    if slash and not folder:  # at / there is nothing but the ways to the roots
+        policy = (await bench.containers.living(container, caller=caller)).spec.policy
+        return [f"{root}/" for root in (str(WORKSPACE), *policy.file_roots) if root.startswith(value)]
     listing = await bench.files.list(container, folder or ".", limit=LOOK_MAX, caller=caller)
     found: list[str] = []
     for entry in listing.entries:

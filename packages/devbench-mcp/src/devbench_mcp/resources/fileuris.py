@@ -55,7 +55,10 @@ def parse(text: str) -> FileUri | None:
     match = _PATTERN.fullmatch(text) if len(text) <= URI_MAX else None
     if match is None:
         return None
-    path = os.fsdecode(unquote_to_bytes(match["path"]))
+    try:
+        path = os.fsdecode(unquote_to_bytes(match["path"]))
+    except UnicodeEncodeError:  # half a surrogate pair, which stands for no byte
+        path = ""
     if not path.strip("/"):
         raise NotFound(f"no resource {text[:80]!r}", hint=f"addresses look like {TEMPLATE}")
     query = _query(match["query"] or "")

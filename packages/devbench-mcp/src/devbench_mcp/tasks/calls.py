@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from devbench_core.model.caller import Caller
 from devbench_core.tool import ToolInput, ToolOutput
 from devbench_core.tools.base import OUTPUT_DEFAULT_BYTES
+from devbench_core.tools.catalogue import TOOLS
 from devbench_core.tools.execs import ExecWaitInput, ExecWaitOutput
 from devbench_core.tools.run import RunInput, RunOutput
 from devbench_core.tools.shell_runs import ShellRunInput, ShellRunOutput
@@ -27,6 +28,8 @@ LONG: Mapping[str, Callable[[McpSettings], float]] = {
     "shell_run": lambda settings: settings.task_slow_after_s,
 }
 """Tools that wait for what goes on without them, and after how long each is answered with a task."""
+SCOPES: Mapping[str, str] = {tool.name: tool.scope for tool in TOOLS if tool.name in {*LONG, *WORK}}
+"""What who calls each of them needs, and so who has a task of it."""
 _INPUTS: Mapping[str, type[ToolInput]] = {
     "run": RunInput,
     "exec_wait": ExecWaitInput,
@@ -59,7 +62,8 @@ class Call:
         """Return the fields of a task's record, None when what was waited for has ended."""
         match self.given, output:
             case RunInput(), RunOutput(ended=False):
-                return _command(output.exec.id, output.exec.container_id, self.given.max_output_bytes)
+                command = _command(output.exec.id, output.exec.container_id, self.given.max_output_bytes)
+                return {**command, "replayed": output.replayed}
             case ExecWaitInput(), ExecWaitOutput(ended=False):
                 return _command(output.exec.id, output.exec.container_id, OUTPUT_DEFAULT_BYTES)
             case ShellRunInput(), ShellRunOutput(ended=False):

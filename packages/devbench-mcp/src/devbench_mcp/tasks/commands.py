@@ -54,6 +54,7 @@ class Commands:
             self._bench.execs,
             record.exec_id,
             max_output_bytes=record.max_output_bytes,
+            replayed=record.replayed,
             caller=record.owner,
         )
 

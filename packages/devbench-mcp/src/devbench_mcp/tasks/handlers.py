@@ -12,11 +12,11 @@ from mcp.server import Server, ServerRequestContext
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
 from devbench_core.tool import ProgressSink
-from devbench_core.tools.base import EXEC, READ
+from devbench_core.tools.base import READ
 from devbench_core.tools.call import ToolResult, call_tool
 from devbench_mcp.context import Context, caller_of, need_scope, protocol_error
 from devbench_mcp.settings import McpSettings
-from devbench_mcp.tasks.calls import LONG, WORK, Call, long_call
+from devbench_mcp.tasks.calls import LONG, SCOPES, WORK, Call, long_call
 from devbench_mcp.tasks.host_work import Doing
 from devbench_mcp.tasks.service import Tasks
 from devbench_mcp.tasks.shapes import TaskParams, UpdateTaskParams, declared, require
@@ -121,7 +121,8 @@ class TaskHandlers:
     async def _get(self, context: AnyContext, params: TaskParams) -> dict[str, Any]:
         require(context)
         try:
-            view = await self.tasks.get(params.task_id, self._caller(context, READ), context.protocol_version)
+            caller = await self._caller(context, params.task_id, or_scope=READ)
+            view = await self.tasks.get(params.task_id, caller, context.protocol_version)
         except DevbenchError as error:
             raise protocol_error(error) from error
         return view.wire("complete")
@@ -130,7 +131,7 @@ class TaskHandlers:
         """Take note of answers: no task of ours asks for any, so all are for keys that are not outstanding."""
         require(context)
         try:
-            await self.tasks.known(params.task_id, self._caller(context, READ))
+            await self._caller(context, params.task_id, or_scope=READ)
         except DevbenchError as error:
             raise protocol_error(error) from error
         return types.EmptyResult()
@@ -138,14 +139,17 @@ class TaskHandlers:
     async def _cancel(self, context: AnyContext, params: TaskParams) -> types.EmptyResult:
         require(context)
         try:
-            await self.tasks.cancel(params.task_id, self._caller(context, EXEC))
+            await self.tasks.cancel(params.task_id, await self._caller(context, params.task_id))
         except DevbenchError as error:
             raise protocol_error(error) from error
         return types.EmptyResult()
 
-    def _caller(self, context: AnyContext, scope: str) -> Caller:
+    async def _caller(self, context: AnyContext, task_id: str, *, or_scope: str = "") -> Caller:
+        """Return who asks: who has the task, and may call its tool or has a scope that is enough too."""
         caller = caller_of(context, self._local)
-        need_scope(caller, scope, "a task")
+        needed = SCOPES[(await self.tasks.known(task_id, caller)).tool]
+        if needed not in caller.scopes:
+            need_scope(caller, or_scope or needed, "a task")
         return caller
 
 

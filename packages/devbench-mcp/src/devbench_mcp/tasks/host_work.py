@@ -41,7 +41,7 @@ class Doing:
         group: Owns it.
         task: Does it.
         asked: The progress of the call, until that is answered.
-        is_abandoned: Whether this host ends, which is no cancel of its caller's.
+        abandoned: Set when this host ends, which is no cancel of its caller's.
         said: The last word about it.
         changed: Set at the next one, and at the end.
     """
@@ -49,7 +49,7 @@ class Doing:
     group: asyncio.TaskGroup
     task: asyncio.Task[Answer]
     asked: ProgressSink | None
-    is_abandoned: bool = False
+    abandoned: asyncio.Event = attrs.field(factory=asyncio.Event)
     said: str = ""
     changed: asyncio.Event = attrs.field(factory=asyncio.Event)
 
@@ -106,9 +106,10 @@ class HostWork:
 
     def close(self, group: asyncio.TaskGroup) -> None:
         """Give up what a group owns: this host ends, and the next one tells so."""
-        for doing in [each for each in self._all if each.group is group]:
-            doing.is_abandoned = True
-            doing.task.cancel()
+        for doing in {*self._all, *self._doing.values()}:  # of some only the end is to be written down
+            if doing.group is group:
+                doing.abandoned.set()
+                doing.task.cancel()
 
     async def look(self, record: TaskRecord) -> Standing:
         """Return where the work stands; that of a host which is gone has failed."""
@@ -151,7 +152,7 @@ class HostWork:
                 await asyncio.wait([doing.task], timeout=clock.LOOK_EVERY_S)
                 if not doing.task.done() and await self._is_cancelled(record):
                     doing.task.cancel()
-            await self._note_surely(record, _outcome(record, doing))
+            await self._note_surely(record, doing)
         except asyncio.CancelledError:
             doing.task.cancel()  # this host ends
             raise
@@ -169,8 +170,9 @@ class HostWork:
             return False
         return found.cancelled_at is not None
 
-    async def _note_surely(self, record: TaskRecord, outcome: Outcome) -> None:
-        pause = RETRY_FIRST_S
+    async def _note_surely(self, record: TaskRecord, doing: Doing) -> None:
+        """Write the end down, however long that takes; a host that ends tries once: the next reader tells that."""
+        outcome, pause = _outcome(record, doing), RETRY_FIRST_S
         while True:
             try:
                 await self._note(record, outcome)
@@ -178,7 +180,11 @@ class HostWork:
                 return
             except Exception:  # the store's; an error here would end all tasks
                 log.exception("task.end_not_recorded", task=record.id)
-                await asyncio.sleep(pause)
+                if doing.abandoned.is_set():
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await doing.abandoned.wait()
                 pause = min(2 * pause, RETRY_MAX_S)
             else:
                 return
@@ -196,7 +202,7 @@ class HostWork:
 
 def _outcome(record: TaskRecord, doing: Doing) -> Outcome:
     at, task = clock.now(), doing.task
-    if task.cancelled() and doing.is_abandoned:
+    if task.cancelled() and doing.abandoned.is_set():
         return _lost(record)
     if task.cancelled():
         return Outcome(status="cancelled", message=f"{record.tool} was cancelled", at=at)

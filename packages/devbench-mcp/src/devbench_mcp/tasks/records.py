@@ -52,6 +52,7 @@ class TaskRecord:
         run: The number of a shell's run, else 0.
         host: Whose work it is, where that ends with the host; else "".
         max_output_bytes: As the call said.
+        replayed: Whether an earlier call with the same key had started the command.
         created_at: When the call was answered, UTC.
         cancelled_at: When its caller asked to end it, if that is not the end of a command.
         outcome: How it ended, where that is not told by a command's record.
@@ -67,6 +68,7 @@ class TaskRecord:
     run: int = 0
     host: str = ""
     max_output_bytes: int = 0
+    replayed: bool = False
     created_at: datetime
     cancelled_at: datetime | None = None
     outcome: Outcome | None = None

@@ -120,13 +120,13 @@ class Tasks:
         record = await records.load(self._bench.store, task_id, caller)
         await self._work(record).cancel(record, caller)
 
-    async def known(self, task_id: str, caller: Caller) -> None:
-        """Check that a caller has a task.
+    async def known(self, task_id: str, caller: Caller) -> TaskRecord:
+        """Return the record of a task that a caller has.
 
         Raises:
             TaskNotFound: It has no such task.
         """
-        await records.load(self._bench.store, task_id, caller)
+        return await records.load(self._bench.store, task_id, caller)
 
     async def sweep_for_ever(self) -> None:
         """Forget, every `SWEEP_EVERY_S`, what nobody can ask for any more."""
