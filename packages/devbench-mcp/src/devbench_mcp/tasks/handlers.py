@@ -12,7 +12,7 @@ from mcp.server import Server, ServerRequestContext
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
 from devbench_core.tool import ProgressSink
-from devbench_core.tools.base import READ
+from devbench_core.tools.base import EXEC, READ
 from devbench_core.tools.call import ToolResult, call_tool
 from devbench_mcp.context import Context, caller_of, need_scope, protocol_error
 from devbench_mcp.settings import McpSettings
@@ -147,7 +147,7 @@ class TaskHandlers:
     async def _caller(self, context: AnyContext, task_id: str, *, or_scope: str = "") -> Caller:
         """Return who asks: who has the task, and may call its tool or has a scope that is enough too."""
         caller = caller_of(context, self._local)
-        needed = SCOPES[(await self.tasks.known(task_id, caller)).tool]
+        needed = SCOPES.get((await self.tasks.known(task_id, caller)).tool, EXEC)
         if needed not in caller.scopes:
             need_scope(caller, or_scope or needed, "a task")
         return caller
