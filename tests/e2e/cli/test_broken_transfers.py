@@ -219,6 +219,29 @@ def test_an_interrupted_upload_changes_nothing(cli: Any, through: tuple[TcpProxy
     assert "stopped" not in listed(cli, host, ".")
 
 
+def test_a_file_that_changes_on_its_way_out_is_refused(cli: Any, through: tuple[TcpProxy, CliHost]):
+    _, host = through
+    env = host.environment
+    assert cli.run("exec", "far", "truncate", "-s", "64M", "changing", env=env).returncode == 0
+    with subprocess.Popen(
+        cli.argv("cp", "far:changing", "-"),
+        env={**cli.environment, **env},
+        cwd=cli.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        got = len(process.stdout.read(MIB))
+        change = ["exec", "far", "sh", "-c", "printf x | dd of=changing conv=notrunc"]
+        assert cli.run(*change, env=env).returncode == 0
+        while piece := process.stdout.read(MIB):
+            got += len(piece)
+        said = process.stderr.read()
+        assert (process.wait(30), got < 64 * MIB) == (5, True), said
+        assert b"changed while it was read" in said
+
+
 def test_an_archive_of_a_host_that_stops_does_not_look_whole(cli: Any):
     with serving(cli, "stopping", grace_s=6) as host:
         env = host.environment
