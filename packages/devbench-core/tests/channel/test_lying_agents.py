@@ -315,6 +315,38 @@ async def test_frames_that_cross_an_ending_are_ignored():
     assert sink.told == ["started", "detached"]
 
 
+@pytest.mark.parametrize("last", ["detached", "ended"])
+async def test_what_a_command_says_that_this_host_let_go_of_is_dropped_until_its_last_word(last: str):
+    host_end, agent_end = duplex()
+    agent, sink = ScriptedAgent(agent_end), Sink()
+
+    async def play() -> None:
+        await agent.shake_hands()
+        start = await agent.receive_a(Start)
+        await agent.send(Started(id=start.id, pid=1))
+        asked = await agent.receive_a(StatFile)
+        for offset in range(3):
+            await agent.send(Output(id=start.id, offset=offset, stream=Source.STDOUT, data=b"x"))
+        await agent.send(Detached(id=start.id) if last == "detached" else attrs.evolve(ENDED, id=start.id))
+        await agent.send(Stated(id=asked.id, stat=STAT))
+        await agent.receive_a(StatFile)
+        await agent.send(Output(id=start.id, offset=3, stream=Source.STDOUT, data=b"x"))
+
+    playing = asyncio.create_task(asyncio.wait_for(play(), 5))
+    async with AgentChannel.open(host_end, token=TOKEN, claim=False, instance="i_x") as channel:
+        stream = ExecStream(Start(key="k", flags=0, argv=(b"x",)), sink, window_bytes=WINDOW)
+        channel.begin(stream)
+        async with asyncio.timeout(5):
+            while "started" not in sink.told:
+                await asyncio.sleep(0)
+        stream.abandon()
+        assert (await filecalls.stat(channel, b"f")) == STAT
+        with pytest.raises(AgentMisbehaved):  # nothing can follow that
+            await filecalls.stat(channel, b"f")
+    await playing
+    assert sink.told == ["started"]
+
+
 async def test_a_handle_that_another_host_uses_is_passed_over():
     host_end, agent_end = duplex()
     agent, sink = ScriptedAgent(agent_end), Sink()

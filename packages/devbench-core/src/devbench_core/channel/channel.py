@@ -14,8 +14,10 @@ from devbench_core.channel.exec_messages import (
     EXEC_MESSAGES,
     Cancel,
     Detached,
+    Ended,
     Entry,
     EntryList,
+    Failed,
     List,
     Resize,
     Signal,
@@ -47,6 +49,7 @@ RESTARTS_MAX = 16
 RESTART_SPREAD = 4096
 EXEC_TYPES = frozenset(message.TYPE for message in EXEC_MESSAGES if message not in {List, EntryList})
 TOLD_TO_ANY = frozenset({Cancel.TYPE, Signal.TYPE, Resize.TYPE})  # may be sent to the commands of other hosts
+LAST_WORDS = (Ended, Failed, Detached, Refused)
 EXEC_REPLIES = tuple(m for m in EXEC_MESSAGES if m.WAY is Way.AGENT and m is not EntryList)
 
 
@@ -64,6 +67,7 @@ class AgentChannel:
         self._requests: dict[int, Reply[Any]] = {}
         self._pings: set[asyncio.Future[None]] = set()
         self._execs: dict[int, ExecStream] = {}
+        self._left: set[int] = set()
         self._next_request = 0
         self._next_handle = agent.highest_handle + 1
         self._restarts = 0
@@ -269,12 +273,21 @@ class AgentChannel:
         """Start a command; its sink is told what follows."""
         handle = self._next_handle
         self._next_handle = handle + 1 if handle < ID_MAX else 1
-        self._execs[handle] = stream
+        self._follow(stream, handle)
         stream.begin(self, handle)
 
     def finish(self, handle: int) -> None:
         """Forget a command; what still comes for it has crossed its end."""
         self._execs.pop(handle, None)
+
+    def leave(self, handle: int) -> None:
+        """Forget a command; what still comes for it, until its end or until another host follows it, is dropped."""
+        self._execs.pop(handle, None)
+        self._left.add(handle)
+
+    def _follow(self, stream: ExecStream, handle: int) -> None:
+        self._execs[handle] = stream
+        self._left.discard(handle)
 
     def restart(self, stream: ExecStream) -> bool:
         """Begin again under a handle further on: another host used the first one."""
@@ -288,7 +301,7 @@ class AgentChannel:
 
     def resume(self, stream: ExecStream, handle: int) -> None:
         """Go on with a command that the agent runs under this handle."""
-        self._execs[handle] = stream
+        self._follow(stream, handle)
         self._next_handle = max(self._next_handle, handle + 1 if handle < ID_MAX else 1)
         stream.resume(self, handle)
 
@@ -367,7 +380,11 @@ class AgentChannel:
             if stream.phase is not Phase.OVER:
                 stream.take(message)
             if stream.phase is Phase.OVER:
-                self._execs.pop(message.id, None)
+                self.leave(message.id)
+        is_ours = stream is not None or message.id in self._left
+        if isinstance(message, LAST_WORDS):
+            self._left.discard(message.id)
+        if is_ours:
             return
         if isinstance(message, Refused) and message.type in TOLD_TO_ANY:
             crossing = True  # the command may be another host's, whose handles this one does not know

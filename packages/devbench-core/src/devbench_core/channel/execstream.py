@@ -104,6 +104,10 @@ class Port(Protocol):
         """Forget a command: nothing of it is awaited."""
         ...
 
+    def leave(self, handle: int) -> None:
+        """Forget a command of which the agent goes on to tell, until its end or until another host follows it."""
+        ...
+
     def restart(self, stream: ExecStream) -> bool:
         """Begin again under another handle; False when that was tried too often."""
         ...
@@ -220,7 +224,7 @@ class ExecStream:
         """Follow the command no longer; nothing is acknowledged."""
         self._close(Phase.OVER)
         if self._port is not None:
-            self._port.finish(self.handle)
+            self._port.leave(self.handle)
 
     def discard(self) -> None:
         """End it, swallow what it still says and acknowledge its ending: nobody was promised anything."""
