@@ -80,3 +80,21 @@ async def test_a_failed_spawn_whose_ending_could_not_be_written_is_ended_by_the_
         assert (
             await lab.bench.containers.spawn(SpawnRequest(alias="web"))
         ).container.status is Status.RUNNING
+
+
+@pytest.mark.parametrize("key", [None, "once"])
+async def test_a_claim_that_was_not_written_takes_nothing_from_who_gets_the_same_warm_container_next(
+    tmp_path: Path, key: str | None
+):
+    async with fake_bench(tmp_path, pools=pools_of(1)) as lab:
+        await tended(lab.bench)
+        containers = lab.bench.containers
+        lab.store.faults.fail("apply", LOST)
+        with pytest.raises(StoreFailed):
+            await containers.spawn(SpawnRequest(idempotency_key=key))
+        lab.clock.pass_s(0.001)
+        got = (await containers.spawn(SpawnRequest(alias="web"))).container
+        await containers.tend()
+        await containers.settle()
+        assert (await containers.get("web")).status is Status.RUNNING
+        assert [each.id for each in (await containers.list()).containers] == [got.id]

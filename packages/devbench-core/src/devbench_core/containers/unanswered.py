@@ -20,8 +20,26 @@ KEPT_MAX = 10_000
 
 @attrs.frozen(kw_only=True)
 class _Claim:
+    """What was to be written.
+
+    Attributes:
+        container: As it would have been: a warm one that nobody got after all may be another spawn's by now.
+        keyed: Whether a repeat with the same key finds it.
+        since_s: When it was, by the monotonic clock.
+    """
+
+    container: Container
     keyed: bool
     since_s: float
+
+    def left(self, found: Container) -> bool:
+        """Tell whether a container lives that this claim made and that nobody knows of."""
+        is_known = self.keyed and found.status is not Status.CREATING
+        return found.ending is None and not is_known and _who(found) == _who(self.container)
+
+
+def _who(container: Container) -> tuple[object, ...]:
+    return container.tenant, container.created_by, container.created_at, container.spec.alias
 
 
 class Unanswered:
@@ -46,7 +64,9 @@ class Unanswered:
             oldest = next(iter(self._claims))
             log.warning("container.claim_forgotten", container=oldest)
             del self._claims[oldest]
-        self._claims[container.id] = _Claim(keyed=keyed, since_s=self._context.clock.monotonic_s())
+        self._claims[container.id] = _Claim(
+            container=container, keyed=keyed, since_s=self._context.clock.monotonic_s()
+        )
 
     async def settle(self) -> None:
         """Ask the store for each, and end what it has."""
@@ -59,7 +79,7 @@ class Unanswered:
             age_s = self._context.clock.monotonic_s() - claim.since_s
             if found is None and age_s < self._context.settings.containers.spawn_timeout_s:
                 continue  # the store may be about to write it
-            if found and found.ending is None and (not claim.keyed or found.status is Status.CREATING):
+            if found and claim.left(found):
                 await self._ender.discard(found, "the store did not answer whoever claimed it")
                 continue  # the next round sees whether that was written
             self._claims.pop(container_id, None)
