@@ -10,15 +10,19 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 
+from devbench_core.clock import SystemClock
 from devbench_core.contracts.store import Change, Put, Record, Remove
 from devbench_core.errors import Conflict
+from devbench_core.forwarding.serving import Handler, Server
+from devbench_core.json_types import JsonObject
 from devbench_core.memory.store import MemoryStore
-from devbench_core.model.caller import LOCAL
-from devbench_core.model.shell import RunReason, ShellState
+from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.model.shell import RunReason, ShellRun, ShellState
 from devbench_core.shells import records
+from devbench_core.shells.calls import CANCEL
 from devbench_core.shells.driver import frame_of
 from devbench_core.shells.live import Live
-from harness.agent_host import CONTAINER_ID, Host, LocalAgent, eventually, open_host, serving
+from harness.agent_host import CONTAINER_ID, FORWARDING, Host, LocalAgent, eventually, open_host, serving
 
 from .conftest import QUICK, User
 
@@ -113,6 +117,28 @@ async def test_a_cancellation_goes_to_the_host_that_takes_the_shell_over_meanwhi
         cancelled = await cancelling
         assert cancelled is not None
         assert cancelled.reason is RunReason.CANCELLED
+
+
+async def test_a_cancellation_that_goes_on_to_another_host_ends_no_later_run_there(local_agent: LocalAgent):
+    async with two_hosts(local_agent, MemoryStore()) as (first, second), asyncio.TaskGroup() as tasks:
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        script = "trap '' INT; echo one; (trap '' INT; exec sleep 300)"
+        begun = await first.shells.run(mine.shell.id, script)
+        assert (await first.shells.poll(mine.shell.id, after=begun.after, run=begun.number, wait_s=10)).chunks
+        later: list[ShellRun] = []
+
+        async def when_another_runs(arguments: JsonObject, caller: Caller) -> JsonObject:
+            await second.shells.cancel(mine.shell.id)
+            later.append(await second.shells.run(mine.shell.id, UNTIL_GO))
+            return await second.shells.serve(CANCEL, arguments, caller)
+
+        handlers: dict[str, Handler] = {CANCEL: when_another_runs}
+        second.server = Server(second.store, SystemClock(), FORWARDING, tasks, second.instance, handlers)
+        cancelling = asyncio.create_task(first.shells.cancel(mine.shell.id))
+        await take_over(first, second)
+        await cancelling
+        (local_agent.workspace / "go").touch()
+        assert (await User(host=second, shell=mine.shell).rest(later[0])).run.reason is RunReason.EXITED
 
 
 async def test_a_run_is_not_begun_when_its_shell_is_taken_over_while_it_is_recorded(local_agent: LocalAgent):

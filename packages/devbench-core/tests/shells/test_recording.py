@@ -78,6 +78,25 @@ async def test_a_caller_that_goes_away_while_its_run_is_recorded_ends_that_run_a
         assert (await user.run("echo on")).out == b"on\n"
 
 
+async def test_a_caller_that_goes_away_while_it_is_refused_does_not_end_the_run_of_another(
+    local_agent: LocalAgent,
+):
+    async with open_host(local_agent.connect, local_agent.token, shell_limits=QUICK) as host:
+        user = User(host=host, shell=await host.shells.open(CONTAINER_ID))
+        begun = await host.shells.run(user.shell.id, "read -r x; echo got $x", interactive=True)
+        for turns in range(
+            30
+        ):  # of the loop, until it goes away: it is told that the shell is busy in one of them
+            calling = asyncio.create_task(host.shells.run(user.shell.id, "echo never"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            calling.cancel()
+            await asyncio.wait([calling])
+        await host.shells.input(user.shell.id, b"it\n")
+        ran = await user.rest(begun)
+        assert (ran.out, ran.run.reason) == (b"got it\n", RunReason.EXITED)
+
+
 @pytest.mark.parametrize("down", [None, StoreFailed("it does not answer")])
 async def test_a_run_that_was_recorded_and_not_sent_since_the_store_failed_is_lost_and_the_shell_is_kept(
     local_agent: LocalAgent, *, down: Exception | None

@@ -212,8 +212,15 @@ class Shells:
         )
         return await self._reader.read(shell_id, after, stop_at, on_page, caller)
 
-    async def cancel(self, shell_id: str, *, caller: Caller = LOCAL) -> ShellRun | None:
+    async def cancel(
+        self, shell_id: str, *, run: int | None = None, caller: Caller = LOCAL
+    ) -> ShellRun | None:
         """End the run that a shell is busy with and return it; None when there was none.
+
+        Args:
+            shell_id: Which shell.
+            run: Only this run; None for whatever the shell is busy with.
+            caller: Who asks.
 
         Raises:
             ShellNotFound: The caller's tenant has no such shell.
@@ -221,7 +228,7 @@ class Shells:
                 it, does not answer. It is still being ended.
             Vetoed: A reviewer refuses.
         """
-        return await self._calls.cancel(shell_id, caller)
+        return await self._calls.cancel(shell_id, run, caller)
 
     def interrupt_soon(self, shell_id: str, *, run: int | None = None, caller: Caller = LOCAL) -> None:
         """Begin to end the run of a shell without waiting: its caller went away.
