@@ -76,6 +76,7 @@ class Shells:
             ConcurrencyLimit: As many shells as are allowed are open, or as many commands run.
             ShellEnded: The container has no such program, or it ended at once.
             TimedOut: It did not answer within ``shells.open_timeout_s``, and was ended.
+            ShellElsewhere: Another host took it over, which does not say in time whether it answered.
             Vetoed: A reviewer refuses.
         """
         found = await self._context.resolve(container, caller)
@@ -104,7 +105,7 @@ class Shells:
             except BaseException:
                 self._context.execs.end_soon(record.id)
                 raise
-        return await opened(self._context, live, caller)
+        return await opened(self._context, self._followed, live, caller)
 
     async def run(
         self,
