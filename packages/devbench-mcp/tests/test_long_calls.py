@@ -11,13 +11,18 @@ import pytest
 from mcp import Client, MCPError, types
 
 import devbench_core
+from devbench_core.containers.requests import SpawnRequest
 from devbench_core.errors import ImageNotFound, StoreFailed, TaskNotFound
 from devbench_core.execs import holds
+from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.image import Image
+from devbench_core.model.shell import RunReason, Shell
 from devbench_core.testing.fake import FakeBench
 from devbench_mcp.settings import McpSettings
 from devbench_mcp.tasks import records
+from devbench_mcp.tasks.records import TaskRecord
 from devbench_mcp.tasks.service import Tasks
+from devbench_mcp.tasks.shell_runs import ShellRuns
 from harness.mcp_program import Tools
 from harness.mcp_resources import until
 from harness.mcp_tasks import ask, begin, knowing_tasks, until_ended
@@ -158,6 +163,37 @@ async def test_cancelling_the_task_of_a_run_keeps_the_shell(serve: Serve):
         ran = await tools("shell_run", shell_id=shell, script="echo $x")
         assert ran["output"][0]["text"] == "kept\n"
         await ask(client.session, "tasks/cancel", created.task_id)  # no later run is meant
+
+
+async def test_cancelling_the_task_of_a_run_that_ends_meanwhile_ends_no_later_run(
+    bench: devbench_core.Bench, monkeypatch: pytest.MonkeyPatch
+):
+    container = (await bench.containers.spawn(SpawnRequest())).container.id
+    shell = await bench.shells.open(container)
+    run = await bench.shells.run(shell.id, "sleep 300")
+    task = TaskRecord(
+        id="t_x",
+        tenant=LOCAL.tenant,
+        subject=LOCAL.subject,
+        exec_id=shell.id,
+        run=run.number,
+        created_at=run.started_at,
+    )
+    while_it_ran = await bench.shells.get(shell.id)
+    await bench.shells.cancel(shell.id)
+    later = await bench.shells.run(shell.id, "read -r x", interactive=True)
+
+    async def get(_shell_id: str, *, caller: Caller) -> Shell:
+        assert caller == LOCAL
+        return while_it_ran
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.shells, "get", get)
+        await ShellRuns(bench).cancel(task, LOCAL)
+    await bench.shells.input(shell.id, b"it\n")
+    page = await bench.shells.poll(shell.id, after=later.after, run=later.number, wait_s=10)
+    assert page.run is not None
+    assert page.run.reason is RunReason.EXITED
 
 
 async def test_a_spawn_that_takes_long_becomes_a_task(serve: Serve, images: SlowImages):

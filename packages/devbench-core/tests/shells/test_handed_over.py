@@ -10,15 +10,21 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 
+from devbench_core.channel.stdin import BUFFER_MAX
+from devbench_core.channel.wire import DATA_MAX
+from devbench_core.clock import Clock, SystemClock
 from devbench_core.contracts.store import Change, Put, Record, Remove
-from devbench_core.errors import Conflict
+from devbench_core.errors import Conflict, ShellElsewhere
+from devbench_core.forwarding.serving import Handler, Server
+from devbench_core.json_types import JsonObject
 from devbench_core.memory.store import MemoryStore
-from devbench_core.model.caller import LOCAL
-from devbench_core.model.shell import RunReason, ShellState
+from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.model.shell import RunReason, Shell, ShellKind, ShellRun, ShellState
 from devbench_core.shells import records
+from devbench_core.shells.calls import CANCEL
 from devbench_core.shells.driver import frame_of
 from devbench_core.shells.live import Live
-from harness.agent_host import CONTAINER_ID, Host, LocalAgent, eventually, open_host, serving
+from harness.agent_host import CONTAINER_ID, FORWARDING, Host, LocalAgent, eventually, open_host, serving
 
 from .conftest import QUICK, User
 
@@ -43,16 +49,28 @@ class WatchedStore(MemoryStore):
 
 
 @asynccontextmanager
-async def two_hosts(agent: LocalAgent, store: MemoryStore) -> AsyncGenerator[tuple[Host, Host]]:
+async def two_hosts(
+    agent: LocalAgent, store: MemoryStore, clock: Clock | None = None
+) -> AsyncGenerator[tuple[Host, Host]]:
     """Open two hosts; the second serves calls of the first."""
     async with (
-        open_host(agent.connect, agent.token, store=store, shell_limits=QUICK) as first,
+        open_host(agent.connect, agent.token, store=store, shell_limits=QUICK, clock=clock) as first,
         open_host(
             agent.connect, agent.token, claim=False, store=store, instance="i_second", shell_limits=QUICK
         ) as second,
         serving(second),
     ):
         yield first, second
+
+
+class SkippingClock(SystemClock):
+    """A clock that jumps."""
+
+    skipped_s = 0.0
+
+    def monotonic_s(self) -> float:
+        """Return the seconds since some moment."""
+        return super().monotonic_s() + self.skipped_s
 
 
 def lives(shell_id: str) -> int:
@@ -113,6 +131,81 @@ async def test_a_cancellation_goes_to_the_host_that_takes_the_shell_over_meanwhi
         cancelled = await cancelling
         assert cancelled is not None
         assert cancelled.reason is RunReason.CANCELLED
+
+
+async def test_a_cancellation_that_goes_on_to_another_host_ends_no_later_run_there(local_agent: LocalAgent):
+    async with two_hosts(local_agent, MemoryStore()) as (first, second), asyncio.TaskGroup() as tasks:
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        script = "trap '' INT; echo one; (trap '' INT; exec sleep 300)"
+        begun = await first.shells.run(mine.shell.id, script)
+        assert (await first.shells.poll(mine.shell.id, after=begun.after, run=begun.number, wait_s=10)).chunks
+        later: list[ShellRun] = []
+
+        async def when_another_runs(arguments: JsonObject, caller: Caller) -> JsonObject:
+            await second.shells.cancel(mine.shell.id)
+            later.append(await second.shells.run(mine.shell.id, UNTIL_GO))
+            return await second.shells.serve(CANCEL, arguments, caller)
+
+        handlers: dict[str, Handler] = {CANCEL: when_another_runs}
+        second.server = Server(second.store, SystemClock(), FORWARDING, tasks, second.instance, handlers)
+        cancelling = asyncio.create_task(first.shells.cancel(mine.shell.id))
+        await take_over(first, second)
+        await cancelling
+        (local_agent.workspace / "go").touch()
+        assert (await User(host=second, shell=mine.shell).rest(later[0])).run.reason is RunReason.EXITED
+
+
+async def test_input_that_waits_goes_to_the_host_that_takes_the_shell_over_meanwhile(local_agent: LocalAgent):
+    async with two_hosts(local_agent, MemoryStore()) as (first, second):
+        mine = User(host=first, shell=await first.shells.open(CONTAINER_ID))
+        script = "until [ -e go ]; do sleep 0.02; done; grep -m1 last"
+        begun = await first.shells.run(mine.shell.id, script, interactive=True)
+        inputs = [  # more than is taken while nobody reads
+            asyncio.create_task(first.shells.input(mine.shell.id, b"x" * (DATA_MAX - 1) + b"\n"))
+            for _ in range(2 * BUFFER_MAX // DATA_MAX)
+        ]
+        await eventually(lambda: sum(each.done() for each in inputs) >= BUFFER_MAX // DATA_MAX)
+        await take_over(first, second)
+        (local_agent.workspace / "go").touch()
+        await asyncio.gather(*inputs)
+        await first.shells.input(mine.shell.id, b"last\n")
+        assert (await mine.rest(begun)).out == b"last\n"
+
+
+async def take_over_unanswered(agent: LocalAgent, first: Host, second: Host) -> asyncio.Task[Shell]:
+    """Have the first host open a shell that answers when there is a file `go`, and the second one take it over."""
+    (agent.workspace / "slow").write_text("echo begun; until [ -e go ]; do sleep 0.02; done")
+    env = {"BASH_ENV": str(agent.workspace / "slow")}
+    opening = asyncio.create_task(first.shells.open(CONTAINER_ID, kind=ShellKind.BASH, env=env))
+    async with asyncio.timeout(10):
+        while not (found := await second.shells.list(CONTAINER_ID)) or not found[0].runs:
+            await asyncio.sleep(0.005)
+        while not (await second.shells.poll(found[0].id)).chunks:
+            await asyncio.sleep(0.005)
+    await take_over(first, second)
+    return opening
+
+
+async def test_a_shell_that_is_taken_over_before_it_answers_is_open_when_it_does(local_agent: LocalAgent):
+    async with two_hosts(local_agent, MemoryStore()) as (first, second):
+        opening = await take_over_unanswered(local_agent, first, second)
+        await second.shells.sweep()
+        (local_agent.workspace / "go").touch()
+        mine = User(host=first, shell=await opening)
+        assert mine.shell.program == "bash"
+        assert (await mine.run("echo on")).out == b"on\n"
+        assert len(first.told("shell.opened")) == 1
+
+
+async def test_a_shell_that_is_taken_over_and_does_not_answer_in_time_is_said_to_be_elsewhere(
+    local_agent: LocalAgent,
+):
+    clock = SkippingClock()
+    async with two_hosts(local_agent, MemoryStore(), clock) as (first, second):
+        opening = await take_over_unanswered(local_agent, first, second)
+        clock.skipped_s = 1000
+        with pytest.raises(ShellElsewhere):
+            await opening
 
 
 async def test_a_run_is_not_begun_when_its_shell_is_taken_over_while_it_is_recorded(local_agent: LocalAgent):

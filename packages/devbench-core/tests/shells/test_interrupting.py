@@ -54,6 +54,18 @@ async def test_a_cancelled_run_says_so(user: User):
     assert (await user.run("echo on")).out == b"on\n"
 
 
+async def test_a_cancel_that_is_meant_for_a_run_that_has_ended_ends_no_later_one(user: User):
+    first = (await user.run("echo first")).run
+    later = await user.host.shells.run(user.shell.id, "read -r x; echo got $x", interactive=True)
+    assert await user.host.shells.cancel(user.shell.id, run=first.number) is None
+    await user.host.shells.input(user.shell.id, b"it\n")
+    assert (await user.rest(later)).out == b"got it\n"
+    last = await user.host.shells.run(user.shell.id, "sleep 300")
+    ended = await user.host.shells.cancel(user.shell.id, run=last.number)
+    assert ended is not None
+    assert ended.reason is RunReason.CANCELLED
+
+
 async def test_output_until_the_timeout_is_the_runs(user: User):
     ran = await user.run("echo before; sleep 300; echo after", timeout_s=0.3)
     assert ran.out == b"before\n"

@@ -70,12 +70,15 @@ class Calls:
         except Exception as error:  # noqa: BLE001 - an error here would end all of this host's tasks
             log.warning("shell.not_given_up", shell=shell_id, run=run, error=str(error))
 
-    async def cancel(self, shell_id: str, caller: Caller) -> ShellRun | None:
-        """End what a shell is busy with."""
-        more: JsonObject = {}
+    async def cancel(self, shell_id: str, run: int | None, caller: Caller) -> ShellRun | None:
+        """End what a shell is busy with, if it is the run that is meant."""
+        if run is None:  # whichever host it goes to, and however often: it ends no later one
+            present = (await self._followed.get(shell_id, caller)).run
+            run = None if present is None else present.number
+        more: JsonObject = {"run": run}
         return await self._anywhere(
             *(CANCEL, shell_id, more, shell_id, self._context.ending_within_s, caller),
-            lambda live: self._cancel(live, caller),
+            lambda live: self._cancel(live, caller, run),
             _run_or_none,
         )
 
@@ -137,12 +140,12 @@ class Calls:
         await self._context.resolve(live.shell.container_id, caller)
         return await live.begin(script, timeout_s=timeout_s, interactive=interactive)
 
-    async def _cancel(self, live: Live, caller: Caller, number: int | None = None) -> ShellRun | None:
+    async def _cancel(self, live: Live, caller: Caller, number: int | None) -> ShellRun | None:
         self._context.check(CANCEL, caller, live.shell.container_id, live.shell.id)
         run = live.shell.run
         if run is None or number not in {None, run.number}:
             return None
-        live.interrupt()
+        live.interrupt(run.number)
         await live.settled(self._context.ending_within_s)
         if live.is_left:
             raise elsewhere(live.shell)

@@ -7,6 +7,7 @@ import asyncio
 from devbench_core.channel.stdin import pieces
 from devbench_core.errors import InputUnavailable, ShellIdle, TimedOut
 from devbench_core.shells.live import Live
+from devbench_core.shells.refusals import elsewhere
 
 
 async def give(live: Live, data: bytes, within_s: float) -> int:
@@ -29,6 +30,8 @@ async def give(live: Live, data: bytes, within_s: float) -> int:
             hint="nothing of this input was sent",
             details={"limit": within_s, "setting": "shells.input_timeout_s"},
         ) from error
+    if not is_taken and live.is_left:
+        raise elsewhere(live.shell)
     if not is_taken:
         raise InputUnavailable(
             f"shell {shell_id!r} has no input any more; nothing was sent",

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import attrs
 
-from devbench_core.errors import Conflict, DevbenchError, ShellNotFound, StoreFailed
+from devbench_core.errors import Conflict, DevbenchError, ShellNotFound
 from devbench_core.logs import get_logger
 from devbench_core.model.shell import RunReason, Shell
 from devbench_core.shells import records
@@ -116,12 +116,13 @@ class Kept:
             self.is_behind = True
 
     async def _reload(self) -> None:
-        with suppress(StoreFailed):  # it is tried again
-            try:
-                found = await records.load(self._context.store, self.shell.id, owner(self.shell))
-            except ShellNotFound:
-                self.is_behind = True
-                return
+        try:
+            found = await records.load(self._context.store, self.shell.id, owner(self.shell))
+        except ShellNotFound:
+            self.is_behind = True
+        except Exception:  # also a store's own fault; whoever needs it tries again
+            log.exception("shell.not_read_again", shell=self.shell.id)
+        else:
             self.is_behind = found.runs[-1].number != self.shell.runs[-1].number
             known = attrs.evolve(self.shell, revision=found.revision, ended=found.ended)
             self.shell = found if self.is_behind else known

@@ -89,7 +89,7 @@ class Live:
         try:
             await asyncio.wait([beginning])
         except asyncio.CancelledError:
-            beginning.add_done_callback(lambda _: self.interrupt())
+            beginning.add_done_callback(self._give_up)
             raise
         if beginning.cancelled():
             raise AgentUnavailable(f"this host closed before shell {self.shell.id!r} had the script")
@@ -149,6 +149,12 @@ class Live:
             "used_at": now,
         }
         return run, frame, changes
+
+    def _give_up(self, beginning: asyncio.Task[ShellRun | DevbenchError]) -> None:
+        """End the run that began for nobody; where none did, the shell may be busy with somebody else's."""
+        begun = None if beginning.cancelled() else beginning.result()
+        if isinstance(begun, ShellRun):
+            self.interrupt(begun.number)
 
     def interrupt(self, number: int | None = None) -> None:
         """Begin to end the run, if there is one, and if it is the one that is meant."""

@@ -76,6 +76,7 @@ class Shells:
             ConcurrencyLimit: As many shells as are allowed are open, or as many commands run.
             ShellEnded: The container has no such program, or it ended at once.
             TimedOut: It did not answer within ``shells.open_timeout_s``, and was ended.
+            ShellElsewhere: Another host took it over, which does not say in time whether it answered.
             Vetoed: A reviewer refuses.
         """
         found = await self._context.resolve(container, caller)
@@ -104,7 +105,7 @@ class Shells:
             except BaseException:
                 self._context.execs.end_soon(record.id)
                 raise
-        return await opened(self._context, live, caller)
+        return await opened(self._context, self._followed, live, caller)
 
     async def run(
         self,
@@ -212,8 +213,15 @@ class Shells:
         )
         return await self._reader.read(shell_id, after, stop_at, on_page, caller)
 
-    async def cancel(self, shell_id: str, *, caller: Caller = LOCAL) -> ShellRun | None:
+    async def cancel(
+        self, shell_id: str, *, run: int | None = None, caller: Caller = LOCAL
+    ) -> ShellRun | None:
         """End the run that a shell is busy with and return it; None when there was none.
+
+        Args:
+            shell_id: Which shell.
+            run: Only this run; None for whatever the shell is busy with.
+            caller: Who asks.
 
         Raises:
             ShellNotFound: The caller's tenant has no such shell.
@@ -221,7 +229,7 @@ class Shells:
                 it, does not answer. It is still being ended.
             Vetoed: A reviewer refuses.
         """
-        return await self._calls.cancel(shell_id, caller)
+        return await self._calls.cancel(shell_id, run, caller)
 
     def interrupt_soon(self, shell_id: str, *, run: int | None = None, caller: Caller = LOCAL) -> None:
         """Begin to end the run of a shell without waiting: its caller went away.

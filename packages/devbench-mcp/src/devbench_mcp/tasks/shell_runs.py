@@ -76,7 +76,7 @@ class ShellRuns:
         if shell.run is None or shell.run.number != record.run:
             return
         try:
-            await self._bench.shells.cancel(record.exec_id, caller=caller)
+            await self._bench.shells.cancel(record.exec_id, run=record.run, caller=caller)
         except TimedOut as error:
             log.info("task.cancel_takes_time", task=record.id, error=error.message)
 
