@@ -109,6 +109,9 @@ class Agent:
     def finish(self, handle: int) -> None:
         raise AssertionError(handle)
 
+    def leave(self, handle: int) -> None:
+        raise AssertionError(handle)
+
     def restart(self, stream: ExecStream) -> bool:
         raise AssertionError(stream)
 
