@@ -10,8 +10,8 @@ from devbench_core.channel import filecalls, searchcalls
 from devbench_core.channel.batch_messages import BatchResults
 from devbench_core.channel.change_messages import LinesAt, Progress
 from devbench_core.channel.channel import AgentChannel
-from devbench_core.channel.codes import ByteOrder, Refusal, Scope
-from devbench_core.channel.exec_messages import Cancel, EntryList, Resize, Signal
+from devbench_core.channel.codes import ByteOrder, Leave, Refusal, Scope
+from devbench_core.channel.exec_messages import Cancel, EntryList, List, Resize, Signal
 from devbench_core.channel.file_messages import (
     Abort,
     Data,
@@ -24,7 +24,8 @@ from devbench_core.channel.file_messages import (
     Stated,
     StatFile,
 )
-from devbench_core.channel.messages import Message, Refused
+from devbench_core.channel.link import TAKE_OVERS_MAX, AgentLink
+from devbench_core.channel.messages import Goodbye, Message, Refused
 from devbench_core.channel.search_messages import (
     Find,
     Found,
@@ -35,7 +36,9 @@ from devbench_core.channel.search_messages import (
     GreppedFile,
     GreppedLine,
 )
-from harness.scripted_agent import TOKEN, ScriptedAgent, duplex
+from devbench_core.channel.settings import ChannelLimits
+from devbench_core.errors import AgentUnavailable
+from harness.scripted_agent import TOKEN, Pipe, ScriptedAgent, duplex
 
 STAT = Stat(type=NodeType.FILE, mode=0o644, size=10, mtime_ns=0, uid=0, gid=0, etag="e", target=b"")
 LINE = GreppedLine(flags=1, number=1, offset=0, column=1, text_at=0, text=b"x")
@@ -106,3 +109,37 @@ async def test_a_refusal_of_what_was_told_to_the_command_of_another_host_is_no_l
         assert await filecalls.stat(channel, b"f") == STAT
         assert channel.is_open
     await playing
+
+
+@pytest.mark.parametrize("takeovers", [0, 1, 2, 3])
+async def test_what_the_agent_holds_is_asked_again_when_another_host_takes_over_meanwhile(takeovers: int):
+    asked = 0
+
+    async def play(agent: ScriptedAgent) -> None:
+        nonlocal asked
+        await agent.shake_hands()
+        question = await agent.receive_a(List)
+        asked += 1
+        if asked > takeovers:
+            await agent.send(EntryList(id=question.id, last=True, entries=()))
+        else:
+            await agent.send(Goodbye(reason=Leave.TAKEN_OVER))
+            await agent.stream.close()
+
+    async with asyncio.TaskGroup() as tasks:
+
+        async def connect() -> Pipe:
+            host_end, agent_end = duplex()
+            tasks.create_task(play(ScriptedAgent(agent_end)))
+            return host_end
+
+        link = AgentLink(
+            connect=connect, token=TOKEN, claim=False, instance="i_x", limits=ChannelLimits(), tasks=tasks
+        )
+        if takeovers <= TAKE_OVERS_MAX:
+            assert await link.find(lambda _: True) is None
+        else:
+            with pytest.raises(AgentUnavailable):
+                await link.find(lambda _: True)
+        assert asked == min(takeovers, TAKE_OVERS_MAX) + 1
+        await link.aclose()

@@ -18,6 +18,7 @@ from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import (
     AgentGone,
     AgentMisbehaved,
+    AgentSilent,
     AgentUnavailable,
     DevbenchError,
     TimedOut,
@@ -29,6 +30,7 @@ log = get_logger(__name__)
 ACKNOWLEDGED_KEPT = 64  # endings whose acknowledgement may have been cut off; said again on the next channel
 LIES_MAX = 3  # channels that may end by a lie, one soon after the other, before its commands are given up
 SERVED_WELL_S = 60.0  # a channel that was open as long makes up for the lies of those before it
+TAKE_OVERS_MAX = 2  # that one question may meet
 LIMIT_FEATURE = "limit"
 Connect = Callable[[], Awaitable[ByteStream]]
 
@@ -162,8 +164,21 @@ class AgentLink:
         Raises:
             AgentUnavailable: No channel can be opened.
         """
+        _, entries = await self._listed()
+        return _held(entries, is_it)
+
+    async def _listed(self) -> tuple[AgentChannel, tuple[Entry, ...]]:
+        """Return what the agent holds, and the channel that told: the next one where it is cut by a take-over."""
+        for _ in range(TAKE_OVERS_MAX):
+            channel = await self.channel()
+            try:
+                return channel, await channel.list_execs()
+            except (AgentMisbehaved, AgentSilent, AgentGone):
+                raise
+            except AgentUnavailable as error:
+                log.debug("link.asked_again", error=error.message)
         channel = await self.channel()
-        return _held(await channel.list_execs(), is_it)
+        return channel, await channel.list_execs()
 
     async def find_at_last(self, is_it: Callable[[str], bool]) -> Entry | None:
         """As `find`, after every other channel of the agent was ended, this host's too.
@@ -192,8 +207,8 @@ class AgentLink:
         channel = await self.channel()
         if self._running_max is None or LIMIT_FEATURE not in channel.agent.features:
             return True
-        running = sum([entry.state is RunState.RUNNING for entry in await channel.list_execs()])
-        return running < self._running_max
+        _, entries = await self._listed()
+        return sum([entry.state is RunState.RUNNING for entry in entries]) < self._running_max
 
     async def adopt(self, stream: ExecStream, handle: int) -> None:
         """Go on with a command that another host started and the agent holds under this handle.
@@ -215,8 +230,8 @@ class AgentLink:
         Raises:
             AgentUnavailable: No channel can be opened.
         """
-        channel = await self.channel()
-        for entry in await channel.list_execs():
+        channel, entries = await self._listed()
+        for entry in entries:
             if entry.key in self._streams or entry.state is RunState.LEFTOVERS:
                 continue
             fate = await judge(entry.key)
