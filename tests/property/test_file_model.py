@@ -19,7 +19,7 @@ from devbench_core.files import Files
 from harness.agent_host import CONTAINER_ID as C
 from harness.agent_host import open_host, running_agent
 from harness.file_lives import Living, containers, filled, small_disk
-from harness.file_model import Mkdir, Operation, Tree, Write
+from harness.file_model import Mkdir, Move, Operation, Tree, Write
 from harness.file_steps import CRASH, NO_SPACE, Crash, NoSpace, Step, steps
 
 FACTOR = int(os.environ.get("DEVBENCH_TEST_MODEL_FACTOR", "1"))
@@ -35,7 +35,7 @@ def test_files_are_what_the_model_says_after_each_step_and_after_each_death(
 ):
     options = () if by_kernel else ("--no-openat2", "--no-renameat2")
     with tempfile.TemporaryDirectory(prefix="devbench-model-") as folder:
-        asyncio.run(check(partial(one_agent, Path(folder), options), wanted))
+        asyncio.run(check(partial(one_agent, Path(folder), options), wanted, by_kernel=by_kernel))
 
 
 @AS_ROOT
@@ -44,7 +44,7 @@ def test_files_are_what_the_model_says_after_each_step_and_after_each_death(
 def test_files_are_what_the_model_says_also_when_the_disk_is_full(wanted: list[Step], by_kernel: bool):
     options = () if by_kernel else ("--no-openat2", "--no-renameat2")
     with tempfile.TemporaryDirectory(prefix="devbench-model-") as folder, small_disk(Path(folder)):
-        asyncio.run(check(partial(one_agent, Path(folder), options), wanted))
+        asyncio.run(check(partial(one_agent, Path(folder), options), wanted, by_kernel=by_kernel))
 
 
 @AS_ROOT
@@ -70,15 +70,17 @@ async def one_agent(folder: Path, options: tuple[str, ...]) -> AsyncGenerator[Li
         yield Living(agent.workspace, agent.connect, agent.token, kill)
 
 
-async def check(lives: Lives, wanted: list[Step]) -> None:
+async def check(lives: Lives, wanted: list[Step], *, by_kernel: bool = True) -> None:
     left = list(wanted)
     allowed: list[Tree] | None = [{}]
     while allowed is not None:
         async with lives() as living:
-            allowed = await until_death(living, allowed, left)
+            allowed = await until_death(living, allowed, left, by_kernel=by_kernel)
 
 
-async def until_death(living: Living, allowed: list[Tree], left: list[Step]) -> list[Tree] | None:
+async def until_death(
+    living: Living, allowed: list[Tree], left: list[Step], *, by_kernel: bool
+) -> list[Tree] | None:
     """Take steps until all is killed: return what may be there then. None when no step is left."""
     async with open_host(living.connect, living.token) as host:
         await host.files.list(C)  # requests wait until what was committed is carried forward
@@ -86,7 +88,7 @@ async def until_death(living: Living, allowed: list[Tree], left: list[Step]) -> 
         while left:
             match left.pop(0):
                 case Crash() as crash:
-                    return await killed(living, host.files, tree, crash)
+                    return await killed(living, host.files, tree, crash, by_kernel=by_kernel)
                 case NoSpace() as step:
                     tree = await without_space(living.workspace, host.files, tree, step)
                 case operation:
@@ -121,7 +123,7 @@ async def tried(work: Awaitable[object]) -> DevbenchError | None:
     return None
 
 
-async def killed(living: Living, files: Files, tree: Tree, crash: Crash) -> list[Tree]:
+async def killed(living: Living, files: Files, tree: Tree, crash: Crash, *, by_kernel: bool) -> list[Tree]:
     """Kill in the middle; what the next one shows is the tree before or the one after."""
     doing = asyncio.ensure_future(tried(crash.operation.do(files)))
     for _ in range(crash.turns):
@@ -130,7 +132,21 @@ async def killed(living: Living, files: Files, tree: Tree, crash: Crash) -> list
     doing.cancel()
     await asyncio.gather(doing, return_exceptions=True)
     after = crash.operation.model(tree)
-    return [tree, *([] if after is None else [after, *half_made(tree, crash.operation)])]
+    if after is None:
+        return [tree]
+    return [
+        tree,
+        after,
+        *half_made(tree, crash.operation),
+        *([] if by_kernel else two_names(tree, crash.operation)),
+    ]
+
+
+def two_names(tree: Tree, operation: Operation) -> list[Tree]:
+    """A kernel that cannot move a file to a free name only gives it the second name, and then takes the first away."""
+    if not isinstance(operation, Move) or operation.to in tree or tree[operation.path] is None:
+        return []
+    return [tree | {operation.to: tree[operation.path]}]
 
 
 def half_made(tree: Tree, operation: Operation) -> list[Tree]:
