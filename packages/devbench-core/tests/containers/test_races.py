@@ -25,7 +25,8 @@ from devbench_core.model.container import Observed, Status
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.policy import Clause, Policy
 from devbench_core.testing.fake import FakeClock, FakeRuntime
-from devbench_core.testing.fake.bench import Opener, fake_bench
+from devbench_core.testing.fake.bench import FakeBench, Opener, fake_bench
+from devbench_core.testing.fake.faults import Fault
 
 KILLS = 5
 
@@ -191,16 +192,22 @@ async def test_a_repeat_does_not_wait_for_ever_for_a_spawn_whose_caller_left_whi
     assert [each.container_id async for each in runtime.list(bench.installation)] == [got.id]
 
 
+async def left_while_it_is_claimed(lab: FakeBench) -> Fault:
+    """Spawn for a caller that goes away while the store writes the claim, which it says when it is released."""
+    claiming = lab.store.faults.hang("apply", when="after")
+    spawning = asyncio.create_task(lab.bench.containers.spawn(SpawnRequest(alias="web")))
+    await claiming.reached()
+    spawning.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await spawning
+    return claiming
+
+
 async def test_a_claim_whose_caller_left_and_whose_ending_could_not_be_written_is_ended_by_the_next_round(
     tmp_path: Path,
 ):
     async with fake_bench(tmp_path) as lab:
-        claiming = lab.store.faults.hang("apply", when="after")
-        spawning = asyncio.create_task(lab.bench.containers.spawn(SpawnRequest(alias="web")))
-        await claiming.reached()
-        spawning.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await spawning
+        claiming = await left_while_it_is_claimed(lab)
         ending = lab.store.faults.fail("apply", StoreFailed("full"))
         claiming.release()
         await ending.reached()
@@ -214,12 +221,7 @@ async def test_a_fault_of_a_plugin_while_a_claim_is_undone_whose_caller_left_doe
     tmp_path: Path,
 ):
     async with fake_bench(tmp_path) as lab:
-        claiming = lab.store.faults.hang("apply", when="after")
-        spawning = asyncio.create_task(lab.bench.containers.spawn(SpawnRequest(alias="web")))
-        await claiming.reached()
-        spawning.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await spawning
+        claiming = await left_while_it_is_claimed(lab)
         broken = lab.runtime.faults.fail("list", ValueError("a plugin's own"), times=1)
         claiming.release()
         await broken.reached()

@@ -1,8 +1,9 @@
 """Writers that wait for a command to read are told at once when nobody will, however the command went."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -41,14 +42,14 @@ async def unread(host: Host) -> Exec:
 
 
 @asynccontextmanager
-async def waiting(call: Awaitable[object]) -> AsyncGenerator["asyncio.Task[object]"]:
+async def waiting(call: Coroutine[Any, Any, object]) -> AsyncGenerator[asyncio.Task[object]]:
     """A call that has come as far as it can."""
-    task = asyncio.ensure_future(call)
+    task = asyncio.create_task(call)
     for _ in range(200):
         await asyncio.sleep(0)
     assert not task.done()
     try:
-        yield task  # pyright: ignore[reportReturnType]
+        yield task
     finally:
         task.cancel()
         await asyncio.wait({task})
