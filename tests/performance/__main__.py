@@ -13,6 +13,7 @@ from performance import (
     docker_rounds,
     files_batch_rounds,
     files_rounds,
+    lock_rounds,
     mcp_floor,
     podman_rounds,
     start_rounds,
@@ -31,6 +32,7 @@ async def measure(setting: Setting) -> dict[str, list[Row]]:
         "Files": [*await files_rounds.run(setting), *await files_batch_rounds.run(setting)],
         "Podman (raw: its Docker-compatible interface)": await podman_rounds.run(setting),
         "Stores (raw: SQLite)": await store_rounds.run(setting),
+        "Locks (raw: in the process)": await lock_rounds.run(setting),
         "bubblewrap": await bubblewrap_rounds.run(setting),
         "MCP floor: the bare SDK": await mcp_floor.run(setting.floor),
     }
