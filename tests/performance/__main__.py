@@ -16,6 +16,7 @@ from performance import (
     lock_rounds,
     mcp_floor,
     podman_rounds,
+    sharing_rounds,
     start_rounds,
     store_rounds,
 )
@@ -33,6 +34,7 @@ async def measure(setting: Setting) -> dict[str, list[Row]]:
         "Podman (raw: its Docker-compatible interface)": await podman_rounds.run(setting),
         "Stores (raw: SQLite)": await store_rounds.run(setting),
         "Locks (raw: in the process)": await lock_rounds.run(setting),
+        "Several hosts on one PostgreSQL": await sharing_rounds.run(setting),
         "bubblewrap": await bubblewrap_rounds.run(setting),
         "MCP floor: the bare SDK": await mcp_floor.run(setting.floor),
     }
