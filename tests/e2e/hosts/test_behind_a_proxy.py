@@ -31,7 +31,9 @@ PAUSE_S = 0.1
 LOOK_S = 0.02
 COUNT = "i=0; while [ ! -e enough ]; do i=$((i+1)); echo $i; sleep 0.02; done"
 LINES, PARTS = 8000, 190
-LOUD = f"i=0; while [ $i -lt {PARTS} ]; do seq $((i*{LINES})) $((i*{LINES}+{LINES - 1})); i=$((i+1)); sleep 0.02; done"
+WAIT = "until [ -e enough ]; do sleep 0.02; done"  # however far behind its reader is, it does not end before
+PART = f"seq $((i*{LINES})) $((i*{LINES}+{LINES - 1})); i=$((i+1)); sleep 0.02"
+LOUD = f"i=0; while [ $i -lt {PARTS} ]; do {PART}; [ $i -lt {PARTS - 20} ] || {WAIT}; done"
 MIB = 1024 * 1024
 DEADLINE_S = 60.0
 pytestmark = pytest.mark.loop_may_stall("our client is imported here")
@@ -249,6 +251,7 @@ async def test_hosts_killed_in_mid_output_lose_and_repeat_no_byte_of_devbench_ex
             host = group.processes.pop(await follower_of(group))
             host.kill()
             await host.wait()
+        await backend.call("fs_write", {"container": "loud", "path": "enough", "text": ""})
         said += await process.stdout.read()
         noted = (await process.stderr.read()).decode()
         assert await process.wait() == 0, noted
