@@ -15,12 +15,20 @@ import pytest
 
 from devbench_core.contracts.store import Append, Change, LogEntry, Put, Record, Store
 from devbench_core.contracts.stream import ByteStream
-from devbench_core.errors import Conflict, ExecNotFound, StoreFailed
+from devbench_core.errors import Conflict, ExecNotFound, InputUnavailable, StoreFailed
 from devbench_core.execs import records
 from devbench_core.memory.store import MemoryStore
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import ContainerEnding, EndReason
-from devbench_core.model.execution import Exec, ExecEnding, ExecReason, ExecRequest, ExecState, Mark
+from devbench_core.model.execution import (
+    Exec,
+    ExecEnding,
+    ExecReason,
+    ExecRequest,
+    ExecState,
+    Mark,
+    TerminalSize,
+)
 from harness.agent_host import CONTAINER_ID, Host, LocalAgent, descendants, eventually, open_host, python
 from harness.file_store import FileStore
 
@@ -128,6 +136,58 @@ async def test_an_adoption_that_is_cancelled_leaves_the_command_to_the_next_who_
         go.set()
         assert await all_output(second, started.id) == LINES
         assert not second.execs.running_here
+
+
+async def test_input_for_a_command_that_is_just_being_adopted_waits_for_its_agent(local_agent: LocalAgent):
+    store, asked, go = MemoryStore(), asyncio.Event(), asyncio.Event()
+
+    async def connect() -> ByteStream:
+        asked.set()
+        await go.wait()
+        return await local_agent.connect()
+
+    size = TerminalSize(columns=80, rows=24)
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=("head", "-n", "1"), tty=size))
+    async with open_host(connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        polling = asyncio.create_task(second.execs.poll(started.id, wait_s=10))
+        await asked.wait()  # it is followed, and cannot be told anything yet
+        giving = asyncio.create_task(second.execs.write_input(started.id, b"said\n"))
+        for _ in range(100):  # it comes as far as it can
+            await asyncio.sleep(0)
+        go.set()
+        assert (await giving).accepted_bytes == 5
+        await polling
+        assert (
+            await all_output(second, started.id) == b"said\r\nsaid\r\n"
+        )  # what was typed, and what came of it
+
+
+async def test_input_for_a_command_whose_adoption_is_given_up_is_not_given_and_may_be_repeated(
+    local_agent: LocalAgent,
+):
+    store, asked = MemoryStore(), asyncio.Event()
+
+    async def connect() -> ByteStream:
+        asked.set()
+        return await asyncio.Future[ByteStream]()
+
+    size = TerminalSize(columns=80, rows=24)
+    async with open_host(local_agent.connect, local_agent.token, store=store) as first:
+        started = await first.execs.start(CONTAINER_ID, ExecRequest(argv=("cat",), tty=size))
+    async with open_host(connect, local_agent.token, store=store, instance="i_second") as second:
+        second.dead.add("i_first")
+        polling = asyncio.create_task(second.execs.poll(started.id, wait_s=10))
+        await asked.wait()
+        giving = asyncio.create_task(second.execs.write_input(started.id, b"said\n"))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        polling.cancel()
+        with pytest.raises(InputUnavailable, match="no longer") as refused:
+            await giving
+        assert refused.value.details == {"reason": "elsewhere", "accepted_bytes": 0}
+        assert "try again" in refused.value.hint
 
 
 async def test_a_command_of_a_dead_host_is_adopted_by_whoever_asks_for_it(local_agent: LocalAgent):

@@ -14,6 +14,7 @@ from devbench_core.channel.stdin import BUFFER_MAX
 from devbench_core.channel.wire import DATA_MAX
 from devbench_core.clock import Clock, SystemClock
 from devbench_core.contracts.store import Change, Put, Record, Remove
+from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import Conflict, ShellElsewhere
 from devbench_core.forwarding.serving import Handler, Server
 from devbench_core.json_types import JsonObject
@@ -170,6 +171,36 @@ async def test_input_that_waits_goes_to_the_host_that_takes_the_shell_over_meanw
         await asyncio.gather(*inputs)
         await first.shells.input(mine.shell.id, b"last\n")
         assert (await mine.rest(begun)).out == b"last\n"
+
+
+async def test_runs_and_input_for_a_shell_that_is_just_being_taken_over_wait_for_its_agent(
+    local_agent: LocalAgent,
+):
+    store, asked, go = MemoryStore(), asyncio.Event(), asyncio.Event()
+
+    async def connect() -> ByteStream:
+        asked.set()
+        await go.wait()
+        return await local_agent.connect()
+
+    async with open_host(local_agent.connect, local_agent.token, store=store, shell_limits=QUICK) as first:
+        reads, idle = [await first.shells.open(CONTAINER_ID) for _ in range(2)]
+        begun = await first.shells.run(reads.id, "grep -m1 last", interactive=True)
+    async with open_host(
+        connect, local_agent.token, store=store, instance="i_second", shell_limits=QUICK
+    ) as second:
+        second.dead.add("i_first")
+        recovering = [asyncio.create_task(second.execs.get(each.id)) for each in (reads, idle)]
+        await asked.wait()  # they are followed, and cannot be told anything yet
+        giving = asyncio.create_task(second.shells.input(reads.id, b"last\n"))
+        running = asyncio.create_task(second.shells.run(idle.id, "echo one"))
+        for _ in range(100):  # they come as far as they can
+            await asyncio.sleep(0)
+        go.set()
+        await giving
+        assert (await User(host=second, shell=reads).rest(begun)).out == b"last\n"
+        assert (await User(host=second, shell=idle).rest(await running)).out == b"one\n"
+        await asyncio.gather(*recovering)
 
 
 async def take_over_unanswered(agent: LocalAgent, first: Host, second: Host) -> asyncio.Task[Shell]:

@@ -105,6 +105,7 @@ class Adopter:
                 offset=offset,
             )
             await run.link.adopt(run.stream, found.handle)
+            run.attached.set()
         except AgentGone as error:
             run.finish(endings.of_loss(error.message, now(), offset))
         except ContainerExited:

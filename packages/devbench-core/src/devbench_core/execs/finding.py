@@ -42,6 +42,16 @@ class Finder:
             return found
         return await self._rescue(record, found, caller)
 
+    async def reach(self, exec_id: str, caller: Caller) -> Run | Record:
+        """Find a command, and wait while this host is just attaching it to its agent: only then can it be given input.
+
+        One that could not be attached is returned as one that this host has left.
+        """
+        found = await self.find(exec_id, caller)
+        if isinstance(found, Run):
+            await found.attached.wait()
+        return found
+
     async def is_orphan(self, record: Exec) -> bool:
         """Tell whether nobody follows a living command."""
         if self._runs.followed(record.id) is not None:

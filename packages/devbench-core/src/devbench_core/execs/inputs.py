@@ -46,7 +46,7 @@ class Inputs:
             "wait_s": seconds,
         }
         for _ in range(HANDOVERS):
-            found = await self._finder.find(exec_id, caller)
+            found = await self._finder.reach(exec_id, caller)
             if isinstance(found, Run) or not (host := host_of(found)):
                 return await self._here(found, exec_id, data, caller, eof=eof, wait_s=seconds)
             self._check(records.read(found).container_id, exec_id, caller)
@@ -54,14 +54,14 @@ class Inputs:
             if taken is not None:
                 return taken
         return await self._here(
-            await self._finder.find(exec_id, caller), exec_id, data, caller, eof=eof, wait_s=seconds
+            await self._finder.reach(exec_id, caller), exec_id, data, caller, eof=eof, wait_s=seconds
         )
 
     async def serve(self, arguments: JsonObject, caller: Caller) -> JsonObject:
         """Give bytes to a command for another host, which handed them to this one."""
         exec_id, data = str(arguments["exec_id"]), b64decode(str(arguments["data"]))
         eof, wait_s = bool(arguments["eof"]), float(cast("float", arguments["wait_s"]))
-        found = await self._finder.find(exec_id, caller)
+        found = await self._finder.reach(exec_id, caller)
         return to_json(await self._here(found, exec_id, data, caller, eof=eof, wait_s=wait_s))
 
     @property

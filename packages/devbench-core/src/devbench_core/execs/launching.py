@@ -79,6 +79,7 @@ async def launch(
     """
     run.link, run.stdin = link, stdin
     stream = run.stream = ExecStream(start, run, window_bytes=link.window_bytes, stdin=stdin)
+    run.attached.set()
     seconds = link.request_timeout_s
     try:
         try:

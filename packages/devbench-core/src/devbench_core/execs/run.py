@@ -67,6 +67,7 @@ class Run:
         self.stream: ExecStream | None = None
         self.stdin: StdinBuffer | None = None
         self.link: AgentLink | None = None
+        self.attached = asyncio.Event()  # to its agent, as far as it will ever be
         self.input_turn = asyncio.Lock()  # of those who write to its stdin
         self.is_crowded_out = False  # it was not begun: commands of other hosts fill the container
         self.has_starter = False  # who gets the slot back, then
@@ -208,6 +209,7 @@ class Run:
         """Give it its ending, unless it has one; recorded as soon as its output is."""
         if self._final is None and not self.done.done():
             self._final = ending
+            self.attached.set()
             self._hasten(now=True)
             self._kick()
 
@@ -370,6 +372,7 @@ class Run:
             self.link.release(self.stream)
         self._stop_input()
         self.journal.close()
+        self.attached.set()
         self._begin()
         self.done.set_result(self.record)
         self._bell.ring()
@@ -421,6 +424,7 @@ class Run:
     def _close(self) -> None:
         self._stop_input()
         self.journal.close()
+        self.attached.set()
         self._begin()
         self.done.set_result(None)
         self._bell.ring()

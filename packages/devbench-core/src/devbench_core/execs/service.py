@@ -299,10 +299,12 @@ class Execs:
     async def followed(self, exec_id: str, *, caller: Caller = LOCAL) -> Run | None:
         """Return a command that this host follows or followed, None when another living host does.
 
+        One that it is just taking over is returned once its agent is reached.
+
         Raises:
             ExecNotFound: The caller's tenant has no such command.
         """
-        found = await self._finder.find(exec_id, caller)
+        found = await self._finder.reach(exec_id, caller)
         return found if isinstance(found, Run) else None
 
     def end_soon(self, exec_id: str) -> None:
