@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devbench_runtime_bubblewrap.seccomp import bpf
+from devbench_runtime_bubblewrap.seccomp import bpf, supports
 from devbench_runtime_bubblewrap.seccomp.calls import CLONE3, MACHINES, NEWEST_KNOWN
-from devbench_runtime_bubblewrap.seccomp.rules import ALLOW, ERRNO, NEW_NAMESPACES, build, supports
+from devbench_runtime_bubblewrap.seccomp.rules import ALLOW, ERRNO, NEW_NAMESPACES, build
 
 WORDS = 2**32
 NAMES = sorted(MACHINES)

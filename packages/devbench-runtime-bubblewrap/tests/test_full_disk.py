@@ -93,9 +93,9 @@ async def test_a_bwrap_that_dies_before_it_reports_leaves_no_child(
     program = folder / "unable"
     program.write_bytes(compiled("unable_to_report").read_bytes())
     program.chmod(0o755)
-    launcher = runtime.launcher
+    launcher = runtime.launcher()
     builder = attrs.evolve(launcher.builder, program=attrs.evolve(runtime.program, path=program))
-    unable = attrs.evolve(runtime, launcher=attrs.evolve(launcher, builder=builder))
+    unable = attrs.evolve(runtime, launcher=lambda: attrs.evolve(launcher, builder=builder))
     ref = await runtime.create(await wanted())
     with pytest.raises(AgentUnavailable, match="No space left"):
         await unable.start(ref)

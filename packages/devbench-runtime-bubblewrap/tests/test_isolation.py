@@ -64,8 +64,8 @@ async def test_a_command_is_not_root_on_this_machine(
         mark = read_mark(runtime.folders.container(container.ref).process)
         assert mark is not None
         assert (await container.run("/usr/bin/id", "-u")).text == "1000\n"
-        assert status_field(mark.pid, "Uid") == [str(runtime.launcher.user.uid)] * 4
-    assert runtime.launcher.user.uid == (runtime.settings.run_as if AS_ROOT else os.geteuid())
+        assert status_field(mark.pid, "Uid") == [str(runtime.user.uid)] * 4
+    assert runtime.user.uid == (runtime.settings.run_as if AS_ROOT else os.geteuid())
 
 
 async def test_as_user_0_of_a_container_a_command_is_still_nobody_special(

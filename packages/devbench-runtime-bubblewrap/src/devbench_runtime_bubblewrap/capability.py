@@ -9,7 +9,7 @@ from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.policy import Clause
 from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
 from devbench_runtime_bubblewrap.program import Program
-from devbench_runtime_bubblewrap.seccomp.rules import supports
+from devbench_runtime_bubblewrap.seccomp import supports
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 ALWAYS = frozenset(

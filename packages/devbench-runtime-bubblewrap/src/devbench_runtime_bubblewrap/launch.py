@@ -8,6 +8,7 @@ middle the child waits for ever, has run nothing, and is found and ended by the 
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import time
@@ -25,9 +26,14 @@ from devbench_runtime_bubblewrap.deletion import empty
 from devbench_runtime_bubblewrap.folders import ContainerFolder, written_beside
 from devbench_runtime_bubblewrap.identity import HostUser
 from devbench_runtime_bubblewrap.processes import ProcessMark, boot_id, start_ticks
-from devbench_runtime_bubblewrap.program import CLEAN_ENVIRONMENT
+from devbench_runtime_bubblewrap.program import CLEAN_ENVIRONMENT, Program
 from devbench_runtime_bubblewrap.sandbox.arguments import Arguments
 from devbench_runtime_bubblewrap.sandbox.build import Builder
+from devbench_runtime_bubblewrap.sandbox.host_root import find_host_root
+from devbench_runtime_bubblewrap.sandbox.kept_etc import KeptEtc
+from devbench_runtime_bubblewrap.seccomp import supports
+from devbench_runtime_bubblewrap.seccomp.rules import build
+from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 from devbench_runtime_bubblewrap.spec import StoredSpec
 from devbench_runtime_bubblewrap.status import locked, read_report
 
@@ -146,6 +152,21 @@ class Launcher:
                 )
             time.sleep(POLL_S)
         return pid
+
+
+def make_launcher(
+    settings: BubblewrapSettings, program: Program, user: HostUser, groups: ControlGroups, etc: KeptEtc
+) -> Launcher:
+    """Look at this machine and return what starts containers on it; blocking."""
+    machine = platform.machine()
+    builder = Builder(
+        program=program,
+        host_root=find_host_root(),
+        etc=etc,
+        filter_program=build(machine) if supports(machine) else None,
+        mounts=settings.read_only_mounts,
+    )
+    return Launcher(builder=builder, user=user, groups=groups, timeout_s=settings.start_timeout_s)
 
 
 def _end(child: subprocess.Popen[bytes], pid: int | None) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devbench_core.contracts.provider import OpenContext
 from devbench_core.errors import EngineFailed
@@ -17,16 +17,15 @@ from devbench_runtime_bubblewrap.deletion import discard
 from devbench_runtime_bubblewrap.folders import Folders, older_than
 from devbench_runtime_bubblewrap.identity import HostUser, host_user
 from devbench_runtime_bubblewrap.images.store import ImageStore
-from devbench_runtime_bubblewrap.launch import Launcher
 from devbench_runtime_bubblewrap.program import Program, probe_and_try
 from devbench_runtime_bubblewrap.remembered import recall, remember
 from devbench_runtime_bubblewrap.runtime import BubblewrapRuntime
-from devbench_runtime_bubblewrap.sandbox.build import Builder
-from devbench_runtime_bubblewrap.sandbox.host_root import find_host_root
 from devbench_runtime_bubblewrap.sandbox.kept_etc import KeptEtc
-from devbench_runtime_bubblewrap.seccomp.rules import build, supports
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 from devbench_runtime_bubblewrap.worker import Worker
+
+if TYPE_CHECKING:
+    from devbench_runtime_bubblewrap.launch import Launcher
 
 FORGOTTEN_S = 24 * 3600.0
 """Something incoming that nobody has added to for so long belongs to a host that died."""
@@ -74,14 +73,7 @@ def _assemble(
     for folder in (folders.base, images.folder):
         check_passable(folder, user)
     groups = open_groups(context.installation) if settings.cgroups else ControlGroups(())
-    machine = platform.machine()
-    builder = Builder(
-        program=program,
-        host_root=find_host_root(),
-        etc=KeptEtc(folders),
-        filter_program=build(machine) if supports(machine) else None,
-        mounts=settings.read_only_mounts,
-    )
+    etc = KeptEtc(folders)
     return BubblewrapRuntime(
         name="bubblewrap",
         settings=settings,
@@ -90,10 +82,20 @@ def _assemble(
         folders=folders,
         images_kept=images,
         groups=groups,
-        launcher=Launcher(builder=builder, user=user, groups=groups, timeout_s=settings.start_timeout_s),
+        user=user,
+        etc=etc,
+        launcher=cache(partial(_launcher, settings, program, user, groups, etc)),
         worker=worker,
         clock=context.clock,
     )
+
+
+def _launcher(
+    settings: BubblewrapSettings, program: Program, user: HostUser, groups: ControlGroups, etc: KeptEtc
+) -> Launcher:
+    from devbench_runtime_bubblewrap.launch import make_launcher  # of no use to who starts nothing
+
+    return make_launcher(settings, program, user, groups, etc)
 
 
 def check_passable(base: Path, user: HostUser) -> None:
@@ -116,7 +118,7 @@ def _sweep_files(runtime: BubblewrapRuntime) -> None:
     folders, specs = runtime.folders, runtime.specs()
     sweep_agents(folders, {spec.agent for spec in specs})
     if not specs and not any(folders.trash.iterdir()):
-        runtime.launcher.builder.etc.sweep()
+        runtime.etc.sweep()
     for entry in folders.incoming.iterdir():
         if older_than(entry, FORGOTTEN_S):
             discard(entry, folders.trash)

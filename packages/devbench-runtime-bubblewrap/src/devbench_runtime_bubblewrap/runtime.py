@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,16 +33,19 @@ from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
 from devbench_runtime_bubblewrap.children import CHILDREN
 from devbench_runtime_bubblewrap.deletion import empty, find_aside, set_aside
 from devbench_runtime_bubblewrap.folders import ContainerFolder, Folders
+from devbench_runtime_bubblewrap.identity import HostUser
 from devbench_runtime_bubblewrap.images.store import ImageStore
-from devbench_runtime_bubblewrap.launch import Launcher, refusal
-from devbench_runtime_bubblewrap.making import make_container
 from devbench_runtime_bubblewrap.observe import observe, open_first_process
 from devbench_runtime_bubblewrap.processes import ProcessMark, gone, read_mark, send
 from devbench_runtime_bubblewrap.program import Program, probe_version, text_of
+from devbench_runtime_bubblewrap.sandbox.kept_etc import KeptEtc
 from devbench_runtime_bubblewrap.settings import BubblewrapSettings
 from devbench_runtime_bubblewrap.spec import StoredSpec, load, load_of, names
 from devbench_runtime_bubblewrap.status import bwrap_lives
 from devbench_runtime_bubblewrap.worker import Worker
+
+if TYPE_CHECKING:
+    from devbench_runtime_bubblewrap.launch import Launcher
 
 now_s = time.monotonic  # waits are for other processes, so they go by real time
 POLL_S = 0.001
@@ -64,7 +67,9 @@ class BubblewrapRuntime:
     folders: Folders
     images_kept: ImageStore
     groups: ControlGroups
-    launcher: Launcher
+    user: HostUser
+    etc: KeptEtc
+    launcher: Callable[[], Launcher]
     worker: Worker
     clock: Clock
 
@@ -77,17 +82,19 @@ class BubblewrapRuntime:
         details = {
             "program": str(path),
             "folder": str(self.folders.base),
-            "runs_as": f"{self.launcher.user.uid}:{self.launcher.user.gid}",
+            "runs_as": f"{self.user.uid}:{self.user.gid}",
             "cgroups": "version " + " and ".join(versions) if versions else "none",
         }
         return EngineInfo(name="bubblewrap", version=text_of(version), details=details)
 
     async def create(self, request: CreateRequest) -> str:
         """Make a container's folder, with its workspace and agent."""
-        user, now = self.launcher.user, self.clock.now()
-        return await self.worker.do(
-            partial(make_container, request, self.folders, self.images_kept, user, now)
-        )
+        return await self.worker.do(partial(self._make, request))
+
+    def _make(self, request: CreateRequest) -> str:
+        from devbench_runtime_bubblewrap.making import make_container
+
+        return make_container(request, self.folders, self.images_kept, self.user, self.clock.now())
 
     async def start(self, ref: str) -> None:
         """Start PID 1 and wait for its socket."""
@@ -114,7 +121,7 @@ class BubblewrapRuntime:
         spec = load(folder)
         root = self.images_kept.root(spec.image_id)
         agent = self.folders.agents / spec.agent
-        return self.launcher.launch(spec, folder, root, agent, self.clock.now())
+        return self.launcher().launch(spec, folder, root, agent, self.clock.now())
 
     async def _await_socket(self, folder: ContainerFolder) -> None:
         """Wait until the agent has made its socket.
@@ -128,6 +135,8 @@ class BubblewrapRuntime:
             mark = await self.worker.do(partial(read_mark, folder.process))
             late = now_s() > deadline
             if late or mark is None or not mark.alive:
+                from devbench_runtime_bubblewrap.launch import refusal
+
                 why = await self.worker.do(partial(refusal, folder))
                 raise AgentUnavailable(why, hint="see the container's log and devbench doctor")
             await asyncio.sleep(pause_s)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from devbench_runtime_bubblewrap import seccomp
+
 NEWEST_KNOWN = 469
 """The last number that these rules were written for (file_setattr, Linux 6.17; the same on both machines)."""
 
@@ -102,7 +104,8 @@ class Machine:
 
 
 CLONE3 = 435
-MACHINES = {
-    "x86_64": Machine(audit=0xC000003E, column=0, clone=56, socket=41, ioctl=16),
-    "aarch64": Machine(audit=0xC00000B7, column=1, clone=220, socket=198, ioctl=29),
-}
+_KNOWN = (
+    Machine(audit=0xC000003E, column=0, clone=56, socket=41, ioctl=16),
+    Machine(audit=0xC00000B7, column=1, clone=220, socket=198, ioctl=29),
+)
+MACHINES = dict(zip(seccomp.MACHINES, _KNOWN, strict=True))

@@ -19,11 +19,6 @@ TERMINAL_INJECTIONS = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: input for somebody
 SOCKET_FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
 
 
-def supports(machine: str) -> bool:
-    """Tell whether there is a filter for a machine (`platform.machine`)."""
-    return machine in MACHINES
-
-
 def build(machine: str) -> bytes:
     """Return the filter's program for a machine.
 
