@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -156,6 +157,7 @@ def parameters(*, remote: bool) -> list[Any]:
     return [parameter for function in functions for parameter in _parameters_of(function)]
 
 
+@cache  # the program and each command have them
 def _parameters_of(function: Any) -> list[Any]:
     app = typer.Typer(add_completion=False)
     app.command()(function)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from devbench_core.channel.settings import ChannelLimits
 from devbench_core.config.policy import PolicySettings
+from devbench_core.config.sections import Section
 from devbench_core.execs.settings import ExecLimits
 from devbench_core.files.settings import FileLimits
 from devbench_core.forwarding.settings import ForwardingLimits
@@ -182,35 +183,37 @@ class Settings(BaseModel):
         pattern=r"^[a-z0-9_]{0,40}$",
         description="Identity on the engine; containers of others are never touched. Made once when empty.",
     )
-    containers: ContainerLimits = Field(
+    containers: Annotated[ContainerLimits, Section(ContainerLimits)] = Field(
         default_factory=ContainerLimits.model_construct, description="Bounds of container operations."
     )
-    policy: PolicySettings = Field(
+    policy: Annotated[PolicySettings, Section(PolicySettings)] = Field(
         default_factory=PolicySettings.model_construct, description="Isolation, and who may loosen it."
     )
-    execs: ExecLimits = Field(
+    execs: Annotated[ExecLimits, Section(ExecLimits)] = Field(
         default_factory=ExecLimits.model_construct, description="Bounds of commands and their output."
     )
-    shells: ShellLimits = Field(
+    shells: Annotated[ShellLimits, Section(ShellLimits)] = Field(
         default_factory=ShellLimits.model_construct, description="Bounds of persistent shells."
     )
-    files: FileLimits = Field(
+    files: Annotated[FileLimits, Section(FileLimits)] = Field(
         default_factory=FileLimits.model_construct, description="Bounds of file operations."
     )
-    channel: ChannelLimits = Field(
+    channel: Annotated[ChannelLimits, Section(ChannelLimits)] = Field(
         default_factory=ChannelLimits.model_construct, description="Bounds of the channel to the agent."
     )
-    images: ImageSettings = Field(
+    images: Annotated[ImageSettings, Section(ImageSettings)] = Field(
         default_factory=ImageSettings.model_construct, description="Which images, and from where."
     )
-    lifetimes: Lifetimes = Field(
+    lifetimes: Annotated[Lifetimes, Section(Lifetimes)] = Field(
         default_factory=Lifetimes.model_construct, description="Ends of containers and of records."
     )
-    pools: PoolSettings = Field(
+    pools: Annotated[PoolSettings, Section(PoolSettings)] = Field(
         default_factory=PoolSettings.model_construct, description="Containers made before they are asked for."
     )
-    startup: Startup = Field(default_factory=Startup.model_construct, description="Start of a host.")
-    forwarding: ForwardingLimits = Field(
+    startup: Annotated[Startup, Section(Startup)] = Field(
+        default_factory=Startup.model_construct, description="Start of a host."
+    )
+    forwarding: Annotated[ForwardingLimits, Section(ForwardingLimits)] = Field(
         default_factory=ForwardingLimits.model_construct,
         description="Calls that one host hands to another, which alone can serve them.",
     )

@@ -17,9 +17,6 @@ from devbench_core.containers.links import ended
 from devbench_core.containers.reconcile import Reconciler, Recover, Report
 from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX, LIVING, Repository
 from devbench_core.containers.results import Attached, ContainerPage, Spawned
-from devbench_core.containers.succession import Successor
-from devbench_core.containers.sweep import Forget, Sweeper
-from devbench_core.containers.unanswered import Unanswered
 from devbench_core.contracts.store import Put
 from devbench_core.errors import DevbenchError, ValidationFailed
 from devbench_core.ids import CONTAINER, is_id
@@ -31,6 +28,9 @@ if TYPE_CHECKING:
     from devbench_core.channel.link import AgentLink
     from devbench_core.containers.requests import SpawnRequest
     from devbench_core.containers.spawn import FirstCommand, ForgetImage, Progress, Resolve, Spawner, TakeWarm
+    from devbench_core.containers.succession import Successor
+    from devbench_core.containers.sweep import Forget, Sweeper
+    from devbench_core.containers.unanswered import Unanswered
     from devbench_core.model.execution import Exec
     from devbench_core.model.finding import Finding
 
@@ -62,11 +62,9 @@ class Containers:
         self._running_execs = running_execs
         self._sweep_shells = sweep_shells
         self._ender = Ender(context, end_execs)
-        self._unanswered = Unanswered(context, self._ender)
         self._spawning = (resolve_image, forget_image, run_entrypoint, take_warm)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
-        self._successor = Successor(context, self._reconciler)
-        self._sweeper = Sweeper(context, self._ender, self._reconciler, running_execs, forget_execs)
+        self._forget_execs = forget_execs
         self._self = this_process(
             context.instance,
             serving=context.serving,
@@ -74,9 +72,29 @@ class Containers:
             runtime=context.runtime.name,
         )
 
+    # A command line that only looks does without these, and without what they import.
+
+    @cached_property
+    def _unanswered(self) -> Unanswered:
+        from devbench_core.containers.unanswered import Unanswered
+
+        return Unanswered(self._context, self._ender)
+
+    @cached_property
+    def _successor(self) -> Successor:
+        from devbench_core.containers.succession import Successor
+
+        return Successor(self._context, self._reconciler)
+
+    @cached_property
+    def _sweeper(self) -> Sweeper:
+        from devbench_core.containers.sweep import Sweeper
+
+        return Sweeper(self._context, self._ender, self._reconciler, self._running_execs, self._forget_execs)
+
     @cached_property
     def _spawner(self) -> Spawner:
-        from devbench_core.containers.spawn import Spawner  # a command line that only looks does without
+        from devbench_core.containers.spawn import Spawner
 
         return Spawner(self._context, self._ender, *self._spawning, unanswered=self._unanswered)
 
