@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.mcp_program import PROGRAM, Address, http_program, over_http, toml
 
 Configure = Callable[..., Path]
 GRACE_S = 10.0
+LINE_MAX = 1024 * 1024
 TOKEN = "a-token-of-sixteen-characters"
 
 
@@ -45,6 +47,7 @@ HELLO = message(
     capabilities={},
     clientInfo={"name": "raw", "version": "1"},
 )
+INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
 
 
 async def test_on_stdio_it_ends_cleanly_with_its_input_and_says_nothing_else_on_stdout(configure: Configure):
@@ -67,6 +70,99 @@ async def test_on_stdio_a_signal_ends_it_while_its_input_is_open(configure: Conf
     await asyncio.wait_for(process.stdout.readline(), 30)
     process.terminate()
     assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def answer(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    assert process.stdout is not None
+    return json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+
+
+@asynccontextmanager
+async def raw_program(config: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(str(PROGRAM), "--config", str(config)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=LINE_MAX,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def with_docker_at(socket: Path, **startup: Any) -> Path:
+    """Return a configuration for an engine that listens there, if at all."""
+    values: dict[str, Any] = {
+        "runtime": "docker",
+        "state_dir": str(socket.parent / "state"),
+        "cache_dir": str(socket.parent / "cache"),
+        "startup": startup,
+        "plugin": {"docker": {"host": f"unix://{socket}"}},
+    }
+    path = socket.with_name("devbench.toml")
+    path.write_text(toml(values))
+    return path
+
+
+class Silent:
+    """A server that takes connections and says nothing until it is to cut them."""
+
+    def __init__(self) -> None:
+        self.asked, self.cut = asyncio.Event(), asyncio.Event()
+
+    async def serve(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.set()
+        await self.cut.wait()
+        writer.close()
+
+
+async def test_on_stdio_a_client_is_greeted_while_the_engine_is_silent_and_served_when_it_has_waited_for_it(
+    tmp_path: Path,
+):
+    silent, path = Silent(), tmp_path / "silent.sock"
+    config = with_docker_at(path, engine_wait_s=0, engine_silent="degrade")
+    async with await asyncio.start_unix_server(silent.serve, path), raw_program(config) as process:
+        assert process.stdin is not None
+        process.stdin.write(HELLO)
+        assert (await answer(process))["result"]["serverInfo"]["name"] == "devbench"
+        process.stdin.write(INITIALIZED + message(2, "tools/list"))
+        await asyncio.wait_for(silent.asked.wait(), 30)
+        silent.cut.set()
+        listed = await answer(process)
+        assert listed["id"] == 2
+        assert "spawn" in {tool["name"] for tool in listed["result"]["tools"]}
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+async def test_on_stdio_a_client_that_says_nothing_after_the_greeting_does_not_keep_the_core_closed(
+    tmp_path: Path,
+):
+    silent, path = Silent(), tmp_path / "silent.sock"
+    config = with_docker_at(path)
+    async with await asyncio.start_unix_server(silent.serve, path), raw_program(config) as process:
+        assert process.stdin is not None
+        process.stdin.write(HELLO)
+        assert (await answer(process))["id"] == 1
+        await asyncio.wait_for(silent.asked.wait(), 30)
+        silent.cut.set()
+
+
+async def test_on_stdio_a_core_that_cannot_be_opened_ends_it_with_the_reason_although_it_greeted(
+    tmp_path: Path,
+):
+    config = with_docker_at(tmp_path / "nobody.sock", engine_wait_s=0, engine_silent="fail")
+    code, out, err = await program_output(
+        "--config", str(config), stdin=HELLO + INITIALIZED + message(2, "ping")
+    )
+    assert code == 1
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [1]
+    assert "nobody.sock" in err
+    assert "Traceback" not in err
 
 
 async def test_what_is_no_message_does_not_end_it(configure: Configure):
@@ -172,16 +268,8 @@ async def test_it_is_alive_and_ready_and_counts_what_it_does(program: Address):
 
 
 async def test_an_engine_that_does_not_answer_makes_it_alive_but_not_ready(tmp_path: Path):
-    path = tmp_path / "devbench.toml"
-    values: dict[str, Any] = {
-        "runtime": "docker",
-        "state_dir": str(tmp_path / "state"),
-        "cache_dir": str(tmp_path / "cache"),
-        "startup": {"engine_wait_s": 0.2, "engine_silent": "degrade"},
-        "plugin": {"docker": {"host": f"unix://{tmp_path}/nobody.sock"}},
-    }
-    path.write_text(toml(values))
-    async with http_program(path) as program, httpx2.AsyncClient() as http:
+    config = with_docker_at(tmp_path / "nobody.sock", engine_wait_s=0.2, engine_silent="degrade")
+    async with http_program(config) as program, httpx2.AsyncClient() as http:
         assert (await http.get(f"{program.base}/healthz")).status_code == 200
         answer = await http.get(f"{program.base}/readyz")
         assert answer.status_code == 503

@@ -6,17 +6,22 @@ import argparse
 import asyncio
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devbench_core import logs
-from devbench_core.bench import open as open_bench
 from devbench_core.config.load import load_settings
 from devbench_core.config.settings import Settings
 from devbench_core.errors import DevbenchError
 from devbench_mcp.settings import McpSettings, mcp_settings
 from devbench_mcp.stopping import on_signals
+
+if TYPE_CHECKING:
+    from devbench_core.bench import Bench
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -73,9 +78,7 @@ async def serve(settings: Settings, own: McpSettings, *, transport: str) -> None
         from devbench_mcp.stdio import serve_stdio
 
         with on_signals(own.grace_s) as stopping:
-            async with open_bench(settings) as bench:
-                _started()
-                await serve_stdio(bench, own, stopping=stopping)
+            await serve_stdio(_opening(settings), own, stopping=stopping, opened=_started)
         return
     from devbench_mcp.callers import Callers
     from devbench_mcp.http import bind, serve_http
@@ -83,7 +86,7 @@ async def serve(settings: Settings, own: McpSettings, *, transport: str) -> None
     await asyncio.to_thread(Callers.of, own)  # a missing token shows before an engine is touched
     taken = bind(own)
     with on_signals(own.grace_s) as stopping:
-        async with open_bench(settings) as bench:
+        async with _opening(settings) as bench:
             _started()
             await serve_http(
                 bench,
@@ -92,6 +95,15 @@ async def serve(settings: Settings, own: McpSettings, *, transport: str) -> None
                 taken=taken,
                 started=lambda url: _say(f"listening on {url} (runtime {bench.runtime.name})"),
             )
+
+
+@asynccontextmanager
+async def _opening(settings: Settings) -> AsyncGenerator[Bench]:
+    """Import the core, which a client that is greeted need not wait for either, and open it."""
+    core = await asyncio.to_thread(import_module, "devbench_core.bench")
+    open_bench: Callable[[Settings], AbstractAsyncContextManager[Bench]] = core.open
+    async with open_bench(settings) as bench:
+        yield bench
 
 
 def _started() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 from mcp import types
 from mcp.server import CacheHint, Server
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
@@ -31,25 +32,46 @@ from devbench_mcp.resources.watches import Watches
 from devbench_mcp.results import failure, success
 from devbench_mcp.settings import McpSettings
 from devbench_mcp.tasks.handlers import TaskHandlers
-from devbench_mcp.tasks.shapes import EXTENSION, declared
+from devbench_mcp.tasks.shapes import EXTENSION, TaskParams, UpdateTaskParams, declared
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
 
+Part = TypeVar("Part")
+Params = TypeVar("Params")
+Answer = TypeVar("Answer")
 NAME = "devbench"
 TOOLS_TTL_MS = 60_000
 """Tools change only with a restart; a client that remembers them looks again after this time."""
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class _Opened:
+    """What an open bench is served with."""
+
+    bench: Bench
+    resources: Resources
+    tasks: TaskHandlers
+
+
+def _resources(opened: _Opened) -> Resources:
+    return opened.resources
+
+
+def _tasks(opened: _Opened) -> TaskHandlers:
+    return opened.tasks
+
+
 class ToolServer:
     """Answers all methods from a bench.
 
-    The list of tools builds every tool's model, for which a client's first answer need not wait: see `prepare`.
+    A client's first answer, which only says who we are, need not wait for a bench: see `use`. Nor for the list of
+    tools, which builds every tool's model: see `prepare`.
     """
 
     def __init__(
         self,
-        bench: Bench,
+        bench: Bench | None,
         local: Caller,
         settings: McpSettings | None = None,
         *,
@@ -58,28 +80,43 @@ class ToolServer:
         """Make a server for a bench's tools.
 
         Args:
-            bench: The opened core.
+            bench: The opened core; None where `use` tells it later, before any request but the greeting comes.
             local: Who a client is that gave no token.
             settings: The table ``[mcp]``; the defaults when None.
             signer: Signs links; None where nobody serves them.
         """
-        settings = settings or McpSettings()
-        self._bench = bench
         self._local = local
-        self._settings = settings
+        self._settings = settings or McpSettings()
         self._signer = signer
         self._listed: types.ListToolsResult | None = None
         self._listing = asyncio.Lock()
         self._schemas: dict[str, dict[str, Any]] = {}
-        self._resources = Resources(bench, local, subscriptions_max=settings.subscriptions_max)
-        self._tasks = TaskHandlers(bench, local, settings)
+        self._open: _Opened | None = None
+        self._usable = asyncio.Event()
         self._running: set[Live] = set()
+        if bench is not None:
+            self.use(bench)
+
+    def use(self, bench: Bench) -> None:
+        """Serve this bench from now on."""
+        self._open = _Opened(
+            bench=bench,
+            resources=Resources(bench, self._local, subscriptions_max=self._settings.subscriptions_max),
+            tasks=TaskHandlers(bench, self._local, self._settings),
+        )
+        self._usable.set()
+
+    @property
+    def _opened(self) -> _Opened:
+        if self._open is None:
+            raise RuntimeError("a request came before there was a bench")
+        return self._open
 
     async def prepare(self) -> types.ListToolsResult:
         """Make the list of tools, once; a client that asks for it meanwhile waits."""
         async with self._listing:
             if self._listed is None:
-                tools = await asyncio.to_thread(listed, self._bench.tools.values())
+                tools = await asyncio.to_thread(listed, self._opened.bench.tools.values())
                 self._schemas.update({tool.name: tool.input_schema for tool in tools})
                 self._listed = types.ListToolsResult(tools=tools)
             return self._listed
@@ -96,56 +133,71 @@ class ToolServer:
             get_tool_input_schema=self._schemas.get,
             lifespan=self._lifespan,
             on_list_tools=self._list,
-            on_list_resources=self._resources.list,
-            on_list_resource_templates=self._resources.templates,
-            on_read_resource=self._resources.read,
-            on_subscribe_resource=self._resources.subscribe,
-            on_unsubscribe_resource=self._resources.unsubscribe,
-            on_subscriptions_listen=self._resources.listen,
-            on_completion=self._resources.complete,
+            on_list_resources=self._late(_resources, Resources.list),
+            on_list_resource_templates=self._late(_resources, Resources.templates),
+            on_read_resource=self._late(_resources, Resources.read),
+            on_subscribe_resource=self._late(_resources, Resources.subscribe),
+            on_unsubscribe_resource=self._late(_resources, Resources.unsubscribe),
+            on_subscriptions_listen=self._late(_resources, Resources.listen),
+            on_completion=self._late(_resources, Resources.complete),
         )
         server.add_request_handler("tools/call", types.CallToolRequestParams, self._call)
         server.add_request_handler("server/discover", types.RequestParams, self._discover(server))
-        self._tasks.register(server)
+        server.add_request_handler("tasks/get", TaskParams, self._late(_tasks, TaskHandlers.get))
+        server.add_request_handler("tasks/update", UpdateTaskParams, self._late(_tasks, TaskHandlers.update))
+        server.add_request_handler("tasks/cancel", TaskParams, self._late(_tasks, TaskHandlers.cancel))
         return server
+
+    def _late(
+        self,
+        part: Callable[[_Opened], Part],
+        method: Callable[[Part, Context, Params], Awaitable[Answer]],
+    ) -> Callable[[Context, Params], Awaitable[Answer]]:
+        """Return a handler that asks for its part only when it is called."""
+
+        async def handle(context: Context, params: Params) -> Answer:
+            return await method(part(self._opened), context, params)
+
+        return handle
 
     def close_streams(self) -> None:
         """End all streams that listen; their clients are told."""
         for live in list(self._running):
-            live.streams.close()
+            live.close_streams()
 
     @property
     def watched(self) -> int:
         """How many commands, and containers for their files, are followed now for those who subscribed."""
-        found = [live.following for live in self._running]
-        return sum(following.outputs.count + following.files.count for following in found)
+        return sum(live.watched for live in self._running)
 
     @asynccontextmanager
     async def _lifespan(self, _server: Server[Live]) -> AsyncGenerator[Live]:
-        settings = self._settings
         async with background() as tasks:
-            following = Following(
-                bench=self._bench,
-                outputs=Watches(self._bench, tasks, every_s=settings.update_every_s),
-                files=FileWatches(self._bench, tasks, every_s=settings.update_every_s),
-            )
-            streams = Streams(
-                following,
-                self._tasks.tasks,
-                tasks,
-                every_s=settings.update_every_s,
-                most=settings.subscriptions_max,
-            )
-            live = Live(tasks=tasks, following=following, streams=streams)
-            sweeping = tasks.create_task(self._tasks.tasks.sweep_for_ever(), name="sweep of tasks")
+            live = Live(tasks, lambda: self._follow(tasks))
+            sweeping = tasks.create_task(self._sweep(), name="sweep of tasks")
             self._running.add(live)
             try:
                 yield live
             finally:
                 self._running.discard(live)
                 sweeping.cancel()
-                following.close()
-                self._tasks.tasks.host_work.close(tasks)
+                live.close()
+                if self._open is not None:
+                    self._open.tasks.tasks.host_work.close(tasks)
+
+    def _follow(self, tasks: asyncio.TaskGroup) -> tuple[Following, Streams]:
+        opened, every_s = self._opened, self._settings.update_every_s
+        following = Following(
+            bench=opened.bench,
+            outputs=Watches(opened.bench, tasks, every_s=every_s),
+            files=FileWatches(opened.bench, tasks, every_s=every_s),
+        )
+        most = self._settings.subscriptions_max
+        return following, Streams(following, opened.tasks.tasks, tasks, every_s=every_s, most=most)
+
+    async def _sweep(self) -> None:
+        await self._usable.wait()
+        await self._opened.tasks.tasks.sweep_for_ever()
 
     async def _list(
         self, _context: Context, _params: types.PaginatedRequestParams | None
@@ -159,10 +211,10 @@ class ToolServer:
         asked = bool(context.meta) and "progress_token" in (context.meta or {})
         progress = context.session.report_progress if asked else None
         try:
-            answer = await self._tasks.answer(context, params.name, params.arguments, caller, progress)
+            answer = await self._opened.tasks.answer(context, params.name, params.arguments, caller, progress)
             if answer is None:
                 answer = await call_tool(
-                    self._bench,
+                    self._opened.bench,
                     params.name,
                     params.arguments,
                     caller=caller,

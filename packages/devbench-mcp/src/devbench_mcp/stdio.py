@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
@@ -27,26 +28,63 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 LINE_MAX_BYTES = 64 * 1024 * 1024
 """The longest message of a client; one that is longer ends the connection."""
+GREETING_S = 1.0
+"""How long at most the core is not opened for the sake of a greeting."""
 
 
-async def serve_stdio(bench: Bench, settings: McpSettings, *, stopping: asyncio.Event) -> None:
+async def serve_stdio(
+    opening: AbstractAsyncContextManager[Bench],
+    settings: McpSettings,
+    *,
+    stopping: asyncio.Event,
+    opened: Callable[[], None],
+) -> None:
     """Serve until the client closes our stdin or ``stopping`` is set.
 
+    A client's ``initialize`` is answered before the core is opened: that asks engines and stores, which may be slow.
+    Whatever comes after it waits until that is done.
+
     Args:
-        bench: The opened core; stays the caller's to close.
+        opening: The core.
         settings: The table ``[mcp]``; ``local`` says who the client is.
         stopping: Set it to stop.
+        opened: Called once the core is open.
+
+    Raises:
+        DevbenchError: The core cannot be opened; a client that was greeted sees the end of file.
     """
-    tools = ToolServer(bench, principal_of(settings.local).caller, settings)
+    tools = ToolServer(None, principal_of(settings.local).caller, settings)
     async with _stdin() as lines, asyncio.TaskGroup() as group:
-        serving = group.create_task(_serve(tools.build(), lines))
         waiting = group.create_task(stopping.wait())
-        listing = group.create_task(tools.prepare())  # beside the client's greeting
-        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        tools.close_streams()
-        serving.cancel()
-        waiting.cancel()
-        listing.cancel()
+        serving = None
+        if lines is not None:
+            serving = group.create_task(_serve(tools.build(), lines))
+            await _greeted(lines, serving, waiting)
+        if waiting.done():
+            if serving is not None:
+                serving.cancel()
+            return
+        async with opening as bench:
+            opened()
+            tools.use(bench)
+            if lines is not None:
+                lines.let_on()
+            serving = serving or group.create_task(_serve(tools.build(), None))
+            listing = group.create_task(tools.prepare())
+            await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            tools.close_streams()
+            for task in (serving, waiting, listing):
+                task.cancel()
+            await asyncio.wait({serving, waiting, listing})  # they use what is closed next
+
+
+async def _greeted(lines: _Lines, *others: asyncio.Task[Any]) -> None:
+    """Wait until the client wants more than a greeting, or something else is over, but not for long."""
+    wanted = asyncio.create_task(lines.wanted.wait())
+    try:
+        await asyncio.wait({wanted, *others}, timeout=GREETING_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        wanted.cancel()
 
 
 async def _serve(server: Server[Live], lines: _Lines | None) -> None:
@@ -55,10 +93,22 @@ async def _serve(server: Server[Live], lines: _Lines | None) -> None:
 
 
 class _Lines:
-    """The lines of a pipe, read by the loop: a thread that waits for a line could not be stopped."""
+    """The lines of a pipe, read by the loop: a thread that waits for a line could not be stopped.
+
+    At first only greetings are given out.
+
+    Attributes:
+        wanted: Whether something else has come, which waits until it is let on; an end of file, too.
+    """
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
+        self.wanted = asyncio.Event()
         self._reader = reader
+        self._is_free = asyncio.Event()
+
+    def let_on(self) -> None:
+        """Give out everything from now on."""
+        self._is_free.set()
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while True:
@@ -67,9 +117,20 @@ class _Lines:
             except ValueError:
                 log.error("stdio.line_too_long", limit_bytes=LINE_MAX_BYTES)  # noqa: TRY400 - the limit says all
                 return
+            if not self._is_free.is_set() and not _is_greeting(line):
+                self.wanted.set()
+                await self._is_free.wait()
             if not line:
                 return
             yield line.decode("utf-8", errors="replace")
+
+
+def _is_greeting(line: bytes) -> bool:
+    try:
+        message: Any = json.loads(line)
+        return message["method"] == "initialize"
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False  # the SDK says what is wrong with it
 
 
 @asynccontextmanager

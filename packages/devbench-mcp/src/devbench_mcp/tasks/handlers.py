@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mcp import types
-from mcp.server import Server, ServerRequestContext
+from mcp.server import ServerRequestContext
 
 from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
@@ -36,12 +36,6 @@ class TaskHandlers:
         self._local = local
         self._settings = settings
         self.tasks = Tasks(bench, settings)
-
-    def register(self, server: Server[Any]) -> None:
-        """Serve the extension's methods."""
-        server.add_request_handler("tasks/get", TaskParams, self._get)
-        server.add_request_handler("tasks/update", UpdateTaskParams, self._update)
-        server.add_request_handler("tasks/cancel", TaskParams, self._cancel)
 
     async def answer(
         self,
@@ -118,7 +112,8 @@ class TaskHandlers:
         work.adopt(group, record, doing)
         return view.wire("task")
 
-    async def _get(self, context: AnyContext, params: TaskParams) -> dict[str, Any]:
+    async def get(self, context: AnyContext, params: TaskParams) -> dict[str, Any]:
+        """Tell where a task stands."""
         require(context)
         try:
             caller = await self._caller(context, params.task_id, or_scope=READ)
@@ -127,7 +122,7 @@ class TaskHandlers:
             raise protocol_error(error) from error
         return view.wire("complete")
 
-    async def _update(self, context: AnyContext, params: UpdateTaskParams) -> types.EmptyResult:
+    async def update(self, context: AnyContext, params: UpdateTaskParams) -> types.EmptyResult:
         """Take note of answers: no task of ours asks for any, so all are for keys that are not outstanding."""
         require(context)
         try:
@@ -136,7 +131,8 @@ class TaskHandlers:
             raise protocol_error(error) from error
         return types.EmptyResult()
 
-    async def _cancel(self, context: AnyContext, params: TaskParams) -> types.EmptyResult:
+    async def cancel(self, context: AnyContext, params: TaskParams) -> types.EmptyResult:
+        """End a task's work."""
         require(context)
         try:
             await self.tasks.cancel(params.task_id, await self._caller(context, params.task_id))
