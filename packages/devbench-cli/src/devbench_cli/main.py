@@ -21,3 +21,17 @@ def main() -> None:
     code = run_program(sys.argv[1:])
     gc.freeze()  # the interpreter's end collects garbage again and again, and the process takes all of it along
     sys.exit(code)
+
+
+def run() -> None:
+    """Be the program: `main`, and then the end of the process.
+
+    The interpreter would take apart every module first, which takes longer than many a command.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        from devbench_cli.leaving import leave
+
+        leave(end)
+        raise
