@@ -1,4 +1,4 @@
-"""The MCP and HTTP host of devbench: ``devbench-mcp``, or `serve_http` and `serve_stdio` on an opened core."""
+"""The MCP and HTTP host of devbench: ``devbench-mcp``, or `serve_http` and `serve_stdio` in a program."""
 
 from __future__ import annotations
 

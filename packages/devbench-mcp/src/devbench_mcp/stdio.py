@@ -54,28 +54,40 @@ async def serve_stdio(
         DevbenchError: The core cannot be opened; a client that was greeted sees the end of file.
     """
     tools = ToolServer(None, principal_of(settings.local).caller, settings)
-    async with _stdin() as lines, asyncio.TaskGroup() as group:
-        waiting = group.create_task(stopping.wait())
-        serving = None
-        if lines is not None:
-            serving = group.create_task(_serve(tools.build(), lines))
-            await _greeted(lines, serving, waiting)
-        if waiting.done():
-            if serving is not None:
-                serving.cancel()
-            return
-        async with opening as bench:
-            opened()
-            tools.use(bench)
-            if lines is not None:
-                lines.let_on()
-            serving = serving or group.create_task(_serve(tools.build(), None))
-            listing = group.create_task(tools.prepare())
-            await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            tools.close_streams()
-            for task in (serving, waiting, listing):
-                task.cancel()
-            await asyncio.wait({serving, waiting, listing})  # they use what is closed next
+    async with _stdin() as lines:
+        waiting = asyncio.create_task(stopping.wait())
+        serving = None if lines is None else asyncio.create_task(_serve(tools.build(), lines))
+        try:
+            if lines is not None and serving is not None:
+                await _greeted(lines, serving, waiting)
+            if not waiting.done() and (serving is None or not serving.done()):
+                async with opening as bench:
+                    opened()
+                    tools.use(bench)
+                    if lines is not None:
+                        lines.let_on()
+                    serving = serving or asyncio.create_task(_serve(tools.build(), None))
+                    await _until_over(tools, serving, waiting)
+        finally:
+            await _end(waiting, *([] if serving is None else [serving]))
+    if serving is not None and not serving.cancelled():
+        serving.result()
+
+
+async def _until_over(tools: ToolServer, serving: asyncio.Task[None], waiting: asyncio.Task[Any]) -> None:
+    """Serve from an open core; nothing uses it any more when this returns."""
+    listing = asyncio.create_task(tools.prepare())
+    try:
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        tools.close_streams()
+        await _end(serving, waiting, listing)
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)  # whoever started them asks for what matters
 
 
 async def _greeted(lines: _Lines, *others: asyncio.Task[Any]) -> None:

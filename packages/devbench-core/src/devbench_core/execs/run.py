@@ -100,6 +100,11 @@ class Run:
         return self.is_crowded_out and self.has_starter
 
     @property
+    def is_left(self) -> bool:
+        """Whether this host follows it no longer although it has no ending: another one may, or nobody does."""
+        return self.done.done() and self.record.ending is None
+
+    @property
     def has_ending(self) -> bool:
         """Whether it has its ending, which may not be recorded yet."""
         return self._final is not None or self.record.ending is not None

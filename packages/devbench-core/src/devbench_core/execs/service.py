@@ -299,13 +299,13 @@ class Execs:
     async def followed(self, exec_id: str, *, caller: Caller = LOCAL) -> Run | None:
         """Return a command that this host follows or followed, None when another living host does.
 
-        One that it is just taking over is returned once its agent is reached.
+        One that it is just taking over is returned once its agent is reached; None when that is given up.
 
         Raises:
             ExecNotFound: The caller's tenant has no such command.
         """
         found = await self._finder.reach(exec_id, caller)
-        return found if isinstance(found, Run) else None
+        return found if isinstance(found, Run) and not found.is_left else None
 
     def end_soon(self, exec_id: str) -> None:
         """Begin to end a command that this host follows, without waiting: its caller went away."""

@@ -62,7 +62,7 @@ class Live:
     @property
     def is_left(self) -> bool:
         """Whether the command goes on without this host: another one took it over."""
-        return self.command.done.done() and self.command.record.ending is None
+        return self.command.is_left
 
     @property
     def shell(self) -> Shell:
