@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from devbench_mcp.resources.following import Following
-from devbench_mcp.resources.streams import Streams
+if TYPE_CHECKING:
+    from devbench_mcp.resources.following import Following
+    from devbench_mcp.resources.streams import Streams
 
 
 class Live:

@@ -1,4 +1,4 @@
-"""The MCP server on an opened core: every tool that core and plugins offer, their outputs as resources, and tasks."""
+"""The MCP server: who we are, and what lives as long as it runs; all else is asked of an opened core's `Methods`."""
 
 from __future__ import annotations
 
@@ -8,65 +8,35 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
 from mcp import types
-from mcp.server import CacheHint, Server
+from mcp.server import CacheHint, Server, ServerRequestContext
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
-from devbench_core.clock import SystemClock
-from devbench_core.errors import DevbenchError
 from devbench_core.model.caller import Caller
 from devbench_core.tasks import background
-from devbench_core.tools.call import ToolResult, call_tool
-from devbench_mcp.catalogue import listed
-from devbench_mcp.context import Context, caller_of
 from devbench_mcp.instructions import INSTRUCTIONS
-from devbench_mcp.links.grants import Signer
-from devbench_mcp.links.making import Links
 from devbench_mcp.live import Live
-from devbench_mcp.resources.filewatches import FileWatches
-from devbench_mcp.resources.following import Following
-from devbench_mcp.resources.handlers import Resources
-from devbench_mcp.resources.streams import Streams
-from devbench_mcp.resources.watches import Watches
-from devbench_mcp.results import failure, success
 from devbench_mcp.settings import McpSettings
-from devbench_mcp.tasks.handlers import TaskHandlers
-from devbench_mcp.tasks.shapes import EXTENSION, TaskParams, UpdateTaskParams, declared
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
+    from devbench_mcp.links.grants import Signer
+    from devbench_mcp.methods import Methods
 
-Part = TypeVar("Part")
+Context = ServerRequestContext[Live, Any]
 Params = TypeVar("Params")
 Answer = TypeVar("Answer")
+Handler = Callable[[Context, Params], Awaitable[Answer]]
 NAME = "devbench"
 TOOLS_TTL_MS = 60_000
 """Tools change only with a restart; a client that remembers them looks again after this time."""
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class _Opened:
-    """What an open bench is served with."""
-
-    bench: Bench
-    resources: Resources
-    tasks: TaskHandlers
-
-
-def _resources(opened: _Opened) -> Resources:
-    return opened.resources
-
-
-def _tasks(opened: _Opened) -> TaskHandlers:
-    return opened.tasks
-
-
 class ToolServer:
     """Answers all methods from a bench.
 
-    A client's first answer, which only says who we are, need not wait for a bench: see `use`. Nor for the list of
-    tools, which builds every tool's model: see `prepare`.
+    A client's first answer, which only says who we are, need not wait for a bench, nor for the import of what serves
+    one: see `use`. Nor for the list of tools, which builds every tool's model: see `prepare`.
     """
 
     def __init__(
@@ -88,10 +58,8 @@ class ToolServer:
         self._local = local
         self._settings = settings or McpSettings()
         self._signer = signer
-        self._listed: types.ListToolsResult | None = None
-        self._listing = asyncio.Lock()
-        self._schemas: dict[str, dict[str, Any]] = {}
-        self._open: _Opened | None = None
+        self._server: Server[Live] | None = None
+        self._served: Methods | None = None
         self._usable = asyncio.Event()
         self._running: set[Live] = set()
         if bench is not None:
@@ -99,66 +67,52 @@ class ToolServer:
 
     def use(self, bench: Bench) -> None:
         """Serve this bench from now on."""
-        self._open = _Opened(
-            bench=bench,
-            resources=Resources(bench, self._local, subscriptions_max=self._settings.subscriptions_max),
-            tasks=TaskHandlers(bench, self._local, self._settings),
-        )
+        from devbench_mcp.methods import Methods
+
+        self._served = Methods(bench, self._local, self._settings, self._signer)
+        if self._server is not None:
+            self._served.register(self._server)
         self._usable.set()
 
     @property
-    def _opened(self) -> _Opened:
-        if self._open is None:
+    def _methods(self) -> Methods:
+        if self._served is None:
             raise RuntimeError("a request came before there was a bench")
-        return self._open
+        return self._served
 
-    async def prepare(self) -> types.ListToolsResult:
+    async def prepare(self) -> None:
         """Make the list of tools, once; a client that asks for it meanwhile waits."""
-        async with self._listing:
-            if self._listed is None:
-                tools = await asyncio.to_thread(listed, self._opened.bench.tools.values())
-                self._schemas.update({tool.name: tool.input_schema for tool in tools})
-                self._listed = types.ListToolsResult(tools=tools)
-            return self._listed
+        await self._methods.prepare()
 
     def build(self) -> Server[Live]:
-        """Return the SDK's server; it serves both eras of the protocol on every transport."""
-        server = Server(
+        """Return the SDK's server, the only one of this; it serves both eras of the protocol on every transport."""
+        server = self._server = Server(
             NAME,
             version=version("devbench-mcp"),
             title="devbench",
             description="Isolated containers for agents: run commands, read and write files.",
             instructions=INSTRUCTIONS,
             cache_hints={"tools/list": CacheHint(ttl_ms=TOOLS_TTL_MS, scope="public")},
-            get_tool_input_schema=self._schemas.get,
+            get_tool_input_schema=self._schema,
             lifespan=self._lifespan,
-            on_list_tools=self._list,
-            on_list_resources=self._late(_resources, Resources.list),
-            on_list_resource_templates=self._late(_resources, Resources.templates),
-            on_read_resource=self._late(_resources, Resources.read),
-            on_subscribe_resource=self._late(_resources, Resources.subscribe),
-            on_unsubscribe_resource=self._late(_resources, Resources.unsubscribe),
-            on_subscriptions_listen=self._late(_resources, Resources.listen),
-            on_completion=self._late(_resources, Resources.complete),
+            on_list_tools=_late(lambda: self._methods.list),
+            on_list_resources=_late(lambda: self._methods.resources.list),
+            on_list_resource_templates=_late(lambda: self._methods.resources.templates),
+            on_read_resource=_late(lambda: self._methods.resources.read),
+            on_subscribe_resource=_late(lambda: self._methods.resources.subscribe),
+            on_unsubscribe_resource=_late(lambda: self._methods.resources.unsubscribe),
+            on_subscriptions_listen=_late(lambda: self._methods.resources.listen),
+            on_completion=_late(lambda: self._methods.resources.complete),
         )
-        server.add_request_handler("tools/call", types.CallToolRequestParams, self._call)
+        call = _late(lambda: self._methods.call)
+        server.add_request_handler("tools/call", types.CallToolRequestParams, call)
         server.add_request_handler("server/discover", types.RequestParams, self._discover(server))
-        server.add_request_handler("tasks/get", TaskParams, self._late(_tasks, TaskHandlers.get))
-        server.add_request_handler("tasks/update", UpdateTaskParams, self._late(_tasks, TaskHandlers.update))
-        server.add_request_handler("tasks/cancel", TaskParams, self._late(_tasks, TaskHandlers.cancel))
+        if self._served is not None:
+            self._served.register(server)
         return server
 
-    def _late(
-        self,
-        part: Callable[[_Opened], Part],
-        method: Callable[[Part, Context, Params], Awaitable[Answer]],
-    ) -> Callable[[Context, Params], Awaitable[Answer]]:
-        """Return a handler that asks for its part only when it is called."""
-
-        async def handle(context: Context, params: Params) -> Answer:
-            return await method(part(self._opened), context, params)
-
-        return handle
+    def _schema(self, tool: str) -> dict[str, Any] | None:
+        return self._methods.schemas.get(tool)
 
     def close_streams(self) -> None:
         """End all streams that listen; their clients are told."""
@@ -173,7 +127,7 @@ class ToolServer:
     @asynccontextmanager
     async def _lifespan(self, _server: Server[Live]) -> AsyncGenerator[Live]:
         async with background() as tasks:
-            live = Live(tasks, lambda: self._follow(tasks))
+            live = Live(tasks, lambda: self._methods.follow(tasks))
             sweeping = tasks.create_task(self._sweep(), name="sweep of tasks")
             self._running.add(live)
             try:
@@ -182,63 +136,19 @@ class ToolServer:
                 self._running.discard(live)
                 sweeping.cancel()
                 live.close()
-                if self._open is not None:
-                    self._open.tasks.tasks.host_work.close(tasks)
-
-    def _follow(self, tasks: asyncio.TaskGroup) -> tuple[Following, Streams]:
-        opened, every_s = self._opened, self._settings.update_every_s
-        following = Following(
-            bench=opened.bench,
-            outputs=Watches(opened.bench, tasks, every_s=every_s),
-            files=FileWatches(opened.bench, tasks, every_s=every_s),
-        )
-        most = self._settings.subscriptions_max
-        return following, Streams(following, opened.tasks.tasks, tasks, every_s=every_s, most=most)
+                if self._served is not None:
+                    self._served.tasks.tasks.host_work.close(tasks)
 
     async def _sweep(self) -> None:
         await self._usable.wait()
-        await self._opened.tasks.tasks.sweep_for_ever()
+        await self._methods.tasks.tasks.sweep_for_ever()
 
-    async def _list(
-        self, _context: Context, _params: types.PaginatedRequestParams | None
-    ) -> types.ListToolsResult:
-        return await self.prepare()
-
-    async def _call(
-        self, context: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | dict[str, Any]:
-        caller = caller_of(context, self._local)
-        asked = bool(context.meta) and "progress_token" in (context.meta or {})
-        progress = context.session.report_progress if asked else None
-        try:
-            answer = await self._opened.tasks.answer(context, params.name, params.arguments, caller, progress)
-            if answer is None:
-                answer = await call_tool(
-                    self._opened.bench,
-                    params.name,
-                    params.arguments,
-                    caller=caller,
-                    progress=progress,
-                    links=self._links(context),
-                )
-        except DevbenchError as error:
-            return failure(error)
-        return success(answer, context.protocol_version) if isinstance(answer, ToolResult) else answer
-
-    def _links(self, context: Context) -> Links | None:
-        if self._signer is None or context.request is None:
-            return None
-        return Links(
-            signer=self._signer,
-            clock=SystemClock(),
-            base=self._settings.public_url or str(context.request.base_url).rstrip("/"),
-            ttl_s=self._settings.link_ttl_s,
-        )
-
-    def _discover(self, server: Server[Live]) -> Any:
+    def _discover(self, server: Server[Live]) -> Handler[types.RequestParams, types.DiscoverResult]:
         """Return the handler of ``server/discover``: the extension is told to those who declare it too."""
 
         async def discover(context: Context, _params: types.RequestParams) -> types.DiscoverResult:
+            from devbench_mcp.tasks.shapes import EXTENSION, declared
+
             extensions: dict[str, dict[str, Any]] | None = {EXTENSION: {}} if declared(context) else None
             return types.DiscoverResult(
                 supported_versions=list(MODERN_PROTOCOL_VERSIONS),
@@ -249,3 +159,12 @@ class ToolServer:
             )
 
         return discover
+
+
+def _late(handler: Callable[[], Handler[Params, Answer]]) -> Handler[Params, Answer]:
+    """Return a handler that is looked up when it is called."""
+
+    async def handle(context: Context, params: Params) -> Answer:
+        return await handler()(context, params)
+
+    return handle

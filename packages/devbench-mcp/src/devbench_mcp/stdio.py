@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server import Server
@@ -61,6 +62,7 @@ async def serve_stdio(
             if lines is not None and serving is not None:
                 await _greeted(lines, serving, waiting)
             if not waiting.done() and (serving is None or not serving.done()):
+                await asyncio.to_thread(import_module, "devbench_mcp.methods")
                 async with opening as bench:
                     opened()
                     tools.use(bench)

@@ -15,7 +15,6 @@ import attrs
 
 from devbench_core.channel.dial import NotListening, dial
 from devbench_core.clock import Clock
-from devbench_core.contracts.powers import Stats, SupportsStats
 from devbench_core.contracts.runtime import CreateRequest, EngineInfo, Runtime
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import (
@@ -28,7 +27,6 @@ from devbench_core.errors import (
 from devbench_core.logs import get_logger
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.container import Observed
-from devbench_core.model.image import Image
 from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
 from devbench_runtime_bubblewrap.children import CHILDREN
 from devbench_runtime_bubblewrap.deletion import empty, find_aside, set_aside
@@ -45,6 +43,8 @@ from devbench_runtime_bubblewrap.status import bwrap_lives
 from devbench_runtime_bubblewrap.worker import Worker
 
 if TYPE_CHECKING:
+    from devbench_core.contracts.powers import Stats, SupportsStats
+    from devbench_core.model.image import Image
     from devbench_runtime_bubblewrap.launch import Launcher
 
 now_s = time.monotonic  # waits are for other processes, so they go by real time

@@ -10,7 +10,6 @@ import attrs
 
 from devbench_core import metrics
 from devbench_core.bounds import bound
-from devbench_core.containers import guest_records
 from devbench_core.containers.context import Context
 from devbench_core.containers.links import forget_token
 from devbench_core.containers.repository import free_alias
@@ -167,5 +166,7 @@ async def remove_from_engine(context: Context, container_id: str, ref: str) -> N
 
 def _freed(container: Container) -> tuple[Put | Remove, ...]:
     """Return the changes that free what only a living container has."""
+    from devbench_core.containers import guest_records
+
     guests = guest_records.forget(container.id, container.spec.policy)
     return (*free_alias(container), forget_token(container.id), *guests)

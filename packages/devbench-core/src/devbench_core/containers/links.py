@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from devbench_core.channel.settings import ChannelLimits
-from devbench_core.containers.guests import Alive, Guests
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.contracts.store import Put, Remove, Store
 from devbench_core.errors import AgentUnavailable, ContainerExited
@@ -16,7 +15,9 @@ from devbench_core.model.container import Container
 
 if TYPE_CHECKING:
     from devbench_core.channel.link import AgentLink, Connect
+    from devbench_core.containers.guests import Guests
 
+Alive = Callable[[str], Awaitable[bool]]
 TOKEN_KIND = "container_token"  # noqa: S105 - the name of a collection
 
 
@@ -53,15 +54,24 @@ class Links:
         self._running_max = running_max
         self._tasks = tasks
         self._links: dict[str, AgentLink] = {}
-        self._guests = Guests(
-            runtime=runtime,
-            store=store,
-            instance=instance,
-            limits=limits,
-            tasks=tasks,
-            alive=alive,
-            make=self._make,
-        )
+        self._alive = alive
+        self._made_guests: Guests | None = None
+
+    @property
+    def _guests(self) -> Guests:
+        if self._made_guests is None:
+            from devbench_core.containers.guests import Guests  # nothing to whoever uses no container
+
+            self._made_guests = Guests(
+                runtime=self._runtime,
+                store=self._store,
+                instance=self._instance,
+                limits=self._limits,
+                tasks=self._tasks,
+                alive=self._alive,
+                make=self._make,
+            )
+        return self._made_guests
 
     def create(self, container_id: str, ref: str, token: bytes, *, claim: bool) -> AgentLink:
         """Make the link of a container; ``claim`` sets the token in an agent that has none yet."""
@@ -164,8 +174,9 @@ class Links:
 
     async def close_all(self) -> None:
         """Close every link."""
-        for link in self._guests.take_all():
-            await link.aclose()
+        if self._made_guests is not None:
+            for link in self._made_guests.take_all():
+                await link.aclose()
         while self._links:
             _, link = self._links.popitem()
             await link.aclose()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.container import WORKSPACE, Observed
-from devbench_core.model.image import Image
 from devbench_core.model.policy import Policy
+
+if TYPE_CHECKING:
+    from devbench_core.model.image import Image
 
 __all__ = [
     "AGENT_FOLDER",

@@ -9,7 +9,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from devbench_core.errors import ConfigurationInvalid, ValidationFailed
-from devbench_core.images.reference import check_registry
 
 
 class Registry(BaseModel):
@@ -96,6 +95,8 @@ class ImageSettings(BaseModel):
 
 
 def _registry(value: str) -> str:
+    from devbench_core.images.reference import check_registry  # few configurations name one
+
     try:
         return check_registry(value)
     except ValidationFailed as error:

@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
-from devbench_core.contracts.powers import Stats
 from devbench_core.model.policy import Clause, Policy
 from devbench_runtime_bubblewrap.cgroups import limits
 from devbench_runtime_bubblewrap.cgroups.places import Place, close_groups, hierarchies, open_places
+
+if TYPE_CHECKING:
+    from devbench_core.contracts.powers import Stats
 
 BUSY_POLL_S = 0.002
 REVIVALS_MAX = 5
@@ -93,6 +96,8 @@ class ControlGroups:
         """Return what a container uses, as far as the kernel counts it."""
         numbers = {key: value for place in self.places for key, value in _usage(place, place.group / name)}
         cpu_s = numbers.get("cpu_ns", 0) / 1e9 if "cpu_ns" in numbers else None
+        from devbench_core.contracts.powers import Stats
+
         return Stats(memory_bytes=numbers.get("memory"), cpu_s=cpu_s, pids=numbers.get("pids"))
 
     def close(self) -> None:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from devbench_core.errors import ImageNotFound, ValidationFailed
-from devbench_core.model.image import Image
 from devbench_runtime_bubblewrap.deletion import discard, empty
 from devbench_runtime_bubblewrap.folders import PASSABLE, older_than, write_whole
 from devbench_runtime_bubblewrap.images.mount_points import provide_mount_points
 
 if TYPE_CHECKING:
+    from devbench_core.model.image import Image
     from devbench_runtime_bubblewrap.images.extract import Extraction
 
 HOST = "host"
@@ -56,6 +56,8 @@ class ImageStore:
 
     def host(self) -> Image:
         """Return the image that is always there."""
+        from devbench_core.model.image import Image  # nothing to whoever asks for none
+
         return Image(name=HOST, id=HOST, architecture=self._architecture, env=dict(ENVIRONMENT))
 
     def find(self, name: str) -> Image:
@@ -156,6 +158,8 @@ class ImageStore:
             data = json.loads(path.read_bytes())
         except (FileNotFoundError, ValueError):
             return None
+        from devbench_core.model.image import Image
+
         return Image(
             name=unquote(path.stem),
             id=data["id"],

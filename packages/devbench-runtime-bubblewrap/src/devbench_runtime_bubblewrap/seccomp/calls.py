@@ -108,4 +108,4 @@ _KNOWN = (
     Machine(audit=0xC000003E, column=0, clone=56, socket=41, ioctl=16),
     Machine(audit=0xC00000B7, column=1, clone=220, socket=198, ioctl=29),
 )
-MACHINES = dict(zip(seccomp.MACHINES, _KNOWN, strict=True))
+MACHINES: dict[str, Machine] = dict(zip(seccomp.MACHINES, _KNOWN, strict=True))
