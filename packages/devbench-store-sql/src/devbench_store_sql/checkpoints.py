@@ -8,7 +8,6 @@ it again and again. Here a connection with a thread of its own does the copying,
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -26,9 +25,7 @@ PAUSE_S = 1.0
 """After a failure: the writer's own commits would tell of a database that cannot be written."""
 
 OPEN_FILES = Path("/proc/self/fd")
-LIBC = ctypes.CDLL(None)
 SYNC_FILE_RANGE_WRITE = 2  # sync_file_range(2); Python does not have it
-_WHOLE = ctypes.c_int64(0)
 
 
 class Checkpoints:
@@ -83,9 +80,12 @@ def _begin_to_flush(path: Path) -> None:
     all of them. The descriptor is one of SQLite's own, since to close another one of the same file would take this
     process's locks of it away. It is not synced, since whoever does is told of a failure instead of SQLite.
     """
+    import ctypes  # most processes never write as much
+
+    whole, libc = ctypes.c_int64(0), ctypes.CDLL(None)
     name = path.resolve()
     for entry in OPEN_FILES.iterdir():
         with suppress(OSError):  # it was closed meanwhile
             if entry.readlink() == name:
-                LIBC.sync_file_range(int(entry.name), _WHOLE, _WHOLE, SYNC_FILE_RANGE_WRITE)
+                libc.sync_file_range(int(entry.name), whole, whole, SYNC_FILE_RANGE_WRITE)
                 return
