@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
-from pathlib import Path
 
+from performance.installed import PLUGINS, install
 from performance.measure import Row, Step, interleave
 from performance.setting import Setting
 
-PROGRAMS = Path(sys.executable).parent
 RAW = "python -c pass"
 VERSION_AT_MOST = 3.0
 """At most so many times Python's own start."""
 PS_AT_MOST_MS = 400.0
-PLUGINS = ("bubblewrap", "docker", "sql")
 INITIALIZE_AT_MOST_MS = 1000.0
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """Modules are compiled once, as an installer does it, and not at every start."""
@@ -33,13 +30,14 @@ INITIALIZE = {
 
 
 async def run(setting: Setting) -> list[Row]:
-    """Measure the starts, each beside Python's, in one interleaved run."""
+    """Measure the starts of what is installed from wheels, each beside Python's, in one interleaved run."""
+    programs = await asyncio.to_thread(install, setting.folder)
     config = str(setting.write_config("start", runtime="bubblewrap", plugins=PLUGINS))
-    devbench, mcp = str(PROGRAMS / "devbench"), str(PROGRAMS / "devbench-mcp")
+    devbench, mcp = str(programs / "devbench"), str(programs / "devbench-mcp")
     version, ps, greeted = "devbench --version", "devbench ps", "devbench-mcp, until initialize is answered"
     host = _Host(mcp, "--config", config, "--transport", "stdio")
     steps: dict[str, Step] = {
-        RAW: _ends(sys.executable, "-c", "pass"),
+        RAW: _ends(str(programs / "python"), "-c", "pass"),
         version: _ends(devbench, "--version"),
         ps: _ends(devbench, "--config", config, "ps"),
         greeted: host.greet,

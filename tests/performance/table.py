@@ -23,6 +23,8 @@ The "empty program" ends before any library starts, so that its row shows what t
 devbench does where the processor is a virtual one: at its start glibc asks for the processor's features, and each of
 these questions is answered by the hypervisor, about half a millisecond in all.
 
+Programs start from an environment into which nothing but devbench's wheels, three plugins among them, was installed.
+
 "Durable" writes are on disk (`fsync` of file and folder) when they return; the engine's archive call promises nothing
 of the kind.
 
