@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.greeting import INITIALIZE
 from harness.postgres import Server
 
 PROBE = """
@@ -81,16 +82,6 @@ UNUSED_BY_INITIALIZE = (
     "sqlalchemy",
     "typer",
 )
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "budget", "version": "1"},
-    },
-}
 RUN = """
 import sys
 from {module} import main

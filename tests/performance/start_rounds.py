@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 
+from harness.greeting import INITIALIZE
 from performance.installed import PLUGINS, install
 from performance.measure import Row, Step, interleave
 from performance.setting import Setting
@@ -17,16 +18,6 @@ PS_AT_MOST_MS = 400.0
 INITIALIZE_AT_MOST_MS = 1000.0
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """Modules are compiled once, as an installer does it, and not at every start."""
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "benchmark", "version": "1"},
-    },
-}
 
 
 async def run(setting: Setting) -> list[Row]:

@@ -15,6 +15,7 @@ from devbench_core.errors import ConfigurationInvalid
 from devbench_mcp.callers import Callers
 from devbench_mcp.http import HEAD_MAX_BYTES
 from devbench_mcp.settings import mcp_settings
+from harness.greeting import INITIALIZE
 from harness.toolbox import Serve
 
 TOKEN = "0123456789abcdef-writer"
@@ -23,16 +24,6 @@ TOKENS = [
     {"token": TOKEN, "subject": "writer", "tenant": "acme"},
     {"token": READER, "subject": "reader", "tenant": "acme", "scopes": ["read"]},
 ]
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "raw", "version": "1"},
-    },
-}
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 

@@ -15,17 +15,8 @@ import devbench_core
 from devbench_core.errors import StoreFailed
 from devbench_mcp.settings import McpSettings
 from devbench_mcp.stdio import serve_stdio
+from harness.greeting import INITIALIZE
 
-HELLO = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "c", "version": "1"},
-    },
-}
 Opening = AbstractAsyncContextManager[devbench_core.Bench]
 PING = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
 
@@ -81,7 +72,7 @@ async def test_a_core_that_fails_while_it_is_opened_is_not_hidden_behind_the_cli
             raise StoreFailed("the store is gone")
         yield
 
-    pipes.say(HELLO, PING)
+    pipes.say(INITIALIZE, PING)
     with pytest.raises(ExceptionGroup) as failed:
         await pipes.served(opening())
     assert [str(error) for error in failed.value.exceptions] == ["the store is gone"]
@@ -97,7 +88,7 @@ async def test_a_core_is_closed_in_peace_when_the_client_reads_no_more(
     async def opening() -> AsyncGenerator[devbench_core.Bench]:
         try:
             yield bench
-        except BaseException as error:
+        except BaseException as error:  # above all a cancellation
             seen.append(error)
             raise
 
@@ -128,7 +119,24 @@ async def test_a_core_is_opened_also_for_a_client_that_leaves_at_once(
         opened.append(bench)
         yield bench
 
-    pipes.say(HELLO)
+    pipes.say(INITIALIZE)
     pipes.leave()
     await pipes.served(opening())
     assert opened == [bench]
+
+
+async def test_what_waited_for_a_core_is_not_begun_when_the_host_is_stopped_while_it_opens(
+    pipes: Pipes, bench: devbench_core.Bench
+):
+    stopping = asyncio.Event()
+
+    @asynccontextmanager
+    async def opening() -> AsyncGenerator[devbench_core.Bench]:
+        stopping.set()
+        await asyncio.sleep(0)  # it is noticed
+        yield bench
+
+    spawn = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "spawn"}}
+    pipes.say(INITIALIZE, {"jsonrpc": "2.0", "method": "notifications/initialized"}, spawn)
+    await pipes.served(opening(), stopping)
+    assert not (await bench.containers.list(include_ended=True)).containers

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from harness.greeting import INITIALIZE
 from harness.mcp_program import PROGRAM, Address, http_program, over_http, toml
 
 Configure = Callable[..., Path]
@@ -40,13 +41,7 @@ def message(number: int, method: str, **params: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode() + b"\n"
 
 
-HELLO = message(
-    1,
-    "initialize",
-    protocolVersion="2025-11-25",
-    capabilities={},
-    clientInfo={"name": "raw", "version": "1"},
-)
+HELLO = json.dumps(INITIALIZE).encode() + b"\n"
 INITIALIZED = b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
 
 

@@ -16,7 +16,8 @@ def leave(end: SystemExit) -> None:
     """
     if not isinstance(end.code, int) or threading.active_count() > 1:
         return
-    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - has no public name; multiprocessing does the same
+    # There is no public name for it, and without it temporary folders, logs and measured coverage would be left undone.
+    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     try:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

@@ -66,7 +66,7 @@ async def serve_stdio(
                 async with opening as bench:
                     opened()
                     tools.use(bench)
-                    if lines is not None:
+                    if lines is not None and not waiting.done():  # what is to stop begins nothing
                         lines.let_on()
                     serving = serving or asyncio.create_task(_serve(tools.build(), None))
                     await _until_over(tools, serving, waiting)
@@ -78,7 +78,7 @@ async def serve_stdio(
 
 async def _until_over(tools: ToolServer, serving: asyncio.Task[None], waiting: asyncio.Task[Any]) -> None:
     """Serve from an open core; nothing uses it any more when this returns."""
-    listing = asyncio.create_task(tools.prepare())
+    listing = asyncio.create_task(tools.prepare())  # if it fails, whoever asks for the list is told
     try:
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     finally:

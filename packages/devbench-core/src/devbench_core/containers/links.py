@@ -15,9 +15,8 @@ from devbench_core.model.container import Container
 
 if TYPE_CHECKING:
     from devbench_core.channel.link import AgentLink, Connect
-    from devbench_core.containers.guests import Guests
+    from devbench_core.containers.guests import Alive, Guests
 
-Alive = Callable[[str], Awaitable[bool]]
 TOKEN_KIND = "container_token"  # noqa: S105 - the name of a collection
 
 
