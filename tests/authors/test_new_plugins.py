@@ -11,8 +11,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.authoring import DEVBENCH, PLUGINS, Run, complete
+from harness.authoring import DEVBENCH, PLUGINS, TIMEOUT_S, Run, complete
 
+pytestmark = pytest.mark.timeout(2 * TIMEOUT_S)
 SELECTED = {"runtime": ["--select", "made_then or opened_again"]}
 """What is tried once more on what is installed, where the whole contract would take long."""
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.authoring import Run, complete, end_of
+from harness.authoring import TIMEOUT_S, Run, complete, end_of
 from harness.ordinary_user import as_ordinary_user, ordinary_ids
 
 LINES = 150
+pytestmark = pytest.mark.timeout(2 * TIMEOUT_S)
 FEW = "made_then or next_life or no_capability or nothing_of_the_machine or leaves_no_process"
 SHELL = "import os, sys; os.execvp('sh', ['sh', '-eu', '-c', sys.argv[1]])"
 

@@ -74,6 +74,7 @@ def install(package: Path, place: Path) -> Run:
     python = place / "venv" / "bin" / "python"
     environment = {**bare_environment(), "HOME": str(place), "UV_CACHE_DIR": _uv_cache()}
     environment["PATH"] = f"{python.parent}:{environment['PATH']}"
+    environment["PYTEST_ADDOPTS"] = f"--basetemp={place / 'tests'}"
 
     def python_with(
         *arguments: str, run_as: Callable[[list[str]], list[str]] = list

@@ -44,7 +44,8 @@ def test_a_kernel_without_a_wanted_module_is_refused_by_its_name(tmp_path: Path)
 
 def pytest_on_version_2(report: Path, **variables: str) -> int:
     environment = {name: value for name, value in os.environ.items() if name != VERSION_2_VARIABLE}
-    options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", "-k", "each_limit_is"]
+    own = (f"--junitxml={report}", f"--basetemp={report.with_name('tests')}")
+    options = ["-q", "-p", "no:cacheprovider", *own, "-k", "each_limit_is"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", str(PLUGIN / "cgroup2"), *options],
         cwd=REPOSITORY,

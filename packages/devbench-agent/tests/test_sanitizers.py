@@ -40,7 +40,8 @@ def test_the_whole_suite_passes_under_the_sanitizers(tmp_path: Path, instrumente
         # The leak checker needs a process that can be traced, which the agent is not.
         "ASAN_OPTIONS": "detect_leaks=0",
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-cov", str(HERE)]
+    options = ["-q", "-p", "no:cacheprovider", "--no-cov", f"--basetemp={tmp_path / 'tests'}"]
+    command = [sys.executable, "-m", "pytest", *options, str(HERE)]
     done = subprocess.run(
         command,
         capture_output=True,
