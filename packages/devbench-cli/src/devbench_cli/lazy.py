@@ -10,6 +10,7 @@ import attrs
 import typer
 from typer.core import TyperGroup
 
+from devbench_cli.defaults import keep_defaults
 from devbench_cli.options import parameters
 
 
@@ -88,6 +89,7 @@ def load(name: str, entry: Entry) -> Any:
     keep_examples(command)
     if entry.common:
         _attach(command, remote=entry.remote)
+    keep_defaults(command)
     return command
 
 

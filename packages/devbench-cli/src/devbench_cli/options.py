@@ -65,7 +65,7 @@ def options_of(ctx: typer.Context) -> Options:
 
 
 def _option(*names: str, **more: Any) -> Any:
-    return typer.Option(*names, callback=_store, expose_value=False, **more)
+    return typer.Option(*names, expose_value=False, **more)
 
 
 def _local(
@@ -161,4 +161,7 @@ def parameters(*, remote: bool) -> list[Any]:
 def _parameters_of(function: Any) -> list[Any]:
     app = typer.Typer(add_completion=False)
     app.command()(function)
-    return list(typer.main.get_command(app).params)
+    found: list[Any] = list(typer.main.get_command(app).params)
+    for parameter in found:
+        parameter.callback = _store  # given to typer, it would be looked through once for each of them
+    return found

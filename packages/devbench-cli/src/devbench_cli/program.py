@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from devbench_cli.app import app
+from devbench_cli.defaults import keep_defaults
 from devbench_cli.failures import (
     EXIT_BROKEN_PIPE,
     EXIT_FAILURE,
@@ -28,6 +29,7 @@ def run_program(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     command.params.extend(parameters(remote=True))
     keep_examples(command)
+    keep_defaults(command)
     try:
         command.main(list(arguments), prog_name="devbench", obj=options)
     except SystemExit as end:
