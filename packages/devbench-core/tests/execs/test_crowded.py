@@ -35,6 +35,10 @@ class Looks:
 
         patches.setattr(AgentLink, "has_room", has_room)
 
+    def is_waited(self) -> bool:
+        """Tell whether a command without a key was refused and waits; its slot was taken before it was sent."""
+        return self.count > 0
+
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
@@ -91,29 +95,32 @@ async def test_one_that_may_wait_runs_when_a_command_of_another_host_ends(local_
         assert second.execs.running_here == 0
 
 
-async def test_a_wait_that_was_too_short_or_given_up_gives_its_slot_back(local_agent: LocalAgent):
+async def test_a_wait_that_was_too_short_or_given_up_gives_its_slot_back(
+    local_agent: LocalAgent, looks: Looks
+):
     async with two(local_agent) as (first, second):
         await full(first)
         with pytest.raises(ConcurrencyLimit):
             await second.execs.start(CONTAINER_ID, ExecRequest(argv=("true",), queue_s=0.1))
         assert second.execs.running_here == 0
+        looks.count = 0
         waiting = asyncio.create_task(
             second.execs.start(CONTAINER_ID, ExecRequest(argv=("true",), queue_s=LONG_S))
         )
-        await eventually(lambda: second.execs.running_here == 1)
+        await eventually(looks.is_waited)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert second.execs.running_here == 0
 
 
-async def test_a_host_that_closes_lets_nobody_wait_for_other_hosts(local_agent: LocalAgent):
+async def test_a_host_that_closes_lets_nobody_wait_for_other_hosts(local_agent: LocalAgent, looks: Looks):
     async with two(local_agent) as (first, second):
         await full(first)
         waiting = asyncio.create_task(
             second.execs.start(CONTAINER_ID, ExecRequest(argv=("true",), queue_s=LONG_S))
         )
-        await eventually(lambda: second.execs.running_here == 1)
+        await eventually(looks.is_waited)
         await second.execs.aclose()
         with pytest.raises(AgentUnavailable):
             await waiting
