@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,17 +41,17 @@ def test_the_whole_suite_passes_under_the_sanitizers(tmp_path: Path, instrumente
         # The leak checker needs a process that can be traced, which the agent is not.
         "ASAN_OPTIONS": "detect_leaks=0",
     }
-    options = ["-q", "-p", "no:cacheprovider", "--no-cov", f"--basetemp={tmp_path / 'tests'}"]
-    command = [sys.executable, "-m", "pytest", *options, str(HERE)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=SUITE_TIMEOUT_S,
-        env=environment,
-        cwd=HERE.parents[2],
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:  # not in the test's own: a socket's path is short
+        options = ["-q", "-p", "no:cacheprovider", "--no-cov", f"--basetemp={folder}/tests"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, str(HERE)],
+            capture_output=True,
+            text=True,
+            timeout=SUITE_TIMEOUT_S,
+            env=environment,
+            cwd=HERE.parents[2],
+            check=False,
+        )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
