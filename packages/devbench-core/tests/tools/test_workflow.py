@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from devbench_core.tools.base import TEXT_MAX_BYTES
 from devbench_core.tools.call import call_tool
 from devbench_core.tools.catalogue import TOOLS
 from devbench_core.tools.execs import CHUNKS_MAX
+from devbench_core.tools.progress import OutputReporter
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -144,16 +146,26 @@ async def test_a_long_wait_reports_progress(
 ):
     for name in ("OUTPUT_EVERY_S", "QUIET_EVERY_S"):
         monkeypatch.setattr(f"devbench_core.tools.execs.{name}", 0.05)
-    exec_id = await run(call, container, "sleep", "0.4")
+    exec_id = await run(call, container, "sleep", "60")
     reports: list[tuple[float, float | None]] = []
 
     async def sink(done: float, total: float | None, _message: str) -> None:
         reports.append((done, total))
 
     for tool in ("exec_wait", "exec_poll"):
-        await call_tool(bench, tool, {"exec_id": exec_id, "wait_s": 0.15}, progress=sink)
+        await call_tool(bench, tool, {"exec_id": exec_id, "wait_s": 0.6}, progress=sink)
     assert len(reports) >= 2
-    assert all(total == 0.15 and 0 < done <= 0.15 for done, total in reports)
+    assert all(total == 0.6 and 0 < done <= 0.6 for done, total in reports)
+
+
+async def test_what_is_told_in_the_last_moment_of_a_wait_is_no_more_than_the_whole():
+    reports: list[tuple[float, float | None]] = []
+
+    async def sink(done: float, total: float | None, _message: str) -> None:
+        reports.append((done, total))
+
+    await OutputReporter(sink, begun=time.monotonic() - 3, wait_s=2).say("late")
+    assert reports == [(2, 2)]
 
 
 async def test_a_page_of_many_tiny_pieces_is_cut_and_goes_on(

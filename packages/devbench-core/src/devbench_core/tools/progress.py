@@ -119,4 +119,4 @@ class OutputReporter:
     async def say(self, message: str) -> None:
         """Tell something now."""
         self._told_at = time.monotonic()
-        await self._sink(self._told_at - self._begun, self._wait_s, message)
+        await self._sink(min(self._told_at - self._begun, self._wait_s), self._wait_s, message)
