@@ -1,7 +1,7 @@
 """Options that were not given cost nothing.
 
-For each option, given or not, typer makes a validator of its type, which takes a millisecond and a half; most commands
-have a dozen options and are given one.
+For each option, given or not, typer makes a validator of its type, which takes half a millisecond; most commands have
+a dozen options and are given one.
 """
 
 from __future__ import annotations
