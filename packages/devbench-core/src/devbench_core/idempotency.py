@@ -10,13 +10,12 @@ import hashlib
 import json
 from datetime import datetime, timedelta
 
-import attrs
-
 from devbench_core.clock import Clock
 from devbench_core.contracts.store import ABSENT, Put, Record, Remove, Store
 from devbench_core.errors import Conflict, ValidationFailed
 from devbench_core.json_types import JsonObject
 from devbench_core.model.caller import Caller
+from devbench_core.values import frozen
 
 KIND = "idempotency"
 TEXT_MAX = 200
@@ -40,7 +39,7 @@ def check_text(text: str | None) -> None:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Key:
     """A caller's key, and the fingerprint of the request that it stands for.
 
@@ -73,7 +72,7 @@ class Key:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Claim:
     """What a key stands for now.
 

@@ -12,6 +12,7 @@ import attrs
 from pydantic import BaseModel, ConfigDict
 
 from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.values import frozen
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
@@ -48,7 +49,7 @@ class ToolOutput(BaseModel):
         return ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ToolHints:
     """What a client may assume before it calls (the four annotations of MCP).
 
@@ -74,7 +75,7 @@ async def _no_progress(_done: float, _total: float | None, _message: str) -> Non
     return None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ToolContext:
     """What a handler is given beside its input.
 

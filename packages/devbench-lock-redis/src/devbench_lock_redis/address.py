@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 import attrs
 
 from devbench_core.errors import ConfigurationInvalid
+from devbench_core.values import frozen
 from devbench_lock_redis.settings import RedisSettings
 
 PORT = 6379
@@ -16,7 +17,7 @@ EXAMPLE = "for example redis://localhost:6379/0, rediss://redis.example.org, or 
 SCHEMES = ("redis", "rediss", "unix")
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Address:
     """A server and who we are there.
 

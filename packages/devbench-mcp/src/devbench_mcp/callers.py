@@ -6,18 +6,18 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
-import attrs
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 
 from devbench_core.errors import ConfigurationInvalid
 from devbench_core.model.caller import Caller
+from devbench_core.values import frozen
 from devbench_mcp.settings import CallerSettings, McpSettings
 
 SCHEME = b"bearer "
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Principal:
     """A caller, and the user that the SDK binds a session to.
 

@@ -16,10 +16,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import attrs
-
 from devbench_core.contracts.runtime import SOCKET_PATH
 from devbench_core.errors import ContainerNotFound, ValidationFailed
+from devbench_core.values import frozen
 
 REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -27,7 +26,7 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 PASSABLE = 0o711  # the container's user passes through, and sees nothing beside its own folders
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ContainerFolder:
     """The folder of one container."""
 
@@ -69,7 +68,7 @@ class ContainerFolder:
         return self.run / SOCKET_PATH.name
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Folders:
     """All folders."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-import attrs
+from devbench_core.values import frozen
 
 ORDINARY = 1000
 """User and group inside a container unless the policy names others."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class HostUser:
     """The user of this machine behind every process in a container.
 

@@ -17,9 +17,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-import attrs
-
 from devbench_core.errors import AgentUnavailable, EngineFailed
+from devbench_core.values import frozen
 from devbench_runtime_bubblewrap.cgroups.groups import ControlGroups
 from devbench_runtime_bubblewrap.children import CHILDREN
 from devbench_runtime_bubblewrap.deletion import empty
@@ -41,7 +40,7 @@ POLL_S = 0.0005
 LOG_SHOWN_BYTES = 2_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Launcher:
     """What starting needs beside the container itself.
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import attrs
 
+from devbench_core.values import frozen
+
 START_TICKS_FIELD = 19  # field 22 of proc(5)'s stat, counted from the state, which follows the name
 DEAD_STATES = {"Z", "X"}
 
@@ -23,7 +25,7 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ProcessMark:
     """One process, for good.
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import attrs
 
 from devbench_core.errors import EngineFailed, EngineUnreachable
+from devbench_core.values import frozen
 from devbench_runtime_bubblewrap.identity import HostUser
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8
 """What bwrap itself runs with: no variable of a caller may reach a program outside a container."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Program:
     """A bwrap that answered.
 

@@ -12,10 +12,11 @@ import attrs
 from devbench_core.contracts.runtime import LABEL_CONTAINER, LABEL_INSTALLATION
 from devbench_core.errors import ContainerNotFound, EngineFailed
 from devbench_core.model.policy import Network, Policy
+from devbench_core.values import frozen
 from devbench_runtime_bubblewrap.folders import ContainerFolder
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class StoredSpec:
     """One container's spec.
 

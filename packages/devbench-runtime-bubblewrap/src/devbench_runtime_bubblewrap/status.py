@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import attrs
+from devbench_core.values import frozen
 
 REPORT_BYTES = 64 * 1024
 ROOM_BYTES = 4096
 """More than bwrap says of one container."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Report:
     """What bwrap has said so far.
 

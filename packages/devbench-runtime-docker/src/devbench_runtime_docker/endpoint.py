@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import attrs
-
 from devbench_core.errors import ConfigurationInvalid
+from devbench_core.values import frozen
 from devbench_runtime_docker.settings import DockerSettings
 
 DEFAULT_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
@@ -20,7 +19,7 @@ PLAIN_PORT = 2375
 TLS_PORT = 2376
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class TlsFiles:
     """PEM files of a TLS connection; ``verify`` off accepts any certificate of the engine."""
 
@@ -30,7 +29,7 @@ class TlsFiles:
     verify: bool = True
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Endpoint:
     """An engine's address.
 

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from devbench_core.engines.answers import table
 from devbench_core.errors import ConfigurationInvalid
+from devbench_core.values import frozen
 
 SYSTEM_SOCKET = "/run/podman/podman.sock"
 SYSTEM_CONFIGURATIONS = (
@@ -27,7 +26,7 @@ _REFUSED = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Endpoint:
     """A service's address.
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from devbench_core.contracts.runtime import AGENT_FOLDER, SOCKET_FOLDER, CreateRequest, guest_folder
 from devbench_core.engines.names import (
     LABEL_AGENT,
@@ -20,6 +18,7 @@ from devbench_core.engines.names import (
 from devbench_core.engines.users import User
 from devbench_core.model.container import WORKSPACE
 from devbench_core.model.policy import Network, Policy
+from devbench_core.values import frozen
 
 CPU_PERIOD_US = 100_000
 SOCKET_TMPFS_BYTES = 64 * 1024
@@ -34,7 +33,7 @@ GUEST_TMPFS: Mapping[str, str] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Made:
     """What was made for a container before it: its name, the agent's volume, its own volumes, its users.
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-import attrs
-
 from devbench_core.contracts.checks import (
     check_append,
     check_fence,
@@ -19,6 +17,7 @@ from devbench_core.contracts.checks import (
 )
 from devbench_core.contracts.store import ABSENT, Append, Change, Fence, Record, Remove
 from devbench_core.errors import DevbenchError
+from devbench_core.values import frozen
 
 Place = tuple[str, str]
 """A kind and a key."""
@@ -30,7 +29,7 @@ FENCES = ""
 """The kind of the rows that keep the greatest tokens, as their revisions; no caller can name an empty one."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Row:
     """A record as it is stored."""
 
@@ -61,7 +60,7 @@ class Row:
         }
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Checked:
     """A checked change: of a record, of a fence, or entries for a log.
 
@@ -80,7 +79,7 @@ class Checked:
     size: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Present:
     """What is there now."""
 
@@ -113,7 +112,7 @@ Outcome = tuple[Record | None, ...] | DevbenchError
 """What one call gets: its records, or why nothing of it was done."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Decided:
     """What is to be written for several calls, and what each of them gets.
 

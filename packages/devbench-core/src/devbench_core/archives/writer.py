@@ -7,10 +7,9 @@ import sys
 import zlib
 from typing import Protocol
 
-import attrs
-
 from devbench_core.archives.entry import EntryType
 from devbench_core.model.archive import ArchiveFormat
+from devbench_core.values import frozen
 
 if sys.version_info >= (3, 14):  # checked against 3.11, which does not have it
     from compression import zstd  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
@@ -22,7 +21,7 @@ LEVEL_GZIP, LEVEL_ZSTD = 6, 3
 THREAD_BYTES = 16_384  # from here on a thread compresses: less is done before a thread would begin
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Head:
     """What is said of an entry before its content.
 

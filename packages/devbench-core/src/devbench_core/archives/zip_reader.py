@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
-import attrs
-
 from devbench_core.archives.decompress import OUT_BYTES, Budget
 from devbench_core.archives.entry import Entry, EntryType, damaged, refused
+from devbench_core.values import frozen
 
 END: Final = struct.Struct("<4s4H2LH")
 END64_LOCATOR: Final = struct.Struct("<4sLQL")
@@ -30,7 +29,7 @@ LINK_MAX_BYTES = 4_095
 MODE_FILE, MODE_FOLDER = 0o644, 0o755
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Directory:
     """Where the list of entries is."""
 
@@ -39,7 +38,7 @@ class Directory:
     count: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Listed:
     """One entry of the list."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from devbench_core.channel.codes import Way
 from devbench_core.channel.file_messages import KEEP_MODE, FileFault, Stat
 from devbench_core.channel.messages import Message
 from devbench_core.channel.plan import nested
 from devbench_core.channel.wire import BOOL, I64, STRING, TEXT, U8, U16, U32, U64, enum, many
+from devbench_core.values import frozen
 
 NO_TIME = -(2**63)
 OPERATIONS_MAX = 131_072
@@ -48,7 +49,7 @@ class BatchFlag(IntFlag):
     QUIET = 2
 
 
-@frozen(kw_only=True)
+@frozen
 class Batch(Message):
     """Begin a batch."""
 
@@ -57,7 +58,7 @@ class Batch(Message):
     flags: int = field(metadata=U32, default=0)
 
 
-@frozen(kw_only=True)
+@frozen
 class BatchOp(Message):
     """One operation; of WRITE, ``size`` bytes of DATA follow. ``other``: a link's or a move's target."""
 
@@ -73,7 +74,7 @@ class BatchOp(Message):
     if_match: str = field(metadata=TEXT, default="")
 
 
-@frozen(kw_only=True)
+@frozen
 class BatchEnd(Message):
     """All operations were sent: now they happen."""
 
@@ -82,7 +83,7 @@ class BatchEnd(Message):
     count: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class Outcome:
     """What became of one operation; ``stat`` means nothing after a deletion."""
 
@@ -90,7 +91,7 @@ class Outcome:
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class BatchResults(Message):
     """What became of the next operations, in their order."""
 
@@ -99,7 +100,7 @@ class BatchResults(Message):
     outcomes: tuple[Outcome, ...] = field(metadata=many(U16, nested(Outcome), RESULTS_MAX))
 
 
-@frozen(kw_only=True)
+@frozen
 class BatchDone(Message):
     """All of it happened."""
 
@@ -108,7 +109,7 @@ class BatchDone(Message):
     count: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class BatchRefused(Message):
     """Nothing of it happened, because of one operation."""
 

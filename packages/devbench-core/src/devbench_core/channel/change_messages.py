@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from devbench_core.channel.codes import ByteOrder, Way
 from devbench_core.channel.file_messages import Stat
 from devbench_core.channel.messages import Message
 from devbench_core.channel.plan import nested
 from devbench_core.channel.wire import BOOL, I64, STRING, TEXT, U8, U32, U64, enum
+from devbench_core.values import frozen
 
 ALL_LINES = 2**64 - 1
 ENTRY_NAMED = 2**30
@@ -38,7 +39,7 @@ class ModeFlag(IntFlag):
     IF_MATCH = 2
 
 
-@frozen(kw_only=True)
+@frozen
 class ReadLines(Message):
     """Read lines of a file."""
 
@@ -53,7 +54,7 @@ class ReadLines(Message):
     order: ByteOrder = field(metadata=enum(U8, ByteOrder))
 
 
-@frozen(kw_only=True)
+@frozen
 class LinesAt(Message):
     """Where the lines are that follow."""
 
@@ -64,7 +65,7 @@ class LinesAt(Message):
     order: ByteOrder = field(metadata=enum(U8, ByteOrder))
 
 
-@frozen(kw_only=True)
+@frozen
 class Move(Message):
     """Rename a path."""
 
@@ -77,7 +78,7 @@ class Move(Message):
     if_match_to: str = field(metadata=TEXT, default="")
 
 
-@frozen(kw_only=True)
+@frozen
 class Moved(Message):
     """A move is done."""
 
@@ -87,7 +88,7 @@ class Moved(Message):
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class Copy(Message):
     """Copy a file or a folder."""
 
@@ -102,7 +103,7 @@ class Copy(Message):
     if_match_to: str = field(metadata=TEXT, default="")
 
 
-@frozen(kw_only=True)
+@frozen
 class Copied(Message):
     """A copy is done."""
 
@@ -115,7 +116,7 @@ class Copied(Message):
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class ChangeMode(Message):
     """Change permission bits (CHMOD)."""
 
@@ -129,7 +130,7 @@ class ChangeMode(Message):
     if_match: str = field(metadata=TEXT, default="")
 
 
-@frozen(kw_only=True)
+@frozen
 class ModeChanged(Message):
     """Permission bits were changed (CHMODDED)."""
 
@@ -139,7 +140,7 @@ class ModeChanged(Message):
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class Progress(Message):
     """A long request goes on."""
 
@@ -148,7 +149,7 @@ class Progress(Message):
     done: int = field(metadata=U64)
 
 
-@frozen(kw_only=True)
+@frozen
 class Snapshot(Message):
     """Read a file as it is at one moment."""
 

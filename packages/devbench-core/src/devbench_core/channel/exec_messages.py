@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from devbench_core.channel.codes import (
     LEAVE_CORE,
@@ -32,12 +32,13 @@ from devbench_core.channel.wire import (
     many,
     rest,
 )
+from devbench_core.values import frozen
 
 ARGUMENTS_MAX = 65_536
 ENTRIES_MAX = 65_535
 
 
-@frozen(kw_only=True)
+@frozen
 class Start(Message):
     """Run a command."""
 
@@ -59,7 +60,7 @@ class Start(Message):
     env: tuple[bytes, ...] = field(metadata=many(U32, STRING, ARGUMENTS_MAX), default=(), repr=False)
 
 
-@frozen(kw_only=True)
+@frozen
 class Started(Message):
     """The program has been executed."""
 
@@ -68,7 +69,7 @@ class Started(Message):
     pid: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class Failed(Message):
     """The program could not be executed; this is the ending."""
 
@@ -79,7 +80,7 @@ class Failed(Message):
     message: str = field(metadata=TEXT)
 
 
-@frozen(kw_only=True)
+@frozen
 class Stdin(Message):
     """Bytes for the command."""
 
@@ -89,7 +90,7 @@ class Stdin(Message):
     data: bytes = field(metadata=rest(0, DATA_MAX), repr=False)
 
 
-@frozen(kw_only=True)
+@frozen
 class StdinEof(Message):
     """No bytes come after this offset."""
 
@@ -98,7 +99,7 @@ class StdinEof(Message):
     offset: int = field(metadata=U64)
 
 
-@frozen(kw_only=True)
+@frozen
 class StdinCredit(Message):
     """The host may send bytes below the limit."""
 
@@ -108,7 +109,7 @@ class StdinCredit(Message):
     closed: bool = field(metadata=BOOL)
 
 
-@frozen(kw_only=True)
+@frozen
 class Output(Message):
     """Bytes of the command."""
 
@@ -119,7 +120,7 @@ class Output(Message):
     data: bytes = field(metadata=rest(1, DATA_MAX), repr=False)
 
 
-@frozen(kw_only=True)
+@frozen
 class Gap(Message):
     """These bytes were dropped."""
 
@@ -129,7 +130,7 @@ class Gap(Message):
     end: int = field(metadata=OFFSET)
 
 
-@frozen(kw_only=True)
+@frozen
 class Window(Message):
     """The agent may send output below the limit."""
 
@@ -138,7 +139,7 @@ class Window(Message):
     limit: int = field(metadata=U64)
 
 
-@frozen(kw_only=True)
+@frozen
 class Ack(Message):
     """The host has everything before the offset safely."""
 
@@ -147,7 +148,7 @@ class Ack(Message):
     offset: int = field(metadata=U64)
 
 
-@frozen(kw_only=True)
+@frozen
 class Ended(Message):
     """The ending, after all output."""
 
@@ -170,7 +171,7 @@ class Ended(Message):
     message: str = field(metadata=TEXT)
 
 
-@frozen(kw_only=True)
+@frozen
 class EndedAck(Message):
     """The host has everything, and the ending."""
 
@@ -178,7 +179,7 @@ class EndedAck(Message):
     WAY: ClassVar[Way] = Way.HOST
 
 
-@frozen(kw_only=True)
+@frozen
 class Resume(Message):
     """Send me this command's output from an offset."""
 
@@ -188,7 +189,7 @@ class Resume(Message):
     limit: int = field(metadata=U64)
 
 
-@frozen(kw_only=True)
+@frozen
 class Resumed(Message):
     """This channel has the command now."""
 
@@ -204,7 +205,7 @@ class Resumed(Message):
     key: str = field(metadata=TEXT)
 
 
-@frozen(kw_only=True)
+@frozen
 class Detached(Message):
     """Another channel has the command now."""
 
@@ -212,7 +213,7 @@ class Detached(Message):
     WAY: ClassVar[Way] = Way.AGENT
 
 
-@frozen(kw_only=True)
+@frozen
 class Cancel(Message):
     """End the whole tree."""
 
@@ -221,7 +222,7 @@ class Cancel(Message):
     grace_ms: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class Signal(Message):
     """Send a signal."""
 
@@ -231,7 +232,7 @@ class Signal(Message):
     scope: Scope = field(metadata=enum(U8, Scope))
 
 
-@frozen(kw_only=True)
+@frozen
 class SideInput(Message):
     """What the command's leader reads on its side stream."""
 
@@ -241,7 +242,7 @@ class SideInput(Message):
     data: bytes = field(metadata=rest(1, DATA_MAX), repr=False)
 
 
-@frozen(kw_only=True)
+@frozen
 class List(Message):
     """Which commands are there?"""
 
@@ -249,7 +250,7 @@ class List(Message):
     WAY: ClassVar[Way] = Way.HOST
 
 
-@frozen(kw_only=True)
+@frozen
 class Entry:
     """One command of the agent."""
 
@@ -261,7 +262,7 @@ class Entry:
     key: str = field(metadata=TEXT)
 
 
-@frozen(kw_only=True)
+@frozen
 class EntryList(Message):
     """Commands of the agent (EXECS); ``last`` ends the answer."""
 
@@ -271,7 +272,7 @@ class EntryList(Message):
     entries: tuple[Entry, ...] = field(metadata=many(U16, nested(Entry), ENTRIES_MAX))
 
 
-@frozen(kw_only=True)
+@frozen
 class Resize(Message):
     """The terminal has another size."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from devbench_core.channel.codes import Way
 from devbench_core.channel.messages import Message
@@ -24,6 +24,7 @@ from devbench_core.channel.wire import (
     many,
     rest,
 )
+from devbench_core.values import frozen
 
 TO_THE_END = 2**64 - 1
 SIZE_UNKNOWN = 2**64 - 1
@@ -78,7 +79,7 @@ class FileFault(IntEnum):
     NO_ROOT = 25
 
 
-@frozen(kw_only=True)
+@frozen
 class Stat:
     """What the agent tells of one file."""
 
@@ -92,7 +93,7 @@ class Stat:
     target: bytes = field(metadata=STRING)
 
 
-@frozen(kw_only=True)
+@frozen
 class Named:
     """One entry of a folder."""
 
@@ -100,7 +101,7 @@ class Named:
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class StatFile(Message):
     """Describe a path (STAT); flag 1 follows a final link."""
 
@@ -110,7 +111,7 @@ class StatFile(Message):
     path: bytes = field(metadata=STRING)
 
 
-@frozen(kw_only=True)
+@frozen
 class Stated(Message):
     """The answer to STAT."""
 
@@ -119,7 +120,7 @@ class Stated(Message):
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class Read(Message):
     """Read a file."""
 
@@ -131,7 +132,7 @@ class Read(Message):
     limit: int = field(metadata=U64)
 
 
-@frozen(kw_only=True)
+@frozen
 class ReadMeta(Message):
     """What is being read."""
 
@@ -140,7 +141,7 @@ class ReadMeta(Message):
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class Data(Message):
     """Bytes of a file."""
 
@@ -148,7 +149,7 @@ class Data(Message):
     data: bytes = field(metadata=rest(1, DATA_MAX), repr=False)
 
 
-@frozen(kw_only=True)
+@frozen
 class ReadEnd(Message):
     """A read is done."""
 
@@ -158,7 +159,7 @@ class ReadEnd(Message):
     changed: bool = field(metadata=BOOL)
 
 
-@frozen(kw_only=True)
+@frozen
 class FileWindow(Message):
     """The agent may send data below the limit."""
 
@@ -167,7 +168,7 @@ class FileWindow(Message):
     limit: int = field(metadata=U64)
 
 
-@frozen(kw_only=True)
+@frozen
 class Write(Message):
     """Write a file; DATA and WRITE_END follow."""
 
@@ -180,7 +181,7 @@ class Write(Message):
     if_match: str = field(metadata=TEXT, default="")
 
 
-@frozen(kw_only=True)
+@frozen
 class WriteEnd(Message):
     """All data were sent."""
 
@@ -188,7 +189,7 @@ class WriteEnd(Message):
     WAY: ClassVar[Way] = Way.HOST
 
 
-@frozen(kw_only=True)
+@frozen
 class Written(Message):
     """A write is done."""
 
@@ -198,7 +199,7 @@ class Written(Message):
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class Dir(Message):
     """List a folder."""
 
@@ -209,7 +210,7 @@ class Dir(Message):
     limit: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class Entries(Message):
     """Names of a folder; ``last`` ends the answer, ``more`` says that the folder holds further ones."""
 
@@ -220,7 +221,7 @@ class Entries(Message):
     entries: tuple[Named, ...] = field(metadata=many(U16, nested(Named), DIR_LIMIT))
 
 
-@frozen(kw_only=True)
+@frozen
 class Delete(Message):
     """Delete a path; flag 1 is recursive."""
 
@@ -231,7 +232,7 @@ class Delete(Message):
     if_match: str = field(metadata=TEXT, default="")
 
 
-@frozen(kw_only=True)
+@frozen
 class Deleted(Message):
     """A deletion is done."""
 
@@ -239,7 +240,7 @@ class Deleted(Message):
     WAY: ClassVar[Way] = Way.AGENT
 
 
-@frozen(kw_only=True)
+@frozen
 class MakeDir(Message):
     """Make a folder (MKDIR); flag 1 makes parents, flag 2 accepts an existing one."""
 
@@ -250,7 +251,7 @@ class MakeDir(Message):
     mode: int = field(metadata=U32, default=KEEP_MODE)
 
 
-@frozen(kw_only=True)
+@frozen
 class Made(Message):
     """A folder is there."""
 
@@ -260,7 +261,7 @@ class Made(Message):
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class FileError(Message):
     """A file request failed."""
 
@@ -272,7 +273,7 @@ class FileError(Message):
     message: str = field(metadata=TEXT)
 
 
-@frozen(kw_only=True)
+@frozen
 class Abort(Message):
     """End a request early."""
 

@@ -7,8 +7,6 @@ import hmac
 import secrets
 from typing import TypeVar
 
-import attrs
-
 from devbench_core.channel.codec import FrameDecoder, encode
 from devbench_core.channel.codes import Method
 from devbench_core.channel.faults import cut, lie, over
@@ -16,6 +14,7 @@ from devbench_core.channel.messages import Auth, Error, Goodbye, Hello, Message,
 from devbench_core.channel.wire import Malformed
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import AgentMisbehaved, Unauthorised, ValidationFailed
+from devbench_core.values import frozen
 
 M = TypeVar("M", bound=Message)
 MAGIC = b"DVBA"
@@ -28,7 +27,7 @@ HOST_LABEL = b"devbench host v1"
 AGENT_LABEL = b"devbench agent v1"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Agent:
     """Who answered.
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
 from devbench_core.channel.change_messages import ALL_LINES, LinesAt
 from devbench_core.channel.codes import ByteOrder
 from devbench_core.channel.faults import lie
 from devbench_core.channel.file_messages import Data, FileWindow, ReadEnd, ReadMeta, Stat
 from devbench_core.channel.messages import Message
 from devbench_core.channel.replies import Reply
+from devbench_core.values import frozen
 
 SIZE_MAX = 2**63 - 1
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class LinesAsked:
     """What is asked for.
 
@@ -35,7 +34,7 @@ class LinesAsked:
     order: ByteOrder
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class LinesRead:
     """What came.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from devbench_core.channel.codes import (
     Fault,
@@ -24,11 +24,12 @@ from devbench_core.channel.wire import (
     raw,
     rest,
 )
+from devbench_core.values import frozen
 
 FEATURES_MAX = 256
 
 
-@frozen(kw_only=True)
+@frozen
 class Message:
     """One frame. ``id`` is an exec's handle, a request's id, or 0 for the connection."""
 
@@ -37,7 +38,7 @@ class Message:
     id: int = 0
 
 
-@frozen(kw_only=True)
+@frozen
 class Hello(Message):
     """The agent's first frame."""
 
@@ -52,7 +53,7 @@ class Hello(Message):
     max_payload: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class Auth(Message):
     """The host's first frame."""
 
@@ -67,7 +68,7 @@ class Auth(Message):
     secret: bytes = field(metadata=raw(32), repr=False)
 
 
-@frozen(kw_only=True)
+@frozen
 class Welcome(Message):
     """The agent accepts the host and proves itself."""
 
@@ -83,7 +84,7 @@ class Welcome(Message):
     features: tuple[str, ...] = field(metadata=many(U16, TEXT, FEATURES_MAX))
 
 
-@frozen(kw_only=True)
+@frozen
 class Error(Message):
     """The channel is over, by a fault."""
 
@@ -92,7 +93,7 @@ class Error(Message):
     message: str = field(metadata=TEXT)
 
 
-@frozen(kw_only=True)
+@frozen
 class Goodbye(Message):
     """The channel is over, by nobody's fault."""
 
@@ -101,7 +102,7 @@ class Goodbye(Message):
     message: str = field(metadata=TEXT, default="")
 
 
-@frozen(kw_only=True)
+@frozen
 class Ping(Message):
     """Asks for a sign of life."""
 
@@ -109,7 +110,7 @@ class Ping(Message):
     data: bytes = field(metadata=rest(0, 64), default=b"")
 
 
-@frozen(kw_only=True)
+@frozen
 class Pong(Message):
     """Answers a ping."""
 
@@ -117,7 +118,7 @@ class Pong(Message):
     data: bytes = field(metadata=rest(0, 64), default=b"")
 
 
-@frozen(kw_only=True)
+@frozen
 class Refused(Message):
     """A frame changed nothing."""
 
@@ -128,7 +129,7 @@ class Refused(Message):
     message: str = field(metadata=TEXT)
 
 
-@frozen(kw_only=True)
+@frozen
 class Limit(Message):
     """No START of this channel is taken while so many commands run, whoever started them."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from devbench_core.channel.codes import Way
 from devbench_core.channel.file_messages import Stat
 from devbench_core.channel.messages import Message
 from devbench_core.channel.plan import nested
 from devbench_core.channel.wire import BOOL, BYTES, OFFSET, STRING, U8, U16, U32, U64, enum, many
+from devbench_core.values import frozen
 
 FIND_LIMIT = 1000
 GLOBS_MAX = 256
@@ -83,7 +84,7 @@ class TypeMask(IntFlag):
     OTHER = 8
 
 
-@frozen(kw_only=True)
+@frozen
 class FoundEntry:
     """One entry of a tree; its path is relative to the folder that was asked for."""
 
@@ -91,7 +92,7 @@ class FoundEntry:
     stat: Stat = field(metadata=nested(Stat))
 
 
-@frozen(kw_only=True)
+@frozen
 class Looked:
     """What a search saw, and left out."""
 
@@ -101,7 +102,7 @@ class Looked:
     ignore_files_left_out: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class Find(Message):
     """List a tree after a path."""
 
@@ -118,7 +119,7 @@ class Find(Message):
     limit: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class Found(Message):
     """A part of a page; without entries it only says that the search goes on."""
 
@@ -127,7 +128,7 @@ class Found(Message):
     entries: tuple[FoundEntry, ...] = field(metadata=many(U16, nested(FoundEntry), FIND_LIMIT))
 
 
-@frozen(kw_only=True)
+@frozen
 class FindEnd(Message):
     """A page is complete; the next begins after ``cursor``."""
 
@@ -138,7 +139,7 @@ class FindEnd(Message):
     looked: Looked = field(metadata=nested(Looked))
 
 
-@frozen(kw_only=True)
+@frozen
 class Grep(Message):
     """Look for a pattern in the files of a tree, or in one file, after a path and a place in it."""
 
@@ -163,7 +164,7 @@ class Grep(Message):
     pattern: bytes = field(metadata=STRING)
 
 
-@frozen(kw_only=True)
+@frozen
 class GreppedFile:
     """A file with matches; its lines follow."""
 
@@ -172,7 +173,7 @@ class GreppedFile:
     count: int = field(metadata=OFFSET)
 
 
-@frozen(kw_only=True)
+@frozen
 class GreppedLine:
     """A line of the last file, or as much of it as is shown."""
 
@@ -184,7 +185,7 @@ class GreppedLine:
     text: bytes = field(metadata=BYTES)
 
 
-@frozen(kw_only=True)
+@frozen
 class GrepFiles(Message):
     """Files with matches; without any it only says that the search goes on."""
 
@@ -193,7 +194,7 @@ class GrepFiles(Message):
     files: tuple[GreppedFile, ...] = field(metadata=many(U16, nested(GreppedFile), 1000))
 
 
-@frozen(kw_only=True)
+@frozen
 class GrepLines(Message):
     """Lines of the last file that was named."""
 
@@ -202,7 +203,7 @@ class GrepLines(Message):
     lines: tuple[GreppedLine, ...] = field(metadata=many(U16, nested(GreppedLine), 65_535))
 
 
-@frozen(kw_only=True)
+@frozen
 class GrepChanged(Message):
     """The last file that was named changed while it was looked at."""
 
@@ -210,7 +211,7 @@ class GrepChanged(Message):
     WAY: ClassVar[Way] = Way.AGENT
 
 
-@frozen(kw_only=True)
+@frozen
 class GrepEnd(Message):
     """A page is complete; the next goes on in the file ``cursor`` at ``place``, the begin of line ``number``."""
 
@@ -226,7 +227,7 @@ class GrepEnd(Message):
     large: int = field(metadata=OFFSET)
 
 
-@frozen(kw_only=True)
+@frozen
 class GrepInvalid(Message):
     """The pattern is none; ``at`` is the byte of it."""
 

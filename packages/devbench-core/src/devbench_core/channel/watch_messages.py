@@ -5,12 +5,13 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from devbench_core.channel.codes import Way
 from devbench_core.channel.messages import Message
 from devbench_core.channel.plan import nested
 from devbench_core.channel.wire import STRING, U8, U16, U32, U64, enum, many
+from devbench_core.values import frozen
 
 CHANGES_LIMIT = 1000
 DEBOUNCE_MAX_MS = 10_000
@@ -45,7 +46,7 @@ class WatchedType(IntEnum):
     DIRECTORY = 2
 
 
-@frozen(kw_only=True)
+@frozen
 class Change:
     """One change."""
 
@@ -55,7 +56,7 @@ class Change:
     origin: bytes = field(metadata=STRING)
 
 
-@frozen(kw_only=True)
+@frozen
 class Watch(Message):
     """Ask for what changed after a number; waits for it."""
 
@@ -70,7 +71,7 @@ class Watch(Message):
     limit: int = field(metadata=U32)
 
 
-@frozen(kw_only=True)
+@frozen
 class Changes(Message):
     """The answer to WATCH."""
 

@@ -17,6 +17,7 @@ from stevedore.named import NamedExtensionManager
 from devbench_core.compose.api import GROUP, PREFIX, mismatch, version_of
 from devbench_core.compose.metadata import Unreadable, normal, of_groups
 from devbench_core.nearest import suggestion
+from devbench_core.values import frozen
 
 KNOWN_DISTRIBUTIONS = {
     "bubblewrap": "devbench-runtime-bubblewrap",
@@ -33,7 +34,7 @@ Only what is published belongs here: whoever took a name that is still free woul
 EntryPoints = Sequence[importlib.metadata.EntryPoint]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class PluginSource:
     """Where a plugin came from.
 

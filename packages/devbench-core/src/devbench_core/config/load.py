@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import attrs
 from pydantic import ValidationError
 
 from devbench_core.config.faults import explain
@@ -16,6 +15,7 @@ from devbench_core.config.find import find
 from devbench_core.config.settings import Settings
 from devbench_core.errors import ConfigurationInvalid
 from devbench_core.nearest import suggestion
+from devbench_core.values import frozen
 
 PREFIX = "DEVBENCH_"
 DELIMITER = "__"
@@ -25,7 +25,7 @@ RESERVED_PREFIXES = ("TEST_", "AGENT_", "BENCH_")
 MAX_FILE_BYTES = 1024 * 1024
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Loaded:
     """The settings and the file that they came from (None when there was none)."""
 

@@ -7,11 +7,12 @@ import attrs
 from devbench_core.contracts.store import Put, Record, Remove, Store
 from devbench_core.errors import Conflict, StoreFailed
 from devbench_core.model.policy import Policy
+from devbench_core.values import frozen
 
 KIND = "container_guest"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Guest:
     """One start of an agent.
 

@@ -11,6 +11,7 @@ import attrs
 from devbench_core.clock import Clock
 from devbench_core.contracts.store import Put, Record, Remove, Store
 from devbench_core.records import from_json, to_json
+from devbench_core.values import frozen
 
 KIND = "instance"
 UNHEARD = 0.5
@@ -23,7 +24,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Instance:
     """A host process.
 

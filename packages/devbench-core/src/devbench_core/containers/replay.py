@@ -16,11 +16,12 @@ from devbench_core.idempotency import Claim, Key
 from devbench_core.model.caller import Caller
 from devbench_core.model.container import Container, EndReason, Status
 from devbench_core.records import to_json
+from devbench_core.values import frozen
 
 CHECK_S = 0.05
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Wanted:
     """A key that a spawn wants to stand for its container, and the claim as it was found."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 
 from devbench_core.model.policy import Network
+from devbench_core.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class PolicyRequest:
     """What a caller wants different from the operator's default policy; None keeps the default.
 
@@ -27,7 +28,7 @@ class PolicyRequest:
     exec_users: tuple[str, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class SpawnRequest:
     """A wanted container.
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-import attrs
-
 from devbench_core.model.container import WORKSPACE, Container
+from devbench_core.values import frozen
 
 if TYPE_CHECKING:
     from devbench_core.model.execution import Exec
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Spawned:
     """The container, and whether an earlier call with the same key had made it."""
 
@@ -21,7 +20,7 @@ class Spawned:
     replayed: bool
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Attached:
     """What a client needs to go on with a container.
 
@@ -36,7 +35,7 @@ class Attached:
     workspace: PurePosixPath = WORKSPACE
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ContainerPage:
     """Containers in the order of their ids; ``cursor`` is "" when there are no more."""
 

@@ -6,19 +6,18 @@ there, and ends it.
 
 from __future__ import annotations
 
-import attrs
-
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import Ender
 from devbench_core.errors import DevbenchError
 from devbench_core.logs import get_logger
 from devbench_core.model.container import Container, Status
+from devbench_core.values import frozen
 
 log = get_logger(__name__)
 KEPT_MAX = 10_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class _Claim:
     """What was to be written.
 

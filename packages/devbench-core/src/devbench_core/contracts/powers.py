@@ -11,6 +11,7 @@ from devbench_core.contracts.runtime import Runtime
 from devbench_core.contracts.stream import ByteStream
 from devbench_core.errors import NotEnforced
 from devbench_core.model.image import Image, PullProgress, RegistryAuth
+from devbench_core.values import frozen
 
 __all__ = [
     "StartedGuest",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Stats:
     """Resources of a container at one moment; None where the engine does not tell."""
 

@@ -11,6 +11,7 @@ import attrs
 from pydantic import BaseModel
 
 from devbench_core.clock import Clock
+from devbench_core.values import frozen
 
 if TYPE_CHECKING:
     from devbench_core.contracts.store_powers import Maintenance
@@ -20,7 +21,7 @@ __all__ = ["Diagnosis", "OpenContext", "Provider", "Remedy"]
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class OpenContext:
     """What a provider may need to open.
 
@@ -38,7 +39,7 @@ class OpenContext:
     clock: Clock
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Remedy:
     """How to mend something: the command as an argument list, and whether it needs root."""
 
@@ -46,7 +47,7 @@ class Remedy:
     needs_root: bool = True
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Diagnosis:
     """What `devbench doctor` shows of a provider.
 

@@ -12,6 +12,7 @@ from devbench_core.contracts.stream import ByteStream
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.container import WORKSPACE, Observed
 from devbench_core.model.policy import Policy
+from devbench_core.values import frozen
 
 if TYPE_CHECKING:
     from devbench_core.model.image import Image
@@ -61,7 +62,7 @@ def guest_argv(uid: int) -> tuple[str, ...]:
     return (*words, "--socket", str(guest_socket(uid)))
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class EngineInfo:
     """What answered a ping.
 
@@ -78,7 +79,7 @@ class EngineInfo:
     details: dict[str, str] = attrs.field(factory=dict[str, str])
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class AgentProgram:
     """The program that is PID 1 of a container.
 
@@ -120,7 +121,7 @@ class AgentProgram:
         return (str(AGENT_PATH), "connect", "--socket", str(SOCKET_PATH))
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class CreateRequest:
     """All that a runtime needs to make one container.
 

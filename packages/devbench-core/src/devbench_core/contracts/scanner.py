@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-import attrs
-
 from devbench_core.model.image import Image
+from devbench_core.values import frozen
 
 __all__ = ["SEVERITIES", "Finding", "ScanReport", "Scanner"]
 
 SEVERITIES = ("low", "medium", "high", "critical")
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Finding:
     """One vulnerability.
 
@@ -31,7 +30,7 @@ class Finding:
     fixed_version: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ScanReport:
     """The result of one scan.
 

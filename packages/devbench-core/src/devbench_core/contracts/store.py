@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import attrs
-
 from devbench_core.json_types import JsonObject
+from devbench_core.values import frozen
 
 __all__ = [
     "ABSENT",
@@ -25,7 +24,7 @@ ABSENT = 0
 """The revision to expect of a record that must not exist yet."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Record:
     """One stored record.
 
@@ -44,7 +43,7 @@ class Record:
     terms: frozenset[str] = frozenset()
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Put:
     """Write a record.
 
@@ -59,7 +58,7 @@ class Put:
     expect: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Remove:
     """Delete a record. Without an expectation an absent record is fine; with one it is a conflict."""
 
@@ -68,7 +67,7 @@ class Remove:
     expect: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class LogEntry:
     """One entry of a log.
 
@@ -81,7 +80,7 @@ class LogEntry:
     data: bytes
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Append:
     """Add entries to a log. An entry whose seq is there already is skipped: the log's is kept.
 
@@ -94,7 +93,7 @@ class Append:
     entries: tuple[LogEntry, ...]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Fence:
     """Refuse the call when a lease of a lock was superseded: a greater token of its key was seen before.
 
@@ -115,7 +114,7 @@ Change = Put | Remove | Append | Fence
 """One part of what `Store.apply` does."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class RecordPage:
     """Records in the order of their keys; ``cursor`` is "" when there are no more."""
 

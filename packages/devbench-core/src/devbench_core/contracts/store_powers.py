@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import attrs
 
 from devbench_core.contracts.store import Append, Record
+from devbench_core.values import frozen
 
 __all__ = [
     "DumpItem",
@@ -68,7 +69,7 @@ class SupportsLoad(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class StoreState:
     """What a store is like at one moment.
 

@@ -7,11 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-import attrs
-
 from devbench_core.engines.answers import EngineAnswer
 from devbench_core.engines.attached import AttachedStream
 from devbench_core.errors import DevbenchError
+from devbench_core.values import frozen
 
 
 class CallSettings(Protocol):
@@ -48,7 +47,7 @@ class CallSettings(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Found:
     """A container or volume in a list.
 

@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-import attrs
-
 from devbench_core.clock import Clock
 from devbench_core.engines.answers import EngineAnswer
 from devbench_core.engines.calls import EngineCalls
 from devbench_core.errors import DevbenchError
 from devbench_core.logs import get_logger
+from devbench_core.values import frozen
 
 log = get_logger(__name__)
 FIRST_PAUSE_S = 0.1
@@ -27,7 +26,7 @@ USUAL = frozenset({404, 409})
 """Absent, and in use."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class _Removal:
     """One thing that is to go.
 

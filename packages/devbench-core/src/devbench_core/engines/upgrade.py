@@ -12,9 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
-import attrs
-
 from devbench_core.engines.answers import EngineAnswer
+from devbench_core.values import frozen
 
 READ_BYTES = 256 * 1024
 HEAD_MAX_BYTES = 64 * 1024
@@ -22,7 +21,7 @@ ERROR_MAX_BYTES = 64 * 1024
 ACCEPTED = (101, 200)
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Connection:
     """A raw connection to an attached process."""
 

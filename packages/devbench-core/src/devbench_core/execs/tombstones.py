@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import attrs
-
 from devbench_core.contracts.store import ABSENT, Put, Record, Store
 from devbench_core.errors import ExecPurged
 from devbench_core.records import from_json, to_json
+from devbench_core.values import frozen
 
 KIND = "exec_purged"
 UNFINISHED = "unfinished"
 """The word on the tombstone of a command whose output may still be in the store."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Tombstone:
     """A purged command.
 

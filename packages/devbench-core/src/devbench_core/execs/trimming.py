@@ -6,10 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-import attrs
-
 from devbench_core.clock import Clock
 from devbench_core.contracts.store import Record, Store
+from devbench_core.values import frozen
 
 BATCH = 100
 """Records looked at together."""
@@ -21,7 +20,7 @@ SLACK = 8
 """A container is counted anew when an eighth of its limit came in beyond it, or an eighth of the grace is over."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Old:
     """A record that may go, as little of it as is needed for that: its data may be large."""
 
@@ -32,7 +31,7 @@ class Old:
     tenant: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Rule:
     """What is kept how long.
 
@@ -61,7 +60,7 @@ class Rule:
     held: Callable[[str], Awaitable[frozenset[str]]] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class _Next:
     """When a container is worth to be counted again, by what the last count showed.
 

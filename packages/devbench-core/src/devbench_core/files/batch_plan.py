@@ -16,6 +16,7 @@ from devbench_core.files.paths import Path, absolute_path, agent_path
 from devbench_core.files.roots import folders_beneath, name_of, root_of
 from devbench_core.files.settings import FileLimits
 from devbench_core.model.batch import BatchDelete, BatchMkdir, BatchMove, BatchWrite
+from devbench_core.values import frozen
 
 NOTHING = OpFlag(0)
 TURN = 50  # operations handled before other tasks get a turn
@@ -23,7 +24,7 @@ Ready = BatchWrite | BatchDelete | BatchMove | BatchMkdir
 """Operations whose edits are the writes that they come to."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Step:
     """One of the caller's operations.
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-import attrs
-
 from devbench_core.channel import filecalls
 from devbench_core.channel.channel import AgentChannel
 from devbench_core.channel.file_messages import Stat, WriteFlag, Written
@@ -23,6 +21,7 @@ from devbench_core.files.translate import info_of
 from devbench_core.model.batch import BatchEdit, BatchWrite
 from devbench_core.model.caller import LOCAL, Caller
 from devbench_core.model.filechange import EditedPlace, FileEdited, Replacement
+from devbench_core.values import frozen
 
 PLACES_TOLD = 100
 BIG_MARKS = (b"\xfe\xff", b"\0\0\xfe\xff")
@@ -156,7 +155,7 @@ class Editing(Operations):
             raise translated from error
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class _Edit:
     """One edit of one file."""
 

@@ -6,10 +6,9 @@ import codecs
 import functools
 from typing import Literal
 
-import attrs
-
 from devbench_core.channel.codes import ByteOrder
 from devbench_core.errors import TextInvalid, ValidationFailed
+from devbench_core.values import frozen
 
 Errors = Literal["strict", "replace", "backslashreplace"]
 ERRORS: tuple[Errors, ...] = ("strict", "replace", "backslashreplace")
@@ -25,7 +24,7 @@ SIGNED = frozenset({"utf-16", "utf-32"})
 NAME_MAX = 40
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Encoding:
     """An encoding.
 
@@ -75,7 +74,7 @@ def encoding_of(name: str) -> Encoding:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Decoded:
     """Text, and how many bytes it was made of: fewer where the end cut through a character."""
 

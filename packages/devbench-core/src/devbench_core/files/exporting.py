@@ -28,6 +28,7 @@ from devbench_core.files.streaming import changed
 from devbench_core.files.translate import error_of, info_of
 from devbench_core.model.archive import ArchiveFormat
 from devbench_core.model.caller import LOCAL, Caller
+from devbench_core.values import frozen
 
 PAGE = 200
 AHEAD = 8
@@ -39,7 +40,7 @@ TRIES = 2
 TYPES = {NodeType.FILE: EntryType.FILE, NodeType.DIRECTORY: EntryType.FOLDER, NodeType.LINK: EntryType.LINK}
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Found:
     """What is to be written out.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-import attrs
-
 from devbench_core.errors import EditFailed
+from devbench_core.values import frozen
 
 PLACES_MAX = 20
 NEAREST_MAX = 3
@@ -18,7 +17,7 @@ LINE_SHOWN_MAX = 300
 WINDOW_MAX = 12
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Misfit(Exception):
     """An edit does not fit.
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import attrs
-
 from devbench_core.errors import ValidationFailed
 from devbench_core.files.misfits import PLACES_MAX, Misfit, nearest_to, shown, split_lines
 from devbench_core.model.filechange import EditedPlace
+from devbench_core.values import frozen
 
 HEADER = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 NO_END = "\\ No newline at end of file"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Hunk:
     """A hunk: lines with their ends, and the line that it says it begins at."""
 

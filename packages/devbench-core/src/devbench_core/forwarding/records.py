@@ -13,6 +13,7 @@ from devbench_core.errors import DevbenchError
 from devbench_core.json_types import JsonObject
 from devbench_core.model.caller import Caller
 from devbench_core.records import from_json, to_json
+from devbench_core.values import frozen
 
 KIND = "forwarded"
 
@@ -25,7 +26,7 @@ class State(StrEnum):
     ANSWERED = "answered"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Failure:
     """An error, to be raised again where the call came from."""
 
@@ -35,7 +36,7 @@ class Failure:
     details: dict[str, Any]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Forwarded:
     """A call.
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 
-import attrs
-
 from devbench_core.errors import ValidationFailed
+from devbench_core.values import frozen
 
 REFERENCE_MAX = 512
 REPOSITORY_MAX = 255
@@ -26,7 +25,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _BARE_ID = re.compile(r"[0-9a-f]{64}")
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ImageReference:
     """A parsed reference; `str` gives its full, normal form.
 

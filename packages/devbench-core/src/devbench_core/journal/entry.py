@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import struct
 
-import attrs
-
 from devbench_core.contracts.store import LogEntry
 from devbench_core.errors import StoreFailed
 from devbench_core.model.execution import Chunk, StreamName
+from devbench_core.values import frozen
 
 FORM = struct.Struct(">BBQQ")
 VERSION = 1
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Kept:
     """A chunk and the agent's offset just after it, so that the next host knows where to go on."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import attrs
+from devbench_core.values import frozen
 
 __all__ = ["ArchiveFormat", "Imported", "SetId"]
 
@@ -25,7 +25,7 @@ class SetId(StrEnum):
     REFUSE = "refuse"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Imported:
     """What an import brought.
 

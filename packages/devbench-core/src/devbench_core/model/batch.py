@@ -8,6 +8,7 @@ import attrs
 
 from devbench_core.model.file import FileInfo
 from devbench_core.model.filechange import Replacement
+from devbench_core.values import frozen
 
 __all__ = [
     "BatchDelete",
@@ -23,7 +24,7 @@ __all__ = [
 BatchPath = str | PurePosixPath
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class BatchWrite:
     """Write a whole file, as `Files.write` does."""
 
@@ -35,7 +36,7 @@ class BatchWrite:
     parents: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class BatchDelete:
     """Delete a file, a link, or a folder."""
 
@@ -44,7 +45,7 @@ class BatchDelete:
     if_match: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class BatchMove:
     """Give a file, link or folder another name.
 
@@ -63,7 +64,7 @@ class BatchMove:
     parents: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class BatchMkdir:
     """Make a folder; with ``parents`` also those above, and one that is there already is fine."""
 
@@ -71,7 +72,7 @@ class BatchMkdir:
     parents: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class BatchEdit:
     """Change parts of a file, as `Files.edit` does, as it stands before the batch.
 
@@ -88,7 +89,7 @@ class BatchEdit:
 BatchOperation = BatchWrite | BatchEdit | BatchDelete | BatchMove | BatchMkdir
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class BatchOutcome:
     """What became of one operation.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import attrs
+from devbench_core.values import frozen
 
 __all__ = ["ALL_SCOPES", "LOCAL", "Caller"]
 
 ALL_SCOPES = frozenset({"read", "exec", "write", "manage"})
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Caller:
     """The principal behind one call.
 

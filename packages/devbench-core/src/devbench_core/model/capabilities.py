@@ -5,11 +5,12 @@ from __future__ import annotations
 import attrs
 
 from devbench_core.model.policy import Clause
+from devbench_core.values import frozen
 
 __all__ = ["Capabilities"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Capabilities:
     """Declared by a runtime once it is open; a claim is tested by the conformance suite.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-import attrs
-
 from devbench_core.model.file import FileType
+from devbench_core.values import frozen
 
 __all__ = ["ChangeKind", "FileChange", "FileChanges"]
 
@@ -21,7 +20,7 @@ class ChangeKind(StrEnum):
     MOVED = "moved"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileChange:
     """One change.
 
@@ -38,7 +37,7 @@ class FileChange:
     origin: PurePosixPath | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileChanges:
     """What changed since a cursor.
 

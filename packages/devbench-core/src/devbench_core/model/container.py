@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import attrs
 
 from devbench_core.model.policy import Policy
+from devbench_core.values import frozen
 
 __all__ = ["WORKSPACE", "Container", "ContainerEnding", "ContainerSpec", "EndReason", "Observed", "Status"]
 
@@ -38,7 +39,7 @@ class EndReason(StrEnum):
     SPAWN_FAILED = "spawn_failed"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ContainerEnding:
     """The answer to "what happened to my container?", kept after its removal.
 
@@ -57,7 +58,7 @@ class ContainerEnding:
     message: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ContainerSpec:
     """What a caller wants.
 
@@ -84,7 +85,7 @@ class ContainerSpec:
     run_entrypoint: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Container:
     """The record of a container, living or ended.
 
@@ -121,7 +122,7 @@ class Container:
     revision: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Observed:
     """What the engine shows of one container.
 

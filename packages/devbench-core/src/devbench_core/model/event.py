@@ -7,11 +7,12 @@ from datetime import datetime
 import attrs
 
 from devbench_core.model.caller import Caller
+from devbench_core.values import frozen
 
 __all__ = ["Event", "Request", "Veto"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Request:
     """An operation that is about to happen.
 
@@ -28,7 +29,7 @@ class Request:
     subject: object = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Veto:
     """A refusal by a reviewer.
 
@@ -41,7 +42,7 @@ class Veto:
     reason: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Event:
     """Something that happened.
 

@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 
 import attrs
 
+from devbench_core.values import frozen
+
 __all__ = [
     "Chunk",
     "Ends",
@@ -71,7 +73,7 @@ class SignalScope(StrEnum):
     LEADER = "leader"  # its first process
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ResourceLimits:
     """Limits of one command's processes, below those of its container (setrlimit(2), nice(2)).
 
@@ -86,7 +88,7 @@ class ResourceLimits:
     nice: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Usage:
     """What the whole process tree used, as the kernel counted; None where it did not tell.
 
@@ -111,7 +113,7 @@ class Usage:
     written_bytes: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ExecEnding:
     """The one ending of an exec.
 
@@ -137,7 +139,7 @@ class ExecEnding:
     output_bytes: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class TerminalSize:
     """How large a command's terminal is, in characters; each 1 to ``TERMINAL_SIDE_MAX``."""
 
@@ -145,7 +147,7 @@ class TerminalSize:
     rows: int = 24
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class InputTaken:
     """What became of bytes for a command's stdin.
 
@@ -159,7 +161,7 @@ class InputTaken:
     eof: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ExecRequest:
     """What to run.
 
@@ -196,7 +198,7 @@ class ExecRequest:
     tty: TerminalSize | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Exec:
     """The record of one exec.
 
@@ -237,7 +239,7 @@ class Exec:
     replayed: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Chunk:
     """A piece of output in the journal.
 
@@ -254,7 +256,7 @@ class Chunk:
     lost_bytes: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Page:
     """The answer to a poll.
 
@@ -269,7 +271,7 @@ class Page:
     ending: ExecEnding | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Mark:
     """How far a command has got: two marks differ when there is something new to read.
 
@@ -282,7 +284,7 @@ class Mark:
     ended: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Ends:
     """The beginning and the end of a command's output, in whole chunks.
 

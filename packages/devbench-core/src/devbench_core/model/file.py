@@ -6,9 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-import attrs
-
 from devbench_core.model.media import UNKNOWN, MediaType
+from devbench_core.values import frozen
 
 __all__ = [
     "FileContent",
@@ -34,7 +33,7 @@ class FileType(StrEnum):
     OTHER = "other"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileInfo:
     """What stat tells.
 
@@ -61,7 +60,7 @@ class FileInfo:
     target: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileContent:
     """What a read gives.
 
@@ -92,7 +91,7 @@ class FileContent:
     media: MediaType = UNKNOWN
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileWritten:
     """What a write gives: the new state, and whether the file is new."""
 
@@ -100,7 +99,7 @@ class FileWritten:
     created: bool
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileListing:
     """A page of a folder.
 
@@ -113,7 +112,7 @@ class FileListing:
     cursor: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class SearchScope:
     """What a page of a search looked at, and what it had to leave out.
 
@@ -130,7 +129,7 @@ class SearchScope:
     ignore_files_left_out: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FoundPage:
     """A page of a tree.
 
@@ -156,7 +155,7 @@ class GrepMode(StrEnum):
     COUNTS = "counts"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class GrepLine:
     """A line of a file, found or shown around one that was found.
 
@@ -179,7 +178,7 @@ class GrepLine:
     cut_after: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class GrepFile:
     """A file with matches.
 
@@ -194,7 +193,7 @@ class GrepFile:
     count: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class GrepPage:
     """A page of a search in files.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
-
 from devbench_core.model.file import FileInfo
+from devbench_core.values import frozen
 
 __all__ = ["EditedPlace", "FileCopied", "FileEdited", "FileMoved", "ModeSet", "Replacement"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileMoved:
     """What a move gives: the new state, and whether something else had the name before."""
 
@@ -17,7 +16,7 @@ class FileMoved:
     replaced: bool
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileCopied:
     """What a copy gives.
 
@@ -36,7 +35,7 @@ class FileCopied:
     skipped: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ModeSet:
     """What a change of modes gives: the path's new state, and how many files and folders were changed."""
 
@@ -44,7 +43,7 @@ class ModeSet:
     changed: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Replacement:
     """One exact replacement of an edit.
 
@@ -59,7 +58,7 @@ class Replacement:
     count: int | None = 1
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class EditedPlace:
     """Where an edit changed something.
 
@@ -74,7 +73,7 @@ class EditedPlace:
     offset: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileEdited:
     """What an edit gives.
 

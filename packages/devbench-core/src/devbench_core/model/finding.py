@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import attrs
+from devbench_core.values import frozen
 
 __all__ = ["Finding", "Garbage"]
 
@@ -29,7 +29,7 @@ class Garbage(StrEnum):
     HOST = "host"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Finding:
     """One thing, or several of one kind for one reason.
 

@@ -7,10 +7,12 @@ from datetime import datetime
 import attrs
 from pydantic import SecretStr
 
+from devbench_core.values import frozen
+
 __all__ = ["Image", "PullProgress", "RegistryAuth"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Image:
     """An image that the engine has.
 
@@ -39,7 +41,7 @@ class Image:
     command: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class PullProgress:
     """One step of a pull.
 
@@ -56,7 +58,7 @@ class PullProgress:
     total_bytes: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class RegistryAuth:
     """Credentials for one registry, from the operator's configuration only."""
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from devbench_core.model.caller import Caller
+from devbench_core.values import frozen
 
 __all__ = ["LINK_HEADER", "Link", "LinkAction", "LinkMaker", "LinkRequest"]
 
@@ -30,7 +31,7 @@ class LinkAction(StrEnum):
         return self in {LinkAction.UPLOAD, LinkAction.IMPORT}
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class LinkRequest:
     """What a link shall do.
 
@@ -57,7 +58,7 @@ class LinkRequest:
     overwrite: bool = True
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Link:
     """An address that does what was asked for, for whoever has it.
 

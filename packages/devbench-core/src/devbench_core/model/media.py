@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
+from devbench_core.values import frozen
 
 __all__ = ["UNKNOWN", "MediaType"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class MediaType:
     """What a file seems to be.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import attrs
+from devbench_core.values import frozen
 
 __all__ = ["EXEC_USERS_MAX", "FILE_ROOTS_MAX", "MEBIBYTE", "ON_REQUEST", "Clause", "Network", "Policy"]
 
@@ -43,7 +43,7 @@ class Network(StrEnum):
 MEBIBYTE = 1024 * 1024
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Policy:
     """The wanted isolation. The defaults are the hardened ones; operators say how far a caller may loosen them.
 

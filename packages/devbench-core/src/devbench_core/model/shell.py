@@ -8,6 +8,7 @@ from enum import StrEnum
 import attrs
 
 from devbench_core.model.execution import Chunk, ExecEnding
+from devbench_core.values import frozen
 
 __all__ = [
     "ReadStop",
@@ -48,7 +49,7 @@ class RunReason(StrEnum):
     SHELL_ENDED = "shell_ended"  # the script ended the shell itself: exit, exec, set -e, a signal
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ShellRun:
     """One script in a shell.
 
@@ -77,7 +78,7 @@ class ShellRun:
     shell_kept: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Shell:
     """The record of one shell.
 
@@ -126,7 +127,7 @@ class Shell:
         return ShellState.IDLE if self.run is None else ShellState.RUNNING
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ShellPage:
     """Output of a shell.
 
@@ -157,7 +158,7 @@ class ReadStop(StrEnum):
     TIME = "time"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ShellMatch:
     """What was looked for and came.
 
@@ -174,7 +175,7 @@ class ShellMatch:
     groups: tuple[str | None, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ShellReading:
     """Output of a shell, and why there is no more of it.
 

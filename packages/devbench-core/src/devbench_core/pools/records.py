@@ -17,6 +17,7 @@ import attrs
 
 from devbench_core.contracts.store import ABSENT, Put, Record, Remove, Store
 from devbench_core.records import from_json, to_json
+from devbench_core.values import frozen
 
 T = TypeVar("T")
 KIND = "warm"
@@ -32,7 +33,7 @@ class State(StrEnum):
     LEAVING = "leaving"  # nobody gets it any more; its removal is not confirmed
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Warm:
     """The record of a container that nobody asked for yet.
 

@@ -11,13 +11,14 @@ from devbench_core.pools import records
 from devbench_core.pools.records import State
 from devbench_core.pools.settings import WarmPool
 from devbench_core.records import from_json, to_json
+from devbench_core.values import frozen
 
 KIND = "pool_host"
 PAGE = 200
 Alive = Callable[[str], Awaitable[bool]]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class PoolState:
     """A pool, as all living hosts together see it.
 
@@ -52,7 +53,7 @@ class PoolState:
     failed_at: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Said:
     """What one host knows of one pool; the fields mean the same as in `PoolState`."""
 

@@ -24,9 +24,10 @@ from devbench_core.model.container import ContainerSpec
 from devbench_core.model.image import Image
 from devbench_core.pools.settings import WarmPool
 from devbench_core.records import to_json
+from devbench_core.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Target:
     """What the containers of a pool must be now.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
-
 from devbench_core.model.caller import Caller
 from devbench_core.model.shell import Shell
 from devbench_core.shells.context import ShellContext
+from devbench_core.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Closing:
     """Why.
 

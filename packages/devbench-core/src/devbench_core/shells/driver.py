@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import re
 
-import attrs
-
 from devbench_core.model.shell import ShellKind
+from devbench_core.values import frozen
 
 SH = r"""set --
 exec 8<&3 3<&-
@@ -129,7 +128,7 @@ def filler_of(size: int, secret: str) -> bytes:
     return frame_of("#" * (size - len(frame_of("", secret, interactive=False))), secret, interactive=False)
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Report:
     """What the loop says of a run: exit code, program and directory; and whether that run was the filler."""
 

@@ -6,8 +6,6 @@ import asyncio
 import signal
 from enum import Enum
 
-import attrs
-
 from devbench_core.channel.codes import Scope
 from devbench_core.errors import DevbenchError, ExecNotFound, ExecPurged
 from devbench_core.execs.run import Run
@@ -16,6 +14,7 @@ from devbench_core.model.execution import ExecEnding, Page, StreamName
 from devbench_core.model.shell import RunReason, Shell, ShellRun
 from devbench_core.shells.context import ShellContext, owner
 from devbench_core.shells.driver import Report, Reports
+from devbench_core.values import frozen
 
 log = get_logger(__name__)
 ROUND_S = 60.0  # the longest single wait; a run may take longer
@@ -33,7 +32,7 @@ class Stage(Enum):
     END = 4  # of the shell itself
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Outcome:
     """How a run ended, and where its output does."""
 

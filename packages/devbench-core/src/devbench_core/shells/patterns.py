@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-import attrs
-
 from devbench_core.errors import ValidationFailed
 from devbench_core.model.shell import ShellMatch
 from devbench_core.shells.regex import Expression, Found, compiled
 from devbench_core.shells.settings import PATTERNS_MAX
+from devbench_core.values import frozen
 
 """Texts, and expressions, that one call may look for."""
 PATTERN_MAX = 1000
@@ -20,7 +19,7 @@ MATCH_MAX = 1000
 """Characters of the matched text, and of each group, that a caller is told."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Wanted:
     """What a caller looks for, checked.
 

@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
 
-import attrs
-
 from devbench_core.clock import Clock
 from devbench_core.errors import ValidationFailed
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Chunk
 from devbench_core.model.shell import ReadStop, ShellMatch, ShellPage, ShellReading
 from devbench_core.shells.patterns import Finder, Wanted, wanted
+from devbench_core.values import frozen
 
 SEARCHERS = 2
 """Threads in which all callers' expressions are looked for."""
@@ -38,7 +37,7 @@ class Poll(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Until:
     """When to stop.
 

@@ -17,6 +17,7 @@ from devbench_core.nearest import suggestion
 from devbench_core.tool import ProgressSink, Tool, ToolContext, ToolOutput, ToolUnusable
 from devbench_core.tools.arguments import validate
 from devbench_core.tools.payload import error_payload
+from devbench_core.values import frozen
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
@@ -29,7 +30,7 @@ UNKNOWN = "unknown"
 """Label of calls of unknown tools: names that clients invent must not become metrics."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class ToolResult:
     """What a call gave.
 

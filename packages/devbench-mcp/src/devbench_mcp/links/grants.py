@@ -10,11 +10,10 @@ import json
 import secrets
 from typing import cast
 
-import attrs
-
 from devbench_core.errors import Unauthorised, ValidationFailed
 from devbench_core.model.caller import Caller
 from devbench_core.model.link import LinkAction, LinkRequest
+from devbench_core.values import frozen
 
 KEY_BYTES = 32
 TOKEN_MAX_CHARS = 49_152
@@ -22,7 +21,7 @@ TOKEN_MAX_CHARS = 49_152
 of which each may be six characters of JSON; patterns beside it may be too many."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Grant:
     """What whoever has the link may do.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-import attrs
-
 from devbench_core.errors import DevbenchError
 from devbench_core.model.file import FileInfo
+from devbench_core.values import frozen
 
 _ONE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -18,7 +17,7 @@ class RangeRefused(DevbenchError):
     code = "validation"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Range:
     """What is sent of a file.
 

@@ -6,10 +6,9 @@ import os
 import re
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
-import attrs
-
 from devbench_core.errors import NotFound, ValidationFailed
 from devbench_core.tools.base import BASE64_MAX_BYTES
+from devbench_core.values import frozen
 
 TEMPLATE = "devbench://{container}/files/{+path}{?offset,max_bytes}"
 URI_MAX = 3 * 4095 + 300
@@ -22,7 +21,7 @@ _PLAIN = "/~@:!$&'()*+,;="
 """What stands in a path as it is, beside letters and digits (RFC 3986, `pchar`)."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class FileUri:
     """The address of a file.
 

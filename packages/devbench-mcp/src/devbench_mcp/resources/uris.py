@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl
 
-import attrs
-
 from devbench_core.errors import NotFound, ValidationFailed
 from devbench_core.ids import ALPHABET, RANDOM_LENGTH
 from devbench_core.tools.base import TEXT_MAX_BYTES
+from devbench_core.values import frozen
 
 TEMPLATE = "devbench://containers/{container}/execs/{exec_id}/output{?after,max_bytes}"
 URI_MAX = 500
@@ -21,7 +20,7 @@ _PATTERN = re.compile(
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class OutputUri:
     """The address of a command's output.
 

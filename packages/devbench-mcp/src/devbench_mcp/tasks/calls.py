@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from pydantic import ValidationError
 
 from devbench_core.model.caller import Caller
@@ -15,6 +14,7 @@ from devbench_core.tools.catalogue import TOOLS
 from devbench_core.tools.execs import ExecWaitInput, ExecWaitOutput
 from devbench_core.tools.run import RunInput, RunOutput
 from devbench_core.tools.shell_runs import ShellRunInput, ShellRunOutput
+from devbench_core.values import frozen
 from devbench_mcp.settings import McpSettings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _INPUTS: Mapping[str, type[ToolInput]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Call:
     """A call of one of `LONG`.
 

@@ -14,13 +14,14 @@ from devbench_core.execs.holds import hold, release
 from devbench_core.ids import TASK, is_id
 from devbench_core.model.caller import Caller
 from devbench_core.records import from_json, to_json
+from devbench_core.values import frozen
 
 KIND = "mcp_task"
 PAGE = 200
 Ended = Literal["completed", "cancelled", "failed"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Outcome:
     """How a task ended whose end is written down with it.
 
@@ -38,7 +39,7 @@ class Outcome:
     payload: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class TaskRecord:
     """A call that was answered with a task.
 

@@ -6,10 +6,10 @@ import json
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-import attrs
 from mcp import MCPError, types
 from mcp.server import ServerRequestContext
 
+from devbench_core.values import frozen
 from devbench_mcp.revisions import MODERN
 from devbench_mcp.tasks.records import Outcome, TaskRecord
 
@@ -31,7 +31,7 @@ class UpdateTaskParams(TaskParams):
     input_responses: dict[str, Any]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class TaskView:
     """A task as clients see it.
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Protocol
 
-import attrs
-
 from devbench_core.model.caller import Caller
 from devbench_core.tool import ToolOutput
+from devbench_core.values import frozen
 from devbench_mcp.tasks.records import Outcome, TaskRecord
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Standing:
     """Where it stands.
 

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-import attrs
+from devbench_core.values import frozen
 
 WANTED = ("memory", "cpu", "pids", "cpuacct")
 OWN_FILES = {1: ("cgroup.procs",), 2: ("cgroup.procs", "cgroup.subtree_control")}
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Hierarchy:
     """One mounted hierarchy.
 

@@ -6,8 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-import attrs
-
+from devbench_core.values import frozen
 from devbench_runtime_bubblewrap.cgroups import limits
 from devbench_runtime_bubblewrap.cgroups.mounts import WANTED, Hierarchy, find_hierarchies
 from devbench_runtime_bubblewrap.cgroups.room import leave_room
@@ -15,7 +14,7 @@ from devbench_runtime_bubblewrap.cgroups.room import leave_room
 FOLDER = "devbench"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Place:
     """A group of ours under which containers get theirs, with the controllers that bound there."""
 

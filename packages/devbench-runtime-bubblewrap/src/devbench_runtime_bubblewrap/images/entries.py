@@ -13,9 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-import attrs
-
 from devbench_core.errors import ValidationFailed
+from devbench_core.values import frozen
 
 SHOWN = 200  # characters of a foreign name in a message
 
@@ -33,7 +32,7 @@ class Kind(StrEnum):
     SAME = "same"  # another name of a file that came before
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Entry:
     """One entry.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
-
 from devbench_core.contracts.runtime import AGENT_FOLDER, SOCKET_FOLDER
 from devbench_core.model.container import WORKSPACE
 from devbench_core.model.policy import Network
+from devbench_core.values import frozen
 from devbench_runtime_bubblewrap.folders import ContainerFolder
 from devbench_runtime_bubblewrap.identity import ORDINARY, inside_ids
 from devbench_runtime_bubblewrap.program import Program
@@ -26,7 +25,7 @@ from devbench_runtime_bubblewrap.settings import ReadOnlyMount
 from devbench_runtime_bubblewrap.spec import StoredSpec
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Builder:
     """What is the same for all containers of an open runtime.
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
-
+from devbench_core.values import frozen
 from devbench_runtime_bubblewrap.sandbox.arguments import Arguments
 
 TOP_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 EMPTY_FOLDERS = ("/var", "/run", "/home", "/opt")
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class HostRoot:
     """What of this machine is shown, found once.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from devbench_core.values import frozen
 from devbench_runtime_bubblewrap import seccomp
 
 NEWEST_KNOWN = 469
@@ -80,7 +79,7 @@ FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
 """What no program in a container may call: its number on x86_64 and on aarch64, None where there is none."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Machine:
     """What the filter must know of a machine.
 

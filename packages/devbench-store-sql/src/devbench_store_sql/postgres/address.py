@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import attrs
 
 from devbench_core.errors import ConfigurationInvalid
+from devbench_core.values import frozen
 from devbench_store_sql.settings import SqlSettings
 
 SCHEMES = frozenset({"postgresql", "postgresql+asyncpg", "postgres"})
@@ -15,7 +16,7 @@ NOT_OURS = frozenset({"command_timeout", "statement_cache_size"})
 """What a URL could say to the driver, and what has settings here."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Address:
     """A database.
 

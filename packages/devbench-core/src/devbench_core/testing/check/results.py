@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 
-import attrs
-
 from devbench_core.json_types import JsonValue
 from devbench_core.records import from_json, to_json
+from devbench_core.values import frozen
 
 
 class Outcome(StrEnum):
@@ -19,7 +18,7 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class End:
     """The last line of a run: without it the process ended before the run did.
 
@@ -49,7 +48,7 @@ def read_line(text: str) -> Result | End:
     return End(clauses=ended) if isinstance(ended, int) else from_json(Result, data)
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Result:
     """One test of the kit.
 

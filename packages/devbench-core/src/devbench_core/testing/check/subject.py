@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from devbench_core.compose.discovery import load
 from devbench_core.contracts.provider import OpenContext, Provider
 from devbench_core.errors import PluginNotFound
+from devbench_core.values import frozen
 
 HOOKS = {
     "runtime": "devbench_runtimes",
@@ -23,7 +24,7 @@ HOOKS = {
 """By kind of contract: the hook through which a plugin offers it."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Subject:
     """A provider of an installed plugin, and what it is opened with.
 

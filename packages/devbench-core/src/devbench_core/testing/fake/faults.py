@@ -10,13 +10,14 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 import attrs
 
 from devbench_core.testing.fake.clock import FakeClock
+from devbench_core.values import frozen
 
 C = TypeVar("C", bound=str)
 When = Literal["before", "after"]
 """Before the call takes effect, or after it: then what it did is done, and the caller never hears of it."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Called(Generic[C]):
     """One call that was made, whatever became of it."""
 

@@ -18,6 +18,7 @@ from devbench_core.contracts.powers import (
 )
 from devbench_core.model.policy import ON_REQUEST, Clause, Network, Policy
 from devbench_core.testing.kit.clauses import owner_of
+from devbench_core.values import frozen
 
 T = TypeVar("T")
 POWERS: tuple[type[Any], ...] = (SupportsCommit, SupportsPause, SupportsPull, SupportsStats, SupportsUsers)
@@ -38,7 +39,7 @@ class Trait(StrEnum):
     SHELL = "shell"  # the image has a shell and the usual small tools; for the suites of hosts
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Claims:
     """What a runtime is claimed to do, on the machine and the engine that it is tested on.
 

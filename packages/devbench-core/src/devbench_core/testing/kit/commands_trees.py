@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-import attrs
 import pytest
 import pytest_asyncio
 
@@ -16,6 +15,7 @@ from devbench_core.testing.kit.clauses import stated_by
 from devbench_core.testing.kit.commands_actor import ACTOR, WithActor
 from devbench_core.testing.kit.deadline import in_time
 from devbench_core.testing.kit.host_lab import Lab, long_time
+from devbench_core.values import frozen
 
 TREES = [
     "plain",
@@ -38,7 +38,7 @@ SHELLS = {
 GRACE_S = 0.1
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Bystander:
     """Another command, with a child of its own, that nothing here may touch.
 

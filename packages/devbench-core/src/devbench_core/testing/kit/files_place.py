@@ -9,7 +9,6 @@ from collections.abc import Awaitable
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-import attrs
 import pytest
 import pytest_asyncio
 
@@ -19,11 +18,12 @@ from devbench_core.files import Files
 from devbench_core.model.execution import Exec, ExecReason, ExecRequest
 from devbench_core.testing.kit.host_lab import WAIT_S, Lab
 from devbench_core.testing.kit.host_opening import WithHost
+from devbench_core.values import frozen
 
 Error = TypeVar("Error", bound=DevbenchError)
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Place:
     """A folder of its own for one case, so that cases share a container.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 import pytest_asyncio
 
@@ -16,6 +15,7 @@ from devbench_core.testing.kit.clauses import stated_by
 from devbench_core.testing.kit.deadline import in_time
 from devbench_core.testing.kit.host_lab import Lab
 from devbench_core.testing.kit.host_opening import WithHost
+from devbench_core.values import frozen
 
 TREE = {
     "README": "find me: alpha\nsecond line\n",
@@ -29,7 +29,7 @@ TREE = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Tree:
     """A folder with the tree in it."""
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 import pytest_asyncio
 
@@ -22,6 +21,7 @@ from devbench_core.testing.kit.files_place import workspace_from_outside
 from devbench_core.testing.kit.held import skip_without
 from devbench_core.testing.kit.host_lab import Lab
 from devbench_core.testing.kit.host_opening import OpenHost, WithHost
+from devbench_core.values import frozen
 
 ROOT = "0:0"
 USERS = ("1000:1000", "4321:8765", ROOT)
@@ -31,7 +31,7 @@ SECRET = b"of somebody else"
 Call = Callable[[Files, str, str], Awaitable[Any]]
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Shared:
     """A container in whose workspace files of somebody else lie.
 

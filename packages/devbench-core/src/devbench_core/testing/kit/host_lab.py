@@ -6,11 +6,10 @@ import asyncio
 import secrets
 from typing import Any
 
-import attrs
-
 from devbench_core.bench import Bench
 from devbench_core.files import Files
 from devbench_core.model.execution import Chunk, Exec, ExecEnding, ExecReason, ExecRequest, StreamName
+from devbench_core.values import frozen
 
 LOOK_S = 0.05
 WAIT_S = 60.0
@@ -33,7 +32,7 @@ def long_time() -> str:
     return str(LONGEST_S - secrets.randbelow(LONGEST_S // 2))
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Done:
     """A command that ended, and all that it wrote."""
 
@@ -67,7 +66,7 @@ class Done:
         return b"".join(chunk.data for chunk in self.chunks if chunk.stream is stream)
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Lab:
     """A container.
 

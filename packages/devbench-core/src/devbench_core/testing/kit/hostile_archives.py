@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 import attrs
 
 from devbench_core.model.archive import ArchiveFormat, SetId
+from devbench_core.values import frozen
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -29,7 +30,7 @@ SPOOL_MAX = 4 * 1024 * 1024
 END = bytes(1024)
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class Hostile:
     """One archive.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
-
 from devbench_core.bench import Bench
 from devbench_core.model.container import Status
+from devbench_core.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen
 class State:
     """What is there at one moment.
 
