@@ -13,12 +13,13 @@ def builtin_plugins() -> tuple[Found, ...]:
     from devbench_core.memory import plugin as memory
     from devbench_core.tools import plugin as tools
 
+    own = version("devbench-core")  # reads and parses a file
     return tuple(
         Found(
             source=PluginSource(
                 name=f"built-in {name}",
                 distribution="devbench-core",
-                version=version("devbench-core"),
+                version=own,
                 target=type(plugin).__module__,
             ),
             plugin=plugin,

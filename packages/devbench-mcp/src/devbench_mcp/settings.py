@@ -1,12 +1,10 @@
 """The table ``[mcp]`` of the configuration."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -42,7 +40,7 @@ class TokenSettings(CallerSettings):
     token_file: Path | None = Field(default=None, description="File that holds the token.")
 
     @model_validator(mode="after")
-    def _one_way(self) -> TokenSettings:
+    def _one_way(self) -> Self:
         ways = [way for way in (self.token, self.token_env, self.token_file) if way is not None]
         if len(ways) != 1:
             raise ValueError("give exactly one of token, token_env, token_file")

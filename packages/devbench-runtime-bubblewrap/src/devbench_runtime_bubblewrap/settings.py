@@ -1,7 +1,5 @@
 """What an operator can set in the table ``[plugin.bubblewrap]``."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path, PurePosixPath
 

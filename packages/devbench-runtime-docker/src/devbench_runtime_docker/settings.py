@@ -1,7 +1,5 @@
 """The table ``[plugin.docker]``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """The table ``[plugin.podman]``."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 

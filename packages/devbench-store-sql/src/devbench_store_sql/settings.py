@@ -1,7 +1,5 @@
 """The table ``[plugin.sql]``."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr

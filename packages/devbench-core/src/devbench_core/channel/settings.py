@@ -1,7 +1,5 @@
 """Bounds of the channel between a host and the agent of a container."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 KIB = 1024

@@ -1,4 +1,4 @@
-"""Finds plugins by entry point, without the traps of stevedore's cache and of its silent failures.
+"""Finds plugins by entry point and loads them.
 
 A package that is merely installed never runs: what is devbench's own is loaded unless the configuration leaves it out,
 everything else only when the configuration names it.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import attrs
-from stevedore.named import NamedExtensionManager
 
 from devbench_core.compose.api import GROUP, PREFIX, mismatch, version_of
 from devbench_core.compose.metadata import Unreadable, normal, of_groups
@@ -152,17 +151,19 @@ def load(
         pair for name in wanted for pair in _only([pair for pair in mine if pair[1].name == name], faults)
     ]
 
-    def failed(_manager: object, point: importlib.metadata.EntryPoint, error: BaseException) -> None:
-        faults.append(
-            f"{_source(point)} cannot be imported: {type(error).__name__}: {error}; "
-            f"reinstall or upgrade it, or leave {point.name!r} out of `plugins`"
-        )
+    loaded = [_loaded(point, source, faults) for point, source in alone]
+    return tuple(found for found in loaded if found is not None)
 
-    manager = _Manager([point for point, _ in alone], failed)
-    sources = {source.name: source for _, source in alone}
-    return tuple(
-        Found(source=sources[extension.name], plugin=extension.plugin) for extension in manager.extensions
-    )
+
+def _loaded(point: importlib.metadata.EntryPoint, source: PluginSource, faults: list[str]) -> Found | None:
+    try:
+        return Found(source=source, plugin=point.load())
+    except Exception as error:  # noqa: BLE001 - whatever a module of somebody else raises
+        faults.append(
+            f"{source} cannot be imported: {type(error).__name__}: {error}; "
+            f"reinstall or upgrade it, or leave {source.name!r} out of `plugins`"
+        )
+        return None
 
 
 def _only(claims: Sequence[Claim], faults: list[str]) -> Sequence[Claim]:
@@ -186,23 +187,6 @@ def line_to_write(name: str, names: Sequence[str] | None, sources: Sequence[Plug
     """Return the line of the configuration that enables one more plugin."""
     present = [source.name for source in sources if source.enabled(names)] if names is None else names
     return f"plugins = {json.dumps([*present, name])}"
-
-
-class _Manager(NamedExtensionManager[object]):
-    """Loads the entry points that it is given: stevedore's cache does not see one that was installed a moment ago."""
-
-    def __init__(self, points: EntryPoints, failed: Callable[..., None]) -> None:
-        self._points = list(points)
-        super().__init__(
-            GROUP,
-            [point.name for point in points],
-            on_load_failure_callback=failed,
-            on_missing_entrypoints_callback=None,
-            name_order=False,
-        )
-
-    def list_entry_points(self) -> list[importlib.metadata.EntryPoint]:
-        return self._points
 
 
 def _source(point: importlib.metadata.EntryPoint) -> PluginSource:

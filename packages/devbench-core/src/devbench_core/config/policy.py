@@ -1,7 +1,5 @@
 """The operator's word on isolation: defaults, what a caller may change, and what may be absent."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from devbench_core.config.roots import checked_roots

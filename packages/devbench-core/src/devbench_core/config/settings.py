@@ -1,7 +1,5 @@
 """The whole configuration as one model; the reference page is generated from it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self

@@ -1,7 +1,5 @@
 """Bounds of commands and of their output."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 KIB = 1024

@@ -1,7 +1,5 @@
 """Bounds of file operations."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 KIB = 1024

@@ -1,7 +1,5 @@
 """Bounds of calls that are forwarded to another host."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 

@@ -1,10 +1,8 @@
 """The operator's word on images."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -25,7 +23,7 @@ class Registry(BaseModel):
     password_file: Path | None = Field(default=None, description="File that holds the password.")
 
     @model_validator(mode="after")
-    def _one_way(self) -> Registry:
+    def _one_way(self) -> Self:
         ways = [way for way in (self.password, self.password_env, self.password_file) if way is not None]
         if len(ways) != 1:
             raise ValueError("give exactly one of password, password_env, password_file")

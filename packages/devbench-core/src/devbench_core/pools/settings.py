@@ -1,8 +1,6 @@
 """Settings of warm pools."""
 
-from __future__ import annotations
-
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -55,7 +53,7 @@ class WarmPool(BaseModel):
         return self.ceiling or self.floor
 
     @model_validator(mode="after")
-    def _in_order(self) -> WarmPool:
+    def _in_order(self) -> Self:
         if 0 < self.ceiling < self.floor:
             raise ValueError("ceiling must be at least floor, or 0")
         return self

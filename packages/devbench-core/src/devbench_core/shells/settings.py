@@ -1,7 +1,5 @@
 """Bounds of persistent shells."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 PATTERNS_MAX = 8

@@ -1,7 +1,5 @@
 """What the built-in tools' models share: strictness, and the arguments that many of them have."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field

@@ -1,7 +1,5 @@
 """The tool that lists containers."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from devbench_core.tool import ToolContext, ToolOutput

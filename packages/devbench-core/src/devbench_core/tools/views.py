@@ -1,8 +1,7 @@
 """What tools show of containers."""
 
-from __future__ import annotations
-
 from datetime import datetime
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,7 +29,7 @@ class EndingView(View):
     message: str = Field(default="", description="One sentence about it.")
 
     @classmethod
-    def of(cls, ending: ContainerEnding) -> EndingView:
+    def of(cls, ending: ContainerEnding) -> Self:
         """Return the view of an ending."""
         return cls(
             reason=ending.reason,
@@ -69,7 +68,7 @@ class ContainerView(View):
     ending: EndingView | None = Field(default=None, description="Why it ended; absent while it lives.")
 
     @classmethod
-    def of(cls, container: Container) -> ContainerView:
+    def of(cls, container: Container) -> Self:
         """Return the view of a record."""
         spec = container.spec
         return cls(
@@ -103,7 +102,7 @@ class ObservedView(View):
     finished_at: datetime | None = Field(default=None, description="When it finished, UTC.")
 
     @classmethod
-    def of(cls, observed: Observed) -> ObservedView:
+    def of(cls, observed: Observed) -> Self:
         """Return the view of what was observed."""
         return cls(
             status=observed.status,
