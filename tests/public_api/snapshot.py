@@ -32,11 +32,14 @@ TOLD_DECORATORS = (
     "contextmanager",
     "deprecated",
     "final",
+    "frozen",
     "overload",
     "runtime_checkable",
     "staticmethod",
 )
 """What others, as the marks of the kit's tests, add is no part of how a thing is used."""
+SAME = {"frozen": "attrs.frozen(kw_only=True)"}
+"""What `devbench_core.values` makes is used as what attrs makes."""
 
 
 def render(sources: Path = SOURCES, modules: Sequence[str] = MODULES) -> dict[str, str]:
@@ -145,7 +148,7 @@ def _is_field(member: griffe.Object) -> bool:
 def _decorators(thing: griffe.Class | griffe.Function) -> Iterator[str]:
     for decorator in thing.decorators:
         if str(decorator.value).startswith(TOLD_DECORATORS):
-            yield f"@{decorator.value}"
+            yield f"@{SAME.get(str(decorator.value), decorator.value)}"
 
 
 def _function(name: str, thing: griffe.Function) -> Iterator[str]:

@@ -63,3 +63,21 @@ async def test_a_lane_that_cannot_connect_anew_says_so_to_the_next_work_and_trie
 async def test_a_lane_without_a_connection_can_be_closed(tmp_path: Path):
     async with opened_lane(lambda: sqlite3.connect(tmp_path / "a.db")) as lane:
         await lane.run(lambda _: lane.renew())
+
+
+async def test_a_lane_that_could_not_be_opened_can_be_opened_later_and_one_that_was_not_can_be_closed(
+    tmp_path: Path,
+):
+    folder = tmp_path / "state"
+    lane = Lane(lambda: sqlite3.connect(folder / "a.db"))
+    await lane.close()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        await lane.open()
+    assert not lane.is_open
+    folder.mkdir()
+    await lane.open()
+    try:
+        assert await lane.run(lambda c: c.execute("SELECT 1").fetchone()) == (1,)
+    finally:
+        await lane.close()
+    assert not lane.is_open

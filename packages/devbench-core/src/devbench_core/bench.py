@@ -17,6 +17,8 @@ from devbench_core.compose.composition import Composition, compose
 from devbench_core.compose.opening import open_chosen, open_runtime
 from devbench_core.config.load import from_values, load_settings
 from devbench_core.config.settings import Settings
+from devbench_core.containers.instances import sign_of, this_process
+from devbench_core.containers.presence import SignedStore
 from devbench_core.containers.service import Containers
 from devbench_core.contracts.lock import Lock
 from devbench_core.contracts.provider import OpenContext
@@ -170,15 +172,19 @@ async def open(  # noqa: A001 - read as devbench_core.open
         runtime = await open_runtime(composition.runtimes, context, settings.startup, stack)
         scanners = tuple([await open_chosen(chosen, context, stack) for chosen in composition.scanners])
         instance = new_id(INSTANCE)
+        stays = serving and not passive
+        own = this_process(instance, serving=stays, now=ticking.now(), runtime=runtime.name)
+        signed = SignedStore(store, lambda: sign_of(own, ticking.now()))
         async with background() as tasks:
             parts = Parts(
                 settings=settings,
                 registry=composition.registry,
                 installation=installation,
-                instance=instance,
-                serving=serving and not passive,
+                own=own,
+                serving=stays,
                 lasting=composition.store.provider.name != MEMORY,
-                store=FencedStore(store),
+                store=FencedStore(signed),
+                signed=signed,
                 runtime=runtime,
                 clock=ticking,
                 tasks=tasks,
@@ -212,7 +218,8 @@ async def _served(bench: Bench, *, passive: bool) -> AsyncGenerator[None, None]:
         if not passive:
             stack.push_async_callback(bench.services.leave_pools)
             stack.push_async_callback(bench.containers.stopping)  # when the heart beats no longer
-            await bench.containers.beat()
+            if bench.services.serving:
+                await bench.services.announce()
             await bench.containers.reconcile()
             for lifespan in bench.composition.lifespans:
                 await stack.enter_async_context(lifespan(bench))

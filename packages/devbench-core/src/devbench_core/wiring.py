@@ -18,9 +18,10 @@ from devbench_core.compose.discovery import PluginSource
 from devbench_core.compose.registry import Registry
 from devbench_core.config.settings import Settings
 from devbench_core.containers.context import Context
-from devbench_core.containers.instances import Instances
+from devbench_core.containers.instances import Instance, Instances
 from devbench_core.containers.links import Links
 from devbench_core.containers.orphans import Orphans
+from devbench_core.containers.presence import SignedStore
 from devbench_core.containers.repository import Repository
 from devbench_core.containers.service import Containers
 from devbench_core.contracts.runtime import Runtime
@@ -52,10 +53,11 @@ class Parts:
     settings: Settings
     registry: Registry
     installation: str
-    instance: str
+    own: Instance
     serving: bool
     lasting: bool
     store: FencedStore
+    signed: SignedStore
     runtime: Runtime
     clock: Clock
     tasks: asyncio.TaskGroup
@@ -81,17 +83,18 @@ class Services:
             parts.store,
             parts.clock,
             parts.settings.startup.dead_after_s,
-            own=parts.instance,
+            own=parts.own.id,
             watching=parts.serving,
         )
         self._links = Links(
             runtime=parts.runtime,
             store=parts.store,
-            instance=parts.instance,
+            instance=parts.own.id,
             limits=parts.settings.channel,
             running_max=parts.settings.execs.concurrent_per_container,
             tasks=parts.tasks,
             alive=self._instances.alive,
+            announce=parts.signed.announce,
             look=self._look,
         )
 
@@ -103,6 +106,10 @@ class Services:
     async def alive(self, instance_id: str) -> bool:
         """Tell whether a host lives, as far as this one has seen."""
         return await self._instances.alive(instance_id)
+
+    async def announce(self) -> None:
+        """Say that this host lives, if it was not said yet."""
+        await self._parts.signed.announce()
 
     @property
     def serving(self) -> bool:
@@ -148,7 +155,7 @@ class Services:
             ExecContext(
                 store=self._parts.store,
                 clock=self._parts.clock,
-                instance=self._parts.instance,
+                instance=self._parts.own.id,
                 limits=self._parts.settings.execs,
                 tasks=self._parts.tasks,
                 resolve=self._living,
@@ -200,7 +207,7 @@ class Services:
         handlers: dict[str, Handler] = {each: partial(self._serve_shell, each) for each in OPERATIONS}
         handlers[INPUT] = self.execs.inputs.serve
         return Server(
-            parts.store, parts.clock, parts.settings.forwarding, parts.tasks, parts.instance, handlers
+            parts.store, parts.clock, parts.settings.forwarding, parts.tasks, parts.own.id, handlers
         )
 
     async def serve_others(self) -> None:
@@ -273,7 +280,8 @@ class Services:
             settings=settings,
             clock=parts.clock,
             installation=parts.installation,
-            instance=parts.instance,
+            instance=parts.own.id,
+            own=parts.own,
             serving=parts.serving,
             runtime=parts.runtime,
             repository=Repository(parts.store, parts.clock, settings.containers.binding_s),
@@ -287,6 +295,7 @@ class Services:
                 parts.runtime.name,
             ),
             confirm=parts.store.confirm,
+            signed=parts.signed,
             tasks=parts.tasks,
             review_hook=parts.registry.review,
             emit_hook=parts.emit,

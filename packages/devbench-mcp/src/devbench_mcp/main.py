@@ -48,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code: 0 after a clean end, 1 when it failed, 2 for a wrong command line."""
     options = parser().parse_args(argv)
     logs.configure(options.log_level, as_json=options.log_json)
-    gc.disable()  # a start makes much and throws little away; see _started
     try:
         settings = load_settings(options.config).settings
         own = mcp_settings(settings.mcp, host=options.host, port=options.port)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 
 from devbench_core.model.capabilities import Capabilities
 from devbench_core.model.policy import Clause
@@ -26,7 +25,7 @@ LIMITS = (Clause.MEMORY, Clause.CPU, Clause.PIDS)
 
 def architecture() -> str:
     """Return this machine's architecture as images name it."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return ARCHITECTURES.get(machine, machine)
 
 
@@ -36,10 +35,10 @@ def capabilities(program: Program, groups: ControlGroups, *, cgroups: bool) -> C
     reasons = {
         Clause.EXEC_USERS: "exec_users: a container of bubblewrap has one user; the runtime docker has more"
     }
-    if supports(platform.machine()):
+    if supports(os.uname().machine):
         enforces.add(Clause.SECCOMP)
     else:
-        reasons[Clause.SECCOMP] = f"there is no system call filter for {platform.machine()} yet"
+        reasons[Clause.SECCOMP] = f"there is no system call filter for {os.uname().machine} yet"
     if "size" in program.options:
         enforces.add(Clause.TMPFS_SIZE)
     else:

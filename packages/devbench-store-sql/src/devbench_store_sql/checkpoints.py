@@ -32,7 +32,7 @@ class Checkpoints:
     """One task; whatever it does may fail or be left out without a loss: the log itself is durable.
 
     Args:
-        lane: A connection that nobody else uses.
+        lane: A connection that nobody else uses; opened here when it is needed.
         writer: Whose log it is.
         path: Of the database.
     """
@@ -58,6 +58,8 @@ class Checkpoints:
         SQLite begins it anew when all of it was copied and nothing was added meanwhile, which never happens by itself
         while a stream is written.
         """
+        if not self._lane.is_open:
+            await self._lane.open()  # most processes never write as much
         pages = await self._lane.run(self._pass)
         if pages > LOG_PAGES:
             await self._lane.run(
@@ -80,7 +82,7 @@ def _begin_to_flush(path: Path) -> None:
     all of them. The descriptor is one of SQLite's own, since to close another one of the same file would take this
     process's locks of it away. It is not synced, since whoever does is told of a failure instead of SQLite.
     """
-    import ctypes  # most processes never write as much
+    import ctypes  # as seldom needed as the connection
 
     whole, libc = ctypes.c_int64(0), ctypes.CDLL(None)
     name = path.resolve()

@@ -27,22 +27,25 @@ class Lane:
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect_anew = connect
         self._connection: sqlite3.Connection | None = None
-        self._thread = aiosqlite.Connection(self._connect, UNUSED_CHUNK)
+        self._thread = self._new_thread()
+        self.is_open = False
 
     async def open(self) -> None:
         """Start the thread and connect.
 
         Raises:
-            sqlite3.Error: The database cannot be opened; the thread has ended again.
+            sqlite3.Error: The database cannot be opened; the thread has ended again, and a later try has its own.
         """
+        self._thread = self._new_thread()
         opening = asyncio.ensure_future(self._thread)
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
             with suppress(sqlite3.Error):
                 await opening  # the thread is opening the file and would leave a connection behind
-                await self.close()
+                await self._end()
             raise
+        self.is_open = True
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what the work gives, called in the thread.
@@ -61,7 +64,12 @@ class Lane:
             raise RuntimeError("work raised StopIteration") from error
 
     async def close(self) -> None:
-        """Close after the work that is under way."""
+        """Close after the work that is under way; nothing to do where it was never opened."""
+        if self.is_open:
+            self.is_open = False
+            await self._end()
+
+    async def _end(self) -> None:
         await asyncio.shield(self._in_thread(self.renew))
         await asyncio.shield(self._thread.close())
 
@@ -76,6 +84,9 @@ class Lane:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+    def _new_thread(self) -> aiosqlite.Connection:
+        return aiosqlite.Connection(self._connect, UNUSED_CHUNK)
 
     def _connect(self) -> sqlite3.Connection:
         self._connection = self._connect_anew()

@@ -44,8 +44,6 @@ async def opened(settings: SqlSettings, state_dir: Path) -> AsyncGenerator[SqlSt
         task = asyncio.create_task(writer.run(), name="store writer")  # owned by this block: see _finish
         stack.push_async_callback(_finish, writer, task)
         beside = Lane(connect)
-        with translated(path):
-            await beside.open()
         stack.push_async_callback(beside.close)
         copying = asyncio.create_task(Checkpoints(beside, writer, path).run(), name="store checkpoints")
         stack.push_async_callback(_cancel, copying)

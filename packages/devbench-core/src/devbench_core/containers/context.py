@@ -9,9 +9,10 @@ import attrs
 
 from devbench_core.clock import Clock
 from devbench_core.config.settings import Settings
-from devbench_core.containers.instances import Instances
+from devbench_core.containers.instances import Instance, Instances
 from devbench_core.containers.links import Links
 from devbench_core.containers.orphans import Orphans
+from devbench_core.containers.presence import SignedStore
 from devbench_core.containers.repository import Repository
 from devbench_core.contracts.runtime import Runtime
 from devbench_core.errors import Vetoed
@@ -22,12 +23,18 @@ from devbench_core.model.event import Event, Request, Veto
 
 @attrs.frozen(kw_only=True, eq=False)
 class Context:
-    """The collaborators, put together once by `devbench_core.bench`."""
+    """The collaborators, put together once by `devbench_core.bench`.
+
+    Attributes:
+        own: This host, as others see it.
+        signed: Knows whether the store may say that this host lives.
+    """
 
     settings: Settings
     clock: Clock
     installation: str
     instance: str
+    own: Instance
     serving: bool
     runtime: Runtime
     repository: Repository
@@ -36,6 +43,7 @@ class Context:
     links: Links
     orphans: Orphans
     confirm: Callable[[], Awaitable[None]]
+    signed: SignedStore
     tasks: asyncio.TaskGroup
     review_hook: Callable[[Request], Veto | None]
     emit_hook: Callable[[Event], None]

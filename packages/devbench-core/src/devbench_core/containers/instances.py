@@ -63,6 +63,11 @@ def this_process(instance_id: str, *, serving: bool, now: datetime, runtime: str
     )
 
 
+def sign_of(instance: Instance, now: datetime) -> Put:
+    """Return what says that a host lives now."""
+    return Put(kind=KIND, key=instance.id, data=to_json(attrs.evolve(instance, beat_at=now)))
+
+
 @attrs.define(kw_only=True)
 class _Seen:
     """When this host first saw another's present heartbeat, by its own monotonic clock.
@@ -111,8 +116,7 @@ class Instances:
 
     async def beat(self, instance: Instance) -> None:
         """Say that a host lives."""
-        data = to_json(attrs.evolve(instance, beat_at=self._clock.now()))
-        await self._store.apply(Put(kind=KIND, key=instance.id, data=data))
+        await self._store.apply(sign_of(instance, self._clock.now()))
 
     async def leave(self, instance_id: str) -> None:
         """Say that a host ended cleanly."""

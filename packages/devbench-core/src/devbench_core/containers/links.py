@@ -16,6 +16,7 @@ from devbench_core.model.container import Container
 if TYPE_CHECKING:
     from devbench_core.channel.link import AgentLink, Connect
     from devbench_core.containers.guests import Alive, Guests
+    from devbench_core.contracts.stream import ByteStream
 
 TOKEN_KIND = "container_token"  # noqa: S105 - the name of a collection
 
@@ -43,6 +44,7 @@ class Links:
         running_max: int,
         tasks: asyncio.TaskGroup,
         alive: Alive,
+        announce: Callable[[], Awaitable[None]],
         look: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._look = look
@@ -54,6 +56,7 @@ class Links:
         self._tasks = tasks
         self._links: dict[str, AgentLink] = {}
         self._alive = alive
+        self._announce = announce
         self._made_guests: Guests | None = None
 
     @property
@@ -82,8 +85,13 @@ class Links:
         from devbench_core.channel.link import AgentLink  # half of what a short command line would import
 
         look = self._look
+
+        async def known() -> ByteStream:
+            await self._announce()  # the agent's list of commands names us, and the others look us up
+            return await connect()
+
         return AgentLink(
-            connect=connect,
+            connect=known,
             token=token,
             claim=claim,
             instance=self._instance,

@@ -12,7 +12,6 @@ import attrs
 
 from devbench_core.containers.context import Context
 from devbench_core.containers.ending import BY_DEVBENCH, Ender, EndExecs
-from devbench_core.containers.instances import this_process
 from devbench_core.containers.links import ended
 from devbench_core.containers.reconcile import Reconciler, Recover, Report
 from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX, LIVING, Repository
@@ -65,12 +64,7 @@ class Containers:
         self._spawning = (resolve_image, forget_image, run_entrypoint, take_warm)
         self._reconciler = Reconciler(context, self._ender, recover_execs)
         self._forget_execs = forget_execs
-        self._self = this_process(
-            context.instance,
-            serving=context.serving,
-            now=context.clock.now(),
-            runtime=context.runtime.name,
-        )
+        self._self = context.own
 
     # A command line that only looks does without these, and without what they import.
 
@@ -284,8 +278,9 @@ class Containers:
         await self.reap()
 
     async def beat(self) -> None:
-        """Say in the store that this host lives."""
-        await self._context.instances.beat(self._self)
+        """Say in the store that this host lives; a short command says so with what it writes first."""
+        if self._context.signed.may_be_known:
+            await self._context.instances.beat(self._self)
 
     async def succeed(self) -> None:
         """Take over at once what hosts were responsible for that died since the last look."""
@@ -321,7 +316,8 @@ class Containers:
                 living = []
             await asyncio.gather(*(self._leave_one(container, at_once) for container in living))
         await self._ender.settle()
-        await self._context.instances.leave(self._context.instance)
+        if self._context.signed.may_be_known:
+            await self._context.instances.leave(self._context.instance)
 
     async def has_heirs(self) -> bool:
         """Tell whether what this host was responsible for is left to another one."""

@@ -1,0 +1,69 @@
+"""A host's sign of life: given before anybody can look it up, and not by who only looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from devbench_core.contracts.store import Change, LogEntry, Put, Record, RecordPage, Store
+
+
+class SignedStore:
+    """A store whose first change carries the host's sign of life along, in one transaction.
+
+    What names a host must never be there without its sign: the others would take it for dead, and over what it does.
+    So a host that stays announces itself when it opens; and since agents are told by whom a command is before it is
+    recorded, so does whoever speaks to one. A command line that only looks is named nowhere, and a sign would be all
+    that it writes: two transactions and, at its end, a copy of the database's log, each waiting for the disk.
+
+    Attributes:
+        may_be_known: Whether the store may hold the sign.
+
+    Args:
+        store: Where everything goes.
+        sign: Gives the record of the host, as of now.
+    """
+
+    def __init__(self, store: Store, sign: Callable[[], Put]) -> None:
+        self._store = store
+        self._sign = sign
+        self._is_given = False
+        self.may_be_known = False
+
+    async def announce(self) -> None:
+        """Give the sign, if it was not given yet."""
+        if not self._is_given:
+            self.may_be_known = True  # also when the answer is lost
+            await self._store.apply(self._sign())
+            self._is_given = True
+
+    async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
+        """Do all changes or none."""
+        if self._is_given or not changes:
+            return await self._store.apply(*changes)
+        self.may_be_known = True  # also when the answer is lost
+        done = await self._store.apply(*changes, self._sign())
+        self._is_given = True
+        return done[:-1]
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        """Return a record, or None."""
+        return await self._store.get(kind, key)
+
+    async def list(
+        self, kind: str, *, terms: frozenset[str] = frozenset(), after: str = "", limit: int = 100
+    ) -> RecordPage:
+        """Return a page of records with all the terms, by key."""
+        return await self._store.list(kind, terms=terms, after=after, limit=limit)
+
+    async def read(self, log: str, *, after: int = 0, limit: int = 100) -> tuple[LogEntry, ...]:
+        """Return entries above a seq, rising."""
+        return await self._store.read(log, after=after, limit=limit)
+
+    async def drop(self, log: str) -> None:
+        """Delete a log."""
+        await self._store.drop(log)
+
+
+if TYPE_CHECKING:
+    _: type[Store] = SignedStore
