@@ -22,11 +22,12 @@ is safe ([which](../guides/several-hosts.md#our-client)). Containers that `devbe
 Results go to stdout, everything else to stderr. On a terminal there are colours and progress bars; `NO_COLOR`
 turns the colours off. `--json` prints JSON for machines on every command. An error is one block on stderr,
 `error[code]: message` and a `hint:` line; with `--json` it is one JSON document there.
-`devbench --install-completion` installs completions for bash, zsh, fish and PowerShell.
+[`devbench completion`](#devbench-completion) prints the script that completes commands and options in bash, zsh and fish.
 """
 COMMON = """## Options of every command
 
-They may stand before or after the command's name. `devbench serve` takes those of `devbench-mcp` instead.
+They may stand before or after the command's name. `devbench serve` takes those of `devbench-mcp` instead, and
+`devbench completion` has none.
 """
 EXIT_INTRO = """## Exit codes
 
@@ -92,11 +93,11 @@ def _prose(text: str) -> str:
 
 
 def _usage(name: str, command: Any) -> str:
-    words = [f"devbench {name}", "[OPTIONS]"]
-    for argument in _of_kind(command, "argument"):
-        text = str(argument.metavar or argument.name).upper()
-        text = f"{text}..." if argument.nargs == -1 else text
-        words.append(text if argument.required else f"[{text}]")
+    words = [
+        f"devbench {name}",
+        "[OPTIONS]",
+        *(argument.metavar for argument in _of_kind(command, "argument")),
+    ]
     return " ".join([*words, "COMMAND"] if getattr(command, "commands", {}) else words)
 
 
@@ -104,7 +105,7 @@ def _parameters(command: Any) -> Iterator[str]:
     arguments = _of_kind(command, "argument")
     if arguments:
         yield "| argument | |\n|---|---|\n" + "".join(
-            f"| `{argument.metavar or argument.name}` | {_cell(argument.help)} |\n" for argument in arguments
+            f"| `{argument.metavar}` | {_cell(argument.help)} |\n" for argument in arguments
         )
     common = {tuple(option.opts) for option in parameters(remote=True)}
     own = [option for option in _of_kind(command, "option") if tuple(option.opts) not in common]

@@ -28,7 +28,7 @@ BUDGETS = {
     "devbench_core.bench": 210,
     "devbench_core.tools.catalogue": 115,
     "devbench_cli.main": 10,
-    "devbench_cli.app": 60,
+    "devbench_cli.app": 45,
     "devbench_mcp.main": 220,
     "devbench_mcp.app": 560,
     "devbench_store_sql": 110,
@@ -75,12 +75,12 @@ UNUSED_BY_PS = (
 UNUSED_BY_INITIALIZE = (
     "aiodocker",
     "alembic",
+    "devbench_cli",
     "devbench_core.channel.channel",
     "devbench_core.files.service",
     "podman",
     "redis",
     "sqlalchemy",
-    "typer",
 )
 RUN = """
 import sys

@@ -25,7 +25,7 @@ def test_the_version_is_printed_without_importing_even_the_command_line_library(
     loaded = modules_after(
         "import sys; sys.argv = ['devbench', '--version']\nfrom devbench_cli.main import main; main()"
     )
-    assert not {"typer", "importlib.metadata", *HEAVY} & set(loaded)
+    assert not {"click", "importlib.metadata", *HEAVY} & set(loaded)
 
 
 def test_the_version_is_that_of_the_distribution(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from devbench_cli.lazy import LazyGroup
-from devbench_cli.options import options_of
+from devbench_cli.lazy import LazyGroup, keep_examples
+from devbench_cli.options import options_of, parameters
 from devbench_cli.version import print_version
 
 HELP = """Isolated workspaces for AI agents, from the command line.
@@ -24,37 +22,25 @@ Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found, 4 refused, 5 confl
 69 engine unreachable, 75 try again later, 78 configuration, 124 timed out, 130 Ctrl-C.
 `devbench exec`, `devbench shell` and `devbench shells run` pass the command's own exit code through.
 """
-
-app = typer.Typer(
-    cls=LazyGroup,
-    help=HELP,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
+"""Of this group, and of every command beneath it."""
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
-    if value:
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it so
+    if value and not ctx.resilient_parsing:
         print_version()
-        raise typer.Exit
+        ctx.exit()
 
 
-@app.callback()
-def root(
-    ctx: typer.Context,
-    *,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            callback=_version,
-            is_eager=True,
-            help="Print the version.",
-        ),
-    ] = False,
-) -> None:
+@click.group(cls=LazyGroup, help=HELP, context_settings=SETTINGS)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Hold the options that stand before a command."""
-    _ = version
     options_of(ctx)
+
+
+app.params.extend(parameters(remote=True))
+keep_examples(app)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import attrs
-import typer
+import click
 
 
 @attrs.define(kw_only=True)
@@ -48,15 +47,21 @@ class Options:
         return ("warning", "info", "debug")[min(self.verbose, 2)]
 
 
-def _store(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
+def _store(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Keep a value that was given; the default of a later place must not undo an earlier one."""
-    given = value or (value == 0 and param.default is None)
-    if given and param.name and not ctx.resilient_parsing:
-        setattr(options_of(ctx), param.name, value)
+    if value in (None, "") or ctx.resilient_parsing:
+        return value
+    options = options_of(ctx)
+    source = ctx.get_parameter_source(param.name)
+    if source is click.ParameterSource.COMMANDLINE or (
+        # It is the same at each place, so it must not undo what was typed at an earlier one either.
+        source is click.ParameterSource.ENVIRONMENT and getattr(options, param.name) is None
+    ):
+        setattr(options, param.name, value)
     return value
 
 
-def options_of(ctx: typer.Context) -> Options:
+def options_of(ctx: click.Context) -> Options:
     """Return the options of this command line."""
     if ctx.obj is None:
         ctx.find_root().obj = ctx.obj = Options()
@@ -64,104 +69,79 @@ def options_of(ctx: typer.Context) -> Options:
     return options
 
 
-def _option(*names: str, **more: Any) -> Any:
-    return typer.Option(*names, expose_value=False, **more)
+def _option(*names: str, **more: Any) -> click.Option:
+    return click.Option(names, expose_value=False, callback=_store, **more)
 
 
-def _local(
-    *,
-    config: Annotated[
-        Path | None,
-        _option("--config", metavar="FILE", help="Configuration file; else devbench.toml is searched for."),
-    ] = None,
-    runtime: Annotated[
-        str | None,
-        _option("--runtime", metavar="NAME", help="Runtime to use instead of the configured one."),
-    ] = None,
-    as_json: Annotated[bool, _option("--json", help="Print JSON for machines.")] = False,
-    quiet: Annotated[bool, _option("--quiet", "-q", help="Print nothing but results and errors.")] = False,
-    verbose: Annotated[
-        int, _option("--verbose", "-v", count=True, help="Log events to stderr; twice for details.")
-    ] = 0,
-) -> None:
-    _ = config, runtime, as_json, quiet, verbose
+def _variable(name: str) -> dict[str, Any]:
+    return {"envvar": name, "show_envvar": True}
 
 
-def _remote(
-    url: Annotated[
-        str | None,
-        _option(
-            "--url",
-            envvar="DEVBENCH_URL",
-            metavar="URL",
-            help="Drive a remote host, for example https://bench.example/mcp.",
-        ),
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        _option(
-            "--token-file",
-            envvar="DEVBENCH_TOKEN_FILE",
-            metavar="FILE",
-            help="File with the bearer token for --url; else DEVBENCH_TOKEN is read.",
-        ),
-    ] = None,
-    retries: Annotated[
-        int | None,
-        _option(
-            "--retries",
-            envvar="DEVBENCH_RETRIES",
-            metavar="N",
-            min=0,
-            help="How often a call to a host that did not come through is repeated, where that is safe. Default: 50.",
-        ),
-    ] = None,
-    retry_for: Annotated[
-        str | None,
-        _option(
-            "--retry-for",
-            envvar="DEVBENCH_RETRY_FOR",
-            metavar="DURATION",
-            help="For how long after its first failure. Default: 60s.",
-        ),
-    ] = None,
-    retry_wait: Annotated[
-        str | None,
-        _option(
-            "--retry-wait",
-            envvar="DEVBENCH_RETRY_WAIT",
-            metavar="DURATION",
-            help="The longest pause between two repeats; the first is a tenth of a second. Default: 2s.",
-        ),
-    ] = None,
-    silent_after: Annotated[
-        str | None,
-        _option(
-            "--silent-after",
-            envvar="DEVBENCH_SILENT_AFTER",
-            metavar="DURATION",
-            help="Give a connection up on which a host sent no sign of life for so long. Default: 30s.",
-        ),
-    ] = None,
-) -> None:
-    _ = url, token_file, retries, retry_for, retry_wait, silent_after
+# The program and each command have the same ones.
+LOCAL = (
+    _option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Configuration file; else devbench.toml is searched for.",
+    ),
+    _option("--runtime", metavar="NAME", help="Runtime to use instead of the configured one."),
+    _option("--json", "as_json", is_flag=True, help="Print JSON for machines."),
+    _option("--quiet", "-q", is_flag=True, help="Print nothing but results and errors."),
+    _option(
+        "--verbose",
+        "-v",
+        count=True,
+        show_default=False,
+        help="Log events to stderr; twice for details.",
+    ),
+)
+REMOTE = (
+    _option(
+        "--url",
+        **_variable("DEVBENCH_URL"),
+        metavar="URL",
+        help="Drive a remote host, for example https://bench.example/mcp.",
+    ),
+    _option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        **_variable("DEVBENCH_TOKEN_FILE"),
+        metavar="FILE",
+        help="File with the bearer token for --url; else DEVBENCH_TOKEN is read.",
+    ),
+    _option(
+        "--retries",
+        type=click.IntRange(min=0),
+        **_variable("DEVBENCH_RETRIES"),
+        metavar="N",
+        help="How often a call to a host that did not come through is repeated, where that is safe. Default: 50.",
+    ),
+    _option(
+        "--retry-for",
+        **_variable("DEVBENCH_RETRY_FOR"),
+        metavar="DURATION",
+        help="For how long after its first failure. Default: 60s.",
+    ),
+    _option(
+        "--retry-wait",
+        **_variable("DEVBENCH_RETRY_WAIT"),
+        metavar="DURATION",
+        help="The longest pause between two repeats; the first is a tenth of a second. Default: 2s.",
+    ),
+    _option(
+        "--silent-after",
+        **_variable("DEVBENCH_SILENT_AFTER"),
+        metavar="DURATION",
+        help="Give a connection up on which a host sent no sign of life for so long. Default: 30s.",
+    ),
+)
 
 
-def parameters(*, remote: bool) -> list[Any]:
+def parameters(*, remote: bool) -> list[click.Parameter]:
     """Return the common options as parameters to add to a command.
 
     Args:
         remote: Whether the command can also drive a remote host.
     """
-    functions = (_local, _remote) if remote else (_local,)
-    return [parameter for function in functions for parameter in _parameters_of(function)]
-
-
-@cache  # the program and each command have them
-def _parameters_of(function: Any) -> list[Any]:
-    app = typer.Typer(add_completion=False)
-    app.command()(function)
-    found: list[Any] = list(typer.main.get_command(app).params)
-    for parameter in found:
-        parameter.callback = _store  # given to typer, it would be looked through once for each of them
-    return found
+    return [*LOCAL, *(REMOTE if remote else ())]

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-DEFAULT_KEYS = "ctrl-p,ctrl-q"
-
-DetachKeysOption = Annotated[
-    str,
-    typer.Option(
-        "--detach-keys",
-        envvar="DEVBENCH_DETACH_KEYS",
-        metavar="KEYS",
-        help="Keys that leave it running when typed one after the other; none for none.",
-    ),
-]
+detach_keys_option = click.option(
+    "--detach-keys",
+    envvar="DEVBENCH_DETACH_KEYS",
+    show_envvar=True,
+    default="ctrl-p,ctrl-q",
+    metavar="KEYS",
+    help="Keys that leave it running when typed one after the other; none for none.",
+)

@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-import typer
+import click
 
+from devbench_cli import completing
 from devbench_cli.app import app
-from devbench_cli.defaults import keep_defaults
 from devbench_cli.failures import (
     EXIT_BROKEN_PIPE,
     EXIT_FAILURE,
@@ -18,30 +18,36 @@ from devbench_cli.failures import (
     only_cause,
     print_error,
 )
-from devbench_cli.lazy import keep_examples
-from devbench_cli.options import Options, parameters
+from devbench_cli.options import Options
 from devbench_core.errors import DevbenchError
 
 
 def run_program(arguments: Sequence[str]) -> int:
     """Return the exit code of a command line."""
     options = Options()
-    command = typer.main.get_command(app)
-    command.params.extend(parameters(remote=True))
-    keep_examples(command)
-    keep_defaults(command)
     try:
-        command.main(list(arguments), prog_name="devbench", obj=options)
+        return _flushed(_run(arguments, options))
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else int(end.code is not None))
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - the last border: everything becomes an exit code
         return _failed(only_cause(error), options)
-    return _flushed(0)
+
+
+def _run(arguments: Sequence[str], options: Options) -> int:
+    """Do what `click.Command.main` does; for that, Ctrl-C and a reader that went away are failures like others."""
+    if question := os.environ.get(completing.VARIABLE):
+        return completing.answer(app, question)
+    with app.make_context(completing.PROGRAM, list(arguments), obj=options) as ctx:
+        app.invoke(ctx)
+    return 0
 
 
 def _failed(error: BaseException, options: Options) -> int:
+    if isinstance(error, click.exceptions.Exit):
+        return _flushed(error.exit_code)
+    if isinstance(error, click.ClickException):
+        error.show()
+        return _flushed(error.exit_code)
     if isinstance(error, DevbenchError):
         print_error(error, as_json=options.as_json)
         return exit_code_of(error)

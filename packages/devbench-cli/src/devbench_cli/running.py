@@ -8,7 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-import typer
+import click
 
 from devbench_cli.backends.protocol import Backend
 from devbench_cli.failures import EXIT_TERMINATED
@@ -18,7 +18,7 @@ T = TypeVar("T")
 Work = Callable[[Backend, Options], Awaitable[T]]
 
 
-def run_with_backend(ctx: typer.Context, work: Work[T]) -> T:
+def run_with_backend(ctx: click.Context, work: Work[T]) -> T:
     """Open the backend, do the work, close it, and return what the work gave."""
     options = options_of(ctx)
 
@@ -70,7 +70,7 @@ async def _terminable(work: Coroutine[Any, Any, T]) -> T:
         return await work
     except asyncio.CancelledError:
         if terminated:
-            raise typer.Exit(EXIT_TERMINATED) from None
+            raise click.exceptions.Exit(EXIT_TERMINATED) from None
         raise
 
 

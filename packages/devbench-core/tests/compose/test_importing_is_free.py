@@ -19,7 +19,7 @@ HEAVY = (
     "mcp",
     "starlette",
     "uvicorn",
-    "typer",
+    "click",
 )
 
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE
 from devbench_cli.options import Options
-from devbench_cli.parameters import DEFAULT_KEYS, DetachKeysOption
+from devbench_cli.parameters import detach_keys_option
 from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def attach(
-    ctx: typer.Context,
-    exec_id: Annotated[str, typer.Argument(metavar="EXEC", help="Id of the command, from `devbench execs`.")],
-    *,
-    detach_keys: DetachKeysOption = DEFAULT_KEYS,
-) -> None:
+@click.command()
+@click.argument("exec_id", metavar="EXEC", help="Id of the command, from `devbench execs`.")
+@detach_keys_option
+@click.pass_context
+def app(ctx: click.Context, *, exec_id: str, detach_keys: str) -> None:
     """Type again at a command's terminal that was left running; its output comes from the beginning.
 
     Only the host that follows a command can type at it: a command that was started through a host is attached
@@ -38,7 +34,7 @@ def attach(
         code = run_with_backend(ctx, lambda backend, options: _attach(backend, options, exec_id, detach_keys))
     except BrokenPipeError:
         code = EXIT_BROKEN_PIPE
-    raise typer.Exit(code)
+    ctx.exit(code)
 
 
 async def _attach(backend: Backend, options: Options, exec_id: str, detach_keys: str) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -12,14 +12,11 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def cat(
-    ctx: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="CONTAINER:PATH", help="Files.")],
-) -> None:
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="CONTAINER:PATH...", help="Files.")
+@click.pass_context
+def app(ctx: click.Context, *, files: tuple[str, ...]) -> None:
     """Print files of containers, byte for byte.
 
     With --json each file is one line with its content as base64 and its etag, for a conditional write.
@@ -31,7 +28,7 @@ def cat(
     run_with_backend(ctx, lambda backend, options: _cat(backend, options, files))
 
 
-async def _cat(backend: Backend, options: Options, files: list[str]) -> None:
+async def _cat(backend: Backend, options: Options, files: tuple[str, ...]) -> None:
     from devbench_cli.backends.contents import pages
     from devbench_cli.descriptors import STDOUT, write
     from devbench_cli.places import required

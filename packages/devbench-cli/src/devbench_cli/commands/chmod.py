@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -12,19 +12,15 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def chmod(
-    ctx: typer.Context,
-    mode: Annotated[str, typer.Argument(metavar="MODE", help="All permission bits in octal.")],
-    files: Annotated[list[str], typer.Argument(metavar="CONTAINER:PATH", help="Files or folders.")],
-    *,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Also what is in folders; they let in whoever may read.")
-    ] = False,
-) -> None:
+@click.command()
+@click.argument("mode", metavar="MODE", help="All permission bits in octal.")
+@click.argument("files", nargs=-1, required=True, metavar="CONTAINER:PATH...", help="Files or folders.")
+@click.option(
+    "--recursive", "-r", is_flag=True, help="Also what is in folders; they let in whoever may read."
+)
+@click.pass_context
+def app(ctx: click.Context, *, mode: str, files: tuple[str, ...], recursive: bool) -> None:
     """Change permission bits of files or folders of containers.
 
     Examples:
@@ -34,7 +30,9 @@ def chmod(
     run_with_backend(ctx, lambda backend, options: _chmod(backend, options, mode, files, recursive=recursive))
 
 
-async def _chmod(backend: Backend, options: Options, mode: str, files: list[str], *, recursive: bool) -> None:
+async def _chmod(
+    backend: Backend, options: Options, mode: str, files: tuple[str, ...], *, recursive: bool
+) -> None:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.places import required
     from devbench_cli.show.results import json_line

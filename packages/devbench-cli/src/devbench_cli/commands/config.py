@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import typer
+import click
 
+from devbench_cli.groups import OrderedGroup
 from devbench_cli.options import Options, options_of
 
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="""Show, check and describe the configuration.
 
-It is read from --config, DEVBENCH_CONFIG, ./devbench.toml, ~/.config/devbench/devbench.toml and
-/etc/xdg/devbench/devbench.toml, the first that exists; variables DEVBENCH_… win over the file.
-""",
-)
+@click.group(cls=OrderedGroup)
+def app() -> None:
+    """Show, check and describe the configuration.
+
+    It is read from --config, DEVBENCH_CONFIG, ./devbench.toml, ~/.config/devbench/devbench.toml and
+    /etc/xdg/devbench/devbench.toml, the first that exists; variables DEVBENCH_… win over the file.
+    """
 
 
 @app.command()
-def show(ctx: typer.Context) -> None:
+@click.pass_context
+def show(ctx: click.Context) -> None:
     """Print the configuration in force, defaults included, secrets hidden.
 
     Examples:
@@ -43,7 +43,8 @@ def show(ctx: typer.Context) -> None:
 
 
 @app.command()
-def check(ctx: typer.Context) -> None:
+@click.pass_context
+def check(ctx: click.Context) -> None:
     """Check file, variables and every plugin's own table; exit 78 with all faults when there are some.
 
     Examples:
@@ -68,7 +69,8 @@ def check(ctx: typer.Context) -> None:
 
 
 @app.command()
-def schema(ctx: typer.Context) -> None:
+@click.pass_context
+def schema(ctx: click.Context) -> None:
     """Print the JSON Schema of the configuration, with the tables of the installed plugins.
 
     Examples:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -15,27 +15,29 @@ if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
     from devbench_cli.places import InContainer
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def cp(
-    ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="PATH, CONTAINER:PATH, or - for stdin.")],
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="PATH, CONTAINER:PATH, or - for stdout.")],
+@click.command()
+@click.argument("source", metavar="SOURCE", help="PATH, CONTAINER:PATH, or - for stdin.")
+@click.argument("target", metavar="TARGET", help="PATH, CONTAINER:PATH, or - for stdout.")
+@click.option("--recursive", "-r", is_flag=True, help="Copy a folder.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="With -r: leave this out, as in a .gitignore; may be repeated.",
+)
+@click.option(
+    "--ignore-file", type=click.Path(path_type=Path), metavar="FILE", help="With -r: a file of such patterns."
+)
+@click.pass_context
+def app(
+    ctx: click.Context,
     *,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Copy a folder.")] = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ignore",
-            metavar="PATTERN",
-            help="With -r: leave this out, as in a .gitignore; may be repeated.",
-        ),
-    ] = None,
-    ignore_file: Annotated[
-        Path | None, typer.Option("--ignore-file", metavar="FILE", help="With -r: a file of such patterns.")
-    ] = None,
+    source: str,
+    target: str,
+    recursive: bool,
+    ignore: tuple[str, ...],
+    ignore_file: Path | None,
 ) -> None:
     """Copy a file, or with -r a folder, into or out of a container.
 
@@ -54,7 +56,7 @@ def cp(
     if recursive:
         run_with_backend(
             ctx,
-            lambda backend, options: _folder(backend, options, source, target, ignore_file, ignore or []),
+            lambda backend, options: _folder(backend, options, source, target, ignore_file, ignore),
         )
     else:
         run_with_backend(ctx, lambda backend, options: _cp(backend, options, source, target))
@@ -66,7 +68,7 @@ async def _folder(
     source: str,
     target: str,
     ignore_file: Path | None,
-    ignore: list[str],
+    ignore: tuple[str, ...],
 ) -> None:
     from devbench_cli.folders import copy_in, copy_out
     from devbench_cli.packing import patterns_of

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from devbench_cli.options import options_of
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def demo(
-    ctx: typer.Context,
-    *,
-    image: Annotated[
-        str, typer.Option("--image", metavar="NAME", help="Image to use; it needs nothing but sh.")
-    ] = "",
-    install_missing: Annotated[
-        bool, typer.Option("--install-missing", help="Install what the runtime needs, with apt-get.")
-    ] = False,
-) -> None:
+@click.command()
+@click.option(
+    "--image", default="", show_default=False, metavar="NAME", help="Image to use; it needs nothing but sh."
+)
+@click.option("--install-missing", is_flag=True, help="Install what the runtime needs, with apt-get.")
+@click.pass_context
+def app(ctx: click.Context, *, image: str, install_missing: bool) -> None:
     """Show an agent's whole workflow in a real container, in under a minute.
 
     It makes a container, writes a small program and its failing test, runs the test with live output, mends

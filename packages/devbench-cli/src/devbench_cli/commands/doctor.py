@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from devbench_cli.options import Options, options_of
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def doctor(
-    ctx: typer.Context,
-    *,
-    fix: Annotated[bool, typer.Option("--fix", help="Run the commands that mend what is needed.")] = False,
-) -> None:
+@click.command()
+@click.option("--fix", is_flag=True, help="Run the commands that mend what is needed.")
+@click.pass_context
+def app(ctx: click.Context, *, fix: bool) -> None:
     """Say what is installed, what answers, what is missing, and which command mends it.
 
     The exit code is 0 when a container could be spawned now, else 1. With --fix the commands are run as root,
@@ -31,7 +25,7 @@ def doctor(
 
     options = options_of(ctx)
     if not run(options, _doctor(options, fix=fix)):
-        raise typer.Exit(1)
+        ctx.exit(1)
 
 
 async def _doctor(options: Options, *, fix: bool) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -12,14 +12,11 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def edit(
-    ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="CONTAINER:PATH", help="File; a new one is made.")],
-) -> None:
+@click.command()
+@click.argument("file", metavar="CONTAINER:PATH", help="File; a new one is made.")
+@click.pass_context
+def app(ctx: click.Context, *, file: str) -> None:
     """Edit a file of a container with your editor, $VISUAL or $EDITOR.
 
     What you saved is written back in one step, and only if nobody changed the file since it was opened. Otherwise, and
@@ -43,4 +40,4 @@ async def _edit(backend: Backend, options: Options, text: str) -> None:
         file = None if written is None else written.model_dump(mode="json", exclude_none=True)
         json_line({"path": str(place), "changed": written is not None, "file": file})
     elif written is None and not options.quiet:
-        typer.echo(f"{place} is as it was", err=True)
+        click.echo(f"{place} is as it was", err=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, EXIT_SIGNAL_BASE, print_error
 from devbench_cli.options import Options, options_of
-from devbench_cli.parameters import DEFAULT_KEYS, DetachKeysOption
+from devbench_cli.parameters import detach_keys_option
 from devbench_cli.running import run_with_backend
 from devbench_core.errors import DevbenchError, ValidationFailed
 
@@ -18,91 +18,85 @@ if TYPE_CHECKING:
 DETACHED_STDIN_MAX = 65_536
 """What the agent takes before the command reads any of it."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command(context_settings={"allow_interspersed_args": False})
-def exec_(
-    ctx: typer.Context,
-    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")],
-    command: Annotated[
-        list[str], typer.Argument(metavar="COMMAND", help="Program and arguments; no shell reads them.")
-    ],
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument("container", metavar="CONTAINER", help="Id or alias.")
+@click.argument(
+    "command",
+    nargs=-1,
+    required=True,
+    metavar="COMMAND...",
+    help="Program and arguments; no shell reads them.",
+)
+@click.option(
+    "--env",
+    "-e",
+    multiple=True,
+    metavar="KEY[=VALUE]",
+    help="Variable for this command; KEY alone copies ours.",
+)
+@click.option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
+@click.option(
+    "--create-cwd", is_flag=True, help="Make the directory of --cwd, with its parents, when it is missing."
+)
+@click.option(
+    "--user",
+    "-u",
+    metavar="UID[:GID]",
+    help="Who it runs as: the container's user, or one of `spawn --exec-user`.",
+)
+@click.option("--timeout", metavar="DURATION", help="End it and all it started after this.")
+@click.option(
+    "--detach", "-d", is_flag=True, help="Print the command's id and leave it running; see `devbench logs`."
+)
+@click.option(
+    "--end-leftovers", is_flag=True, help="End background processes that it leaves; else they run on."
+)
+@click.option(
+    "--queue",
+    metavar="DURATION",
+    help="Wait so long, at most a minute, when as many commands run as are allowed.",
+)
+@click.option(
+    "--nofile", type=click.IntRange(min=1), metavar="N", help="Open files of each of its processes."
+)
+@click.option(
+    "--nice", type=click.IntRange(0, 19), default=0, metavar="N", help="How much other commands go before it."
+)
+@click.option(
+    "--idempotency-key",
+    "--key",
+    "key",
+    metavar="TEXT",
+    help="A repeat with the same key within a day follows the same command, run once.",
+)
+@click.option("--tty", "-t", is_flag=True, help="Run it at a terminal of our own one's size.")
+@click.option("--interactive", "-i", is_flag=True, help="Pass our stdin on as it comes; with -t, every key.")
+@detach_keys_option
+@click.option(
+    "--no-stdin", "-n", is_flag=True, help="Do not read stdin; for loops and jobs whose stdin stays open."
+)
+@click.pass_context
+def app(
+    ctx: click.Context,
     *,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--env", "-e", metavar="KEY[=VALUE]", help="Variable for this command; KEY alone copies ours."
-        ),
-    ] = None,
-    cwd: Annotated[
-        str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
-    ] = None,
-    create_cwd: Annotated[
-        bool,
-        typer.Option(
-            "--create-cwd", help="Make the directory of --cwd, with its parents, when it is missing."
-        ),
-    ] = False,
-    user: Annotated[
-        str | None,
-        typer.Option(
-            "--user",
-            "-u",
-            metavar="UID[:GID]",
-            help="Who it runs as: the container's user, or one of `spawn --exec-user`.",
-        ),
-    ] = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option("--timeout", metavar="DURATION", help="End it and all it started after this."),
-    ] = None,
-    detach: Annotated[
-        bool,
-        typer.Option(
-            "--detach", "-d", help="Print the command's id and leave it running; see `devbench logs`."
-        ),
-    ] = False,
-    end_leftovers: Annotated[
-        bool,
-        typer.Option("--end-leftovers", help="End background processes that it leaves; else they run on."),
-    ] = False,
-    queue: Annotated[
-        str | None,
-        typer.Option(
-            "--queue",
-            metavar="DURATION",
-            help="Wait so long, at most a minute, when as many commands run as are allowed.",
-        ),
-    ] = None,
-    nofile: Annotated[
-        int | None, typer.Option("--nofile", min=1, help="Open files of each of its processes.")
-    ] = None,
-    nice: Annotated[
-        int, typer.Option("--nice", min=0, max=19, help="How much other commands go before it.")
-    ] = 0,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--idempotency-key",
-            "--key",
-            metavar="TEXT",
-            help="A repeat with the same key within a day follows the same command, run once.",
-        ),
-    ] = None,
-    tty: Annotated[
-        bool, typer.Option("--tty", "-t", help="Run it at a terminal of our own one's size.")
-    ] = False,
-    interactive: Annotated[
-        bool, typer.Option("--interactive", "-i", help="Pass our stdin on as it comes; with -t, every key.")
-    ] = False,
-    detach_keys: DetachKeysOption = DEFAULT_KEYS,
-    no_stdin: Annotated[
-        bool,
-        typer.Option(
-            "--no-stdin", "-n", help="Do not read stdin; for loops and jobs whose stdin stays open."
-        ),
-    ] = False,
+    container: str,
+    command: tuple[str, ...],
+    env: tuple[str, ...],
+    cwd: str | None,
+    create_cwd: bool,
+    user: str | None,
+    timeout: str | None,
+    detach: bool,
+    end_leftovers: bool,
+    queue: str | None,
+    nofile: int | None,
+    nice: int,
+    key: str | None,
+    tty: bool,
+    interactive: bool,
+    detach_keys: str,
+    no_stdin: bool,
 ) -> None:
     """Run a command in a container with live output, and exit as it does.
 
@@ -129,21 +123,21 @@ def exec_(
     """
     words = command[1:] if command[0] == "--" else command
     if not words:
-        raise typer.BadParameter("nothing to run", param_hint="COMMAND")
+        raise click.BadParameter("nothing to run", param_hint="COMMAND")
     if words is command and words[0].startswith("-"):
-        raise typer.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
+        raise click.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
     given: dict[str, Any] = {
-        "argv": words, "env": env or [], "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin,
+        "argv": list(words), "env": env, "cwd": cwd, "timeout": timeout, "no_stdin": no_stdin,
         "leftovers": "end" if end_leftovers else "leave", "limits": {"nofile": nofile, "nice": nice}, "queue": queue,
         "idempotency_key": key, "create_cwd": create_cwd, "user": user,
         "tty": tty, "interactive": interactive, "detach_keys": detach_keys,
     }  # fmt: skip
     if interactive and no_stdin:
-        raise typer.BadParameter("excludes --no-stdin", param_hint="--interactive")
-    raise typer.Exit(_exit_code(ctx, container, given, detach=detach))
+        raise click.BadParameter("excludes --no-stdin", param_hint="--interactive")
+    ctx.exit(_exit_code(ctx, container, given, detach=detach))
 
 
-def _exit_code(ctx: typer.Context, container: str, given: dict[str, Any], *, detach: bool) -> int:
+def _exit_code(ctx: click.Context, container: str, given: dict[str, Any], *, detach: bool) -> int:
     run = _detached if detach else _exec
     try:
         return run_with_backend(ctx, lambda backend, options: run(backend, options, container, given))

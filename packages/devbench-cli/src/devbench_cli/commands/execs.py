@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -15,21 +15,23 @@ if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
     from devbench_core.tools.exec_views import ExecView
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 HEADINGS = ("ID", "STATE", "ENDED", "AGE", "COMMAND")
 COMMAND_WIDTH = 60
 
 
-@app.command()
-def execs(
-    ctx: typer.Context,
-    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")],
-    *,
-    running: Annotated[bool, typer.Option("--running", "-r", help="Only those that have not ended.")] = False,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=200, help="The most commands to list, the newest ones.")
-    ] = 50,
-) -> None:
+@click.command()
+@click.argument("container", metavar="CONTAINER", help="Id or alias.")
+@click.option("--running", "-r", is_flag=True, help="Only those that have not ended.")
+@click.option(
+    "--limit",
+    "-n",
+    type=click.IntRange(1, 200),
+    default=50,
+    metavar="N",
+    help="The most commands to list, the newest ones.",
+)
+@click.pass_context
+def app(ctx: click.Context, *, container: str, running: bool, limit: int) -> None:
     """List the commands of a container, the oldest first; `devbench logs` shows their output.
 
     Examples:

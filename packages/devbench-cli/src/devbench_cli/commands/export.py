@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -14,28 +14,28 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def export(
-    ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="CONTAINER[:PATH]", help="Folder or file to pack.")],
-    target: Annotated[str, typer.Argument(metavar="ARCHIVE", help="A tar or zip to make, or - for stdout.")],
+@click.command()
+@click.argument("source", metavar="CONTAINER[:PATH]", help="Folder or file to pack.")
+@click.argument("target", metavar="ARCHIVE", help="A tar or zip to make, or - for stdout.")
+@click.option(
+    "--format", "format_", metavar="FORMAT", help="tar, tar.gz, tar.zst or zip; else the name tells."
+)
+@click.option(
+    "--ignore", multiple=True, metavar="PATTERN", help="Leave this out, as in a .gitignore; may be repeated."
+)
+@click.option(
+    "--ignore-file", type=click.Path(path_type=Path), metavar="FILE", help="A file of such patterns."
+)
+@click.pass_context
+def app(
+    ctx: click.Context,
     *,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", metavar="FORMAT", help="tar, tar.gz, tar.zst or zip; else the name tells."),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ignore", metavar="PATTERN", help="Leave this out, as in a .gitignore; may be repeated."
-        ),
-    ] = None,
-    ignore_file: Annotated[
-        Path | None, typer.Option("--ignore-file", metavar="FILE", help="A file of such patterns.")
-    ] = None,
+    source: str,
+    target: str,
+    format_: str | None,
+    ignore: tuple[str, ...],
+    ignore_file: Path | None,
 ) -> None:
     """Pack a folder or file of a container as an archive.
 
@@ -45,9 +45,7 @@ def export(
     """
     run_with_backend(
         ctx,
-        lambda backend, options: _export(
-            backend, options, source, target, format_, ignore_file, ignore or []
-        ),
+        lambda backend, options: _export(backend, options, source, target, format_, ignore_file, ignore),
     )
 
 
@@ -58,7 +56,7 @@ async def _export(
     target: str,
     wanted: str | None,
     ignore_file: Path | None,
-    ignore: list[str],
+    ignore: tuple[str, ...],
 ) -> None:
     from contextlib import aclosing
 

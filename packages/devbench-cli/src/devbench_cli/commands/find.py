@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -13,35 +13,34 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 PAGE = 500
 
 
-@app.command()
-def find(
-    ctx: typer.Context,
-    place: Annotated[
-        str, typer.Argument(metavar="CONTAINER[:PATH]", help="Folder; the workspace by default.")
-    ],
-    pattern: Annotated[
-        str,
-        typer.Argument(
-            metavar="[PATTERN]", help="As *.py (directly in the folder) or **/*.{js,ts} (beneath)."
-        ),
-    ] = "**",
+@click.command()
+@click.argument("place", metavar="CONTAINER[:PATH]", help="Folder; the workspace by default.")
+@click.argument(
+    "pattern",
+    default="**",
+    metavar="[PATTERN]",
+    help="As *.py (directly in the folder) or **/*.{js,ts} (beneath); all there is by default.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Names or relative paths to leave out, with all beneath.",
+)
+@click.option("--gitignore", is_flag=True, help="Leave out what .gitignore files say, and .git itself.")
+@click.option("--no-hidden", is_flag=True, help="Leave out names that begin with a dot, and all beneath.")
+@click.pass_context
+def app(
+    ctx: click.Context,
     *,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--exclude", metavar="PATTERN", help="Names or relative paths to leave out, with all beneath."
-        ),
-    ] = None,
-    gitignore: Annotated[
-        bool, typer.Option("--gitignore", help="Leave out what .gitignore files say, and .git itself.")
-    ] = False,
-    no_hidden: Annotated[
-        bool, typer.Option("--no-hidden", help="Leave out names that begin with a dot, and all beneath.")
-    ] = False,
+    place: str,
+    pattern: str,
+    exclude: tuple[str, ...],
+    gitignore: bool,
+    no_hidden: bool,
 ) -> None:
     """Find files of a container by a pattern: one path in a line, relative to the workspace.
 
@@ -54,7 +53,7 @@ def find(
     """
     given: dict[str, Any] = {
         "pattern": pattern,
-        "exclude": exclude or [],
+        "exclude": list(exclude),
         "gitignore": gitignore,
         "hidden": not no_hidden,
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.options import Options, options_of
 
@@ -12,17 +12,11 @@ if TYPE_CHECKING:
     from devbench_core.bench import Bench
     from devbench_core.model.finding import Finding
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def gc(
-    ctx: typer.Context,
-    *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Only say what would go, and why; change nothing.")
-    ] = False,
-) -> None:
+@click.command()
+@click.option("--dry-run", "-n", is_flag=True, help="Only say what would go, and why; change nothing.")
+@click.pass_context
+def app(ctx: click.Context, *, dry_run: bool) -> None:
     """End what is due and remove what is old or left over, now instead of in the background.
 
     One round of what a host does by itself: containers that are over, orphans on the engine whose grace is over, old

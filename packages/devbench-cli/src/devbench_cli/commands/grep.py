@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.failures import print_error
 from devbench_cli.options import Options
@@ -15,56 +15,65 @@ from devbench_core.errors import DevbenchError
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 PAGE = 500
 LINE_BYTES = 1000
 FOUND, NOT_FOUND, TROUBLE = 0, 1, 2
 """Exit codes, as grep has them."""
 
 
-@app.command()
-def grep(
-    ctx: typer.Context,
-    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Regular expression.")],
-    place: Annotated[
-        str, typer.Argument(metavar="CONTAINER[:PATH]", help="Folder or file; the workspace by default.")
-    ],
+@click.command()
+@click.argument("pattern", metavar="PATTERN", help="Regular expression.")
+@click.argument("place", metavar="CONTAINER[:PATH]", help="Folder or file; the workspace by default.")
+@click.option("--fixed-strings", "-F", "fixed", is_flag=True, help="The pattern is text, no expression.")
+@click.option("--ignore-case", "-i", is_flag=True, help="Of ASCII letters.")
+@click.option("--word-regexp", "-w", "word", is_flag=True, help="Only whole words.")
+@click.option("--files-with-matches", "-l", "names", is_flag=True, help="Only the names of files.")
+@click.option("--count", "-c", is_flag=True, help="How many lines match in each file.")
+@click.option(
+    "--after-context",
+    "-A",
+    "after",
+    type=click.IntRange(0, 20),
+    default=0,
+    metavar="N",
+    help="Lines after each match.",
+)
+@click.option(
+    "--before-context",
+    "-B",
+    "before",
+    type=click.IntRange(0, 20),
+    default=0,
+    metavar="N",
+    help="Lines before each match.",
+)
+@click.option(
+    "--context", "-C", type=click.IntRange(0, 20), default=0, metavar="N", help="Lines before and after."
+)
+@click.option("--include", multiple=True, metavar="GLOB", help="Only files of these names or relative paths.")
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="Not these names or relative paths, nor what is beneath."
+)
+@click.option("--gitignore", is_flag=True, help="Leave out what .gitignore files say, and .git itself.")
+@click.option("--no-hidden", is_flag=True, help="Leave out names that begin with a dot, and all beneath.")
+@click.pass_context
+def app(
+    ctx: click.Context,
     *,
-    fixed: Annotated[
-        bool, typer.Option("--fixed-strings", "-F", help="The pattern is text, no expression.")
-    ] = False,
-    ignore_case: Annotated[bool, typer.Option("--ignore-case", "-i", help="Of ASCII letters.")] = False,
-    word: Annotated[bool, typer.Option("--word-regexp", "-w", help="Only whole words.")] = False,
-    names: Annotated[
-        bool, typer.Option("--files-with-matches", "-l", help="Only the names of files.")
-    ] = False,
-    count: Annotated[bool, typer.Option("--count", "-c", help="How many lines match in each file.")] = False,
-    after: Annotated[
-        int, typer.Option("--after-context", "-A", metavar="N", min=0, max=20, help="Lines after each match.")
-    ] = 0,
-    before: Annotated[
-        int,
-        typer.Option("--before-context", "-B", metavar="N", min=0, max=20, help="Lines before each match."),
-    ] = 0,
-    context: Annotated[
-        int, typer.Option("--context", "-C", metavar="N", min=0, max=20, help="Lines before and after.")
-    ] = 0,
-    include: Annotated[
-        list[str] | None,
-        typer.Option("--include", metavar="GLOB", help="Only files of these names or relative paths."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--exclude", metavar="GLOB", help="Not these names or relative paths, nor what is beneath."
-        ),
-    ] = None,
-    gitignore: Annotated[
-        bool, typer.Option("--gitignore", help="Leave out what .gitignore files say, and .git itself.")
-    ] = False,
-    no_hidden: Annotated[
-        bool, typer.Option("--no-hidden", help="Leave out names that begin with a dot, and all beneath.")
-    ] = False,
+    pattern: str,
+    place: str,
+    fixed: bool,
+    ignore_case: bool,
+    word: bool,
+    names: bool,
+    count: bool,
+    after: int,
+    before: int,
+    context: int,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    gitignore: bool,
+    no_hidden: bool,
 ) -> None:
     """Search for a pattern in files of a container.
 
@@ -84,12 +93,12 @@ def grep(
         "mode": "names" if names else "counts" if count else "lines",
         "context_before": max(before, context),
         "context_after": max(after, context),
-        "include": include or [],
-        "exclude": exclude or [],
+        "include": list(include),
+        "exclude": list(exclude),
         "gitignore": gitignore,
         "hidden": not no_hidden,
     }
-    raise typer.Exit(run_with_backend(ctx, lambda backend, options: _grep(backend, options, place, given)))
+    ctx.exit(run_with_backend(ctx, lambda backend, options: _grep(backend, options, place, given)))
 
 
 async def _grep(backend: Backend, options: Options, text: str, given: dict[str, Any]) -> int:

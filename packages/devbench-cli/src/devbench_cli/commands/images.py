@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from devbench_cli.groups import OrderedGroup
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.callback(invoke_without_command=True)
-def images(
-    ctx: typer.Context,
-    contains: Annotated[str, typer.Option("--contains", help="Only names that contain this text.")] = "",
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=200, help="The most images to list.")
-    ] = 100,
-) -> None:
+@click.group(cls=OrderedGroup, invoke_without_command=True)
+@click.option(
+    "--contains", default="", show_default=False, metavar="TEXT", help="Only names that contain this text."
+)
+@click.option(
+    "--limit", "-n", type=click.IntRange(1, 200), default=100, metavar="N", help="The most images to list."
+)
+@click.pass_context
+def app(ctx: click.Context, *, contains: str, limit: int) -> None:
     """List the images that containers can be made from; pull or import more.
 
     Examples:
@@ -60,9 +60,9 @@ async def _list(backend: Backend, options: Options, contains: str, limit: int) -
 
 
 @app.command("pull")
-def pull(
-    ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Image name or alias.")]
-) -> None:
+@click.argument("name", metavar="NAME", help="Image name or alias.")
+@click.pass_context
+def pull(ctx: click.Context, *, name: str) -> None:
     """Fetch an image, as far as the configuration allows, and print its full name.
 
     Examples:
@@ -82,19 +82,15 @@ async def _pull(backend: Backend, options: Options, name: str) -> None:
 
 
 @app.command("import")
-def import_(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            exists=True,
-            readable=True,
-            help="A tar (also compressed) or a folder: a root file system.",
-        ),
-    ],
-) -> None:
+@click.argument("name", metavar="NAME", help="What to call it.")
+@click.argument(
+    "source",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="SOURCE",
+    help="A tar (also compressed) or a folder: a root file system.",
+)
+@click.pass_context
+def import_(ctx: click.Context, *, name: str, source: Path) -> None:
     """Make an image of a root file system, on runtimes without images of their own (bubblewrap).
 
     Examples:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -14,26 +14,16 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def import_(
-    ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="ARCHIVE", help="A tar or zip, or - for stdin.")],
-    target: Annotated[
-        str,
-        typer.Argument(metavar="CONTAINER[:PATH]", help="Folder to unpack it in; made when it is missing."),
-    ],
-    *,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", metavar="FORMAT", help="tar, tar.gz, tar.zst or zip; else the name tells."),
-    ] = None,
-    no_overwrite: Annotated[
-        bool, typer.Option("--no-overwrite", help="Refuse when a file of the archive is there already.")
-    ] = False,
-) -> None:
+@click.command()
+@click.argument("source", metavar="ARCHIVE", help="A tar or zip, or - for stdin.")
+@click.argument("target", metavar="CONTAINER[:PATH]", help="Folder to unpack it in; made when it is missing.")
+@click.option(
+    "--format", "format_", metavar="FORMAT", help="tar, tar.gz, tar.zst or zip; else the name tells."
+)
+@click.option("--no-overwrite", is_flag=True, help="Refuse when a file of the archive is there already.")
+@click.pass_context
+def app(ctx: click.Context, *, source: str, target: str, format_: str | None, no_overwrite: bool) -> None:
     """Unpack an archive in a container: all of it or nothing.
 
     Examples:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
     from devbench_core.tools.containers import InspectOutput, PolicyView
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def inspect(
-    ctx: typer.Context, container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")]
-) -> None:
+@click.command()
+@click.argument("container", metavar="CONTAINER", help="Id or alias.")
+@click.pass_context
+def app(ctx: click.Context, *, container: str) -> None:
     """Show everything about a container, living or ended.
 
     Examples:

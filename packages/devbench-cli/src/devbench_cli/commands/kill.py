@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -12,14 +12,11 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def kill(
-    ctx: typer.Context,
-    containers: Annotated[list[str], typer.Argument(metavar="CONTAINER", help="Ids or aliases.")],
-) -> None:
+@click.command()
+@click.argument("containers", nargs=-1, required=True, metavar="CONTAINER...", help="Ids or aliases.")
+@click.pass_context
+def app(ctx: click.Context, *, containers: tuple[str, ...]) -> None:
     """End containers with everything in them, workspace included. A repeat is fine.
 
     All of them are tried; the exit code is that of the first that could not be ended.
@@ -30,10 +27,10 @@ def kill(
     """
     code = run_with_backend(ctx, lambda backend, options: _kill(backend, options, containers))
     if code:
-        raise typer.Exit(code)
+        ctx.exit(code)
 
 
-async def _kill(backend: Backend, options: Options, containers: list[str]) -> int:
+async def _kill(backend: Backend, options: Options, containers: tuple[str, ...]) -> int:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.failures import exit_code_of, print_error
     from devbench_cli.show.results import json_line, line

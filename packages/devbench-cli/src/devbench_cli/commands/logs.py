@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE
 from devbench_cli.options import Options
@@ -13,18 +13,12 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def logs(
-    ctx: typer.Context,
-    exec_id: Annotated[str, typer.Argument(metavar="EXEC", help="Id of the command, from `devbench execs`.")],
-    *,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new output until the command ends.")
-    ] = False,
-) -> None:
+@click.command()
+@click.argument("exec_id", metavar="EXEC", help="Id of the command, from `devbench execs`.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with new output until the command ends.")
+@click.pass_context
+def app(ctx: click.Context, *, exec_id: str, follow: bool) -> None:
     """Print a command's output from its beginning; stdout and stderr come out on our own.
 
     Without --follow it prints what there is, of a command that never pauses some seconds' worth. Ctrl-C ends
@@ -37,7 +31,7 @@ def logs(
     try:
         run_with_backend(ctx, lambda backend, options: _logs(backend, options, exec_id, follow))
     except BrokenPipeError:
-        raise typer.Exit(EXIT_BROKEN_PIPE) from None
+        ctx.exit(EXIT_BROKEN_PIPE)
 
 
 async def _logs(backend: Backend, options: Options, exec_id: str, follow: bool) -> None:  # noqa: FBT001

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -16,33 +16,21 @@ if TYPE_CHECKING:
     from devbench_core.tools.file_views import FileView
     from devbench_core.tools.files import FsListOutput
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 PAGE = 500
 ENTRIES_MAX = 100_000
 Wanted = dict[str, Any]
 LETTERS = {"directory": "d", "file": "-", "symlink": "l"}
 
 
-@app.command()
-def ls(
-    ctx: typer.Context,
-    place: Annotated[
-        str, typer.Argument(metavar="CONTAINER[:PATH]", help="Folder or file; the workspace by default.")
-    ],
-    *,
-    recursive: Annotated[
-        bool,
-        typer.Option(
-            "--recursive", "-R", help="Also what is in the folders beneath; links are not followed."
-        ),
-    ] = False,
-    depth: Annotated[
-        int | None, typer.Option("--depth", min=1, max=64, help="How many levels; makes it recursive.")
-    ] = None,
-    gitignore: Annotated[
-        bool, typer.Option("--gitignore", help="Leave out what .gitignore files say, and .git itself.")
-    ] = False,
-) -> None:
+@click.command()
+@click.argument("place", metavar="CONTAINER[:PATH]", help="Folder or file; the workspace by default.")
+@click.option(
+    "--recursive", "-R", is_flag=True, help="Also what is in the folders beneath; links are not followed."
+)
+@click.option("--depth", type=click.IntRange(1, 64), metavar="N", help="How many levels; makes it recursive.")
+@click.option("--gitignore", is_flag=True, help="Leave out what .gitignore files say, and .git itself.")
+@click.pass_context
+def app(ctx: click.Context, *, place: str, recursive: bool, depth: int | None, gitignore: bool) -> None:
     """List a folder of a container.
 
     A name that is not UTF-8 is shown as a whole file:///… path, which every command takes; characters that would

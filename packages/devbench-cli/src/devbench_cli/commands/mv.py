@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -12,21 +12,13 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def mv(
-    ctx: typer.Context,
-    source: Annotated[
-        str, typer.Argument(metavar="CONTAINER:PATH", help="File, link or folder; a link itself.")
-    ],
-    target: Annotated[
-        str, typer.Argument(metavar="[CONTAINER:]PATH", help="Its new path in the same container.")
-    ],
-    *,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace what is there.")] = False,
-) -> None:
+@click.command()
+@click.argument("source", metavar="CONTAINER:PATH", help="File, link or folder; a link itself.")
+@click.argument("target", metavar="[CONTAINER:]PATH", help="Its new path in the same container.")
+@click.option("--force", "-f", is_flag=True, help="Replace what is there.")
+@click.pass_context
+def app(ctx: click.Context, *, source: str, target: str, force: bool) -> None:
     """Move or rename within a container, in one atomic step.
 
     A target that is a folder, or ends with a slash, gets it under its own name. Missing folders are made.

@@ -6,68 +6,74 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from devbench_cli.groups import OrderedGroup
 from devbench_cli.options import Options, options_of
 
 if TYPE_CHECKING:
     from devbench_core.testing.check.results import Result
 
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="""Help authors of plugins.
-
-What is installed is listed by `devbench plugins`.
-""",
-)
 TIMEOUT_S = 900.0
 
 
-@app.callback()
-def plugin() -> None:
-    """Hold the commands together."""
+@click.group(cls=OrderedGroup)
+def app() -> None:
+    """Help authors of plugins.
+
+    What is installed is listed by `devbench plugins`.
+    """
 
 
 @app.command()
+@click.argument("name", metavar="NAME", help="Name of an installed plugin.")
+@click.option(
+    "--select",
+    "-k",
+    default="",
+    show_default=False,
+    metavar="WORDS",
+    help="Only clauses with these words, joined by 'and' or 'or'.",
+)
+@click.option(
+    "--image",
+    multiple=True,
+    metavar="IMAGE",
+    help="Of a runtime: the image to test with, else its first. Of a scanner: NAME@DIGEST, twice or more.",
+)
+@click.option(
+    "--examples",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Of tools: JSON with a list of valid arguments by the name of each; a container 'lab' is there.",
+)
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write all results as JSON.")
+@click.option(
+    "--badge",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a badge for shields.io's endpoint, as JSON.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=TIMEOUT_S,
+    metavar="SECONDS",
+    help="The most time for one provider.",
+)
+@click.pass_context
 def check(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of an installed plugin.")],
-    select: Annotated[
-        str,
-        typer.Option(
-            "--select", "-k", metavar="WORDS", help="Only clauses with these words, joined by 'and' or 'or'."
-        ),
-    ] = "",
-    image: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--image",
-            metavar="IMAGE",
-            help="Of a runtime: the image to test with, else its first. Of a scanner: NAME@DIGEST, twice or more.",
-        ),
-    ] = None,
-    examples: Annotated[
-        Path | None,
-        typer.Option(
-            "--examples",
-            metavar="FILE",
-            help="Of tools: JSON with a list of valid arguments by the name of each; a container 'lab' is there.",
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write all results as JSON.")
-    ] = None,
-    badge: Annotated[
-        Path | None,
-        typer.Option("--badge", metavar="FILE", help="Write a badge for shields.io's endpoint, as JSON."),
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=1, metavar="SECONDS", help="The most time for one provider.")
-    ] = TIMEOUT_S,
+    ctx: click.Context,
+    *,
+    name: str,
+    select: str,
+    image: tuple[str, ...],
+    examples: Path | None,
+    report: Path | None,
+    badge: Path | None,
+    timeout: float,
 ) -> None:
     """Hold an installed plugin to the contracts of what it offers, with the conformance kit.
 
@@ -97,7 +103,7 @@ def check(
     reports = plugin_reports([name])
     results: list[Result] = []
     given = checking.examples_in(examples)
-    for target in checking.targets_of(reports, name, list(HOOKS), images=image or ()):
+    for target in checking.targets_of(reports, name, list(HOOKS), images=image):
         results += checking.check(
             target,
             tables.get(target.provider, {}),
@@ -119,23 +125,20 @@ def check(
     else:
         _show(results, verdict.summary(source, results))
     if any(each.outcome is Outcome.FAILED for each in results) or not (select or verdict.conforms(results)):
-        raise typer.Exit(1)
+        ctx.exit(1)
 
 
 @app.command()
-def new(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What configurations will call it.")],
-    kind: Annotated[
-        str, typer.Option("--kind", metavar="KIND", help="tool, store, lock, scanner or runtime.")
-    ],
-    directory: Annotated[
-        Path | None,
-        typer.Option(
-            "--directory", metavar="FOLDER", help="Where; by default a new folder named as the package."
-        ),
-    ] = None,
-) -> None:
+@click.argument("name", metavar="NAME", help="What configurations will call it.")
+@click.option("--kind", required=True, metavar="KIND", help="tool, store, lock, scanner or runtime.")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where; by default a new folder named as the package.",
+)
+@click.pass_context
+def new(ctx: click.Context, *, name: str, kind: str, directory: Path | None) -> None:
     """Make the package of a new plugin: it builds, is found and composes; its tests tell what is left to write.
 
     Examples:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options, options_of
 
 if TYPE_CHECKING:
     from devbench_cli.inventory import PluginReport
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def plugins(ctx: typer.Context) -> None:
+@click.command()
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """List plugins: what each provides, from which package and file, and whether it is enabled.
 
     What others than devbench made runs only when `plugins` in the configuration names it; what is
@@ -39,7 +38,7 @@ def plugins(ctx: typer.Context) -> None:
     else:
         _show(reports)
     if any(report.state == FAILED for report in reports):
-        raise typer.Exit(EXIT_CONFIGURATION)
+        ctx.exit(EXIT_CONFIGURATION)
 
 
 def _enabled(options: Options) -> list[str] | None:

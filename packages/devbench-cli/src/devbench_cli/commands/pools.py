@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options, options_of
 from devbench_cli.running import run
@@ -12,12 +12,12 @@ from devbench_cli.running import run
 if TYPE_CHECKING:
     from devbench_core.pools import PoolState
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 HEADINGS = ("POOL", "IMAGE", "FLOOR", "CEILING", "WANTED", "READY", "MAKING", "LEAVING", "HITS", "MISSES")
 
 
-@app.command()
-def pools(ctx: typer.Context) -> None:
+@click.command()
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """List the warm pools: how many containers wait, how many are made, who got one, and what failed.
 
     The numbers are those of all hosts on the configured store; hits and misses count since these hosts started.

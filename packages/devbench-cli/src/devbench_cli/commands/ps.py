@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -14,28 +14,26 @@ if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
     from devbench_core.tools.container_lists import ListContainersOutput
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 HEADINGS = ("ID", "ALIAS", "STATUS", "IMAGE", "RUNTIME", "AGE", "ENDED", "LABELS")
 
 
-@app.command()
-def ps(
-    ctx: typer.Context,
-    *,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--label", "-l", metavar="KEY=VALUE", help="Only containers with this label; all must hold."
-        ),
-    ] = None,
-    include_ended: Annotated[bool, typer.Option("--all", "-a", help="Also ended ones, with why.")] = False,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=200, help="The most containers to list.")
-    ] = 50,
-    after: Annotated[
-        str, typer.Option("--after", metavar="CURSOR", help="Go on after an earlier page.")
-    ] = "",
-) -> None:
+@click.command()
+@click.option(
+    "--label",
+    "-l",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only containers with this label; all must hold.",
+)
+@click.option("--all", "-a", "include_ended", is_flag=True, help="Also ended ones, with why.")
+@click.option(
+    "--limit", "-n", type=click.IntRange(1, 200), default=50, metavar="N", help="The most containers to list."
+)
+@click.option(
+    "--after", default="", show_default=False, metavar="CURSOR", help="Go on after an earlier page."
+)
+@click.pass_context
+def app(ctx: click.Context, *, label: tuple[str, ...], include_ended: bool, limit: int, after: str) -> None:
     """List containers.
 
     Examples:
@@ -44,10 +42,10 @@ def ps(
       devbench ps --json | jq -r '.containers[].id'
     """
     given: dict[str, Any] = {"include_ended": include_ended, "limit": limit, "after": after}
-    run_with_backend(ctx, lambda backend, options: _ps(backend, options, label or [], given))
+    run_with_backend(ctx, lambda backend, options: _ps(backend, options, label, given))
 
 
-async def _ps(backend: Backend, options: Options, labels: list[str], given: dict[str, Any]) -> None:
+async def _ps(backend: Backend, options: Options, labels: tuple[str, ...], given: dict[str, Any]) -> None:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.show.results import as_json, line
     from devbench_cli.units import pairs

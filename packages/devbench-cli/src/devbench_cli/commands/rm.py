@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -12,19 +12,13 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def rm(
-    ctx: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="CONTAINER:PATH", help="Files or folders.")],
-    *,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Also folders with what is in them.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", "-f", help="What is not there is fine.")] = False,
-) -> None:
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="CONTAINER:PATH...", help="Files or folders.")
+@click.option("--recursive", "-r", is_flag=True, help="Also folders with what is in them.")
+@click.option("--force", "-f", is_flag=True, help="What is not there is fine.")
+@click.pass_context
+def app(ctx: click.Context, *, files: tuple[str, ...], recursive: bool, force: bool) -> None:
     """Delete files or folders of containers; to end a container use `devbench kill`.
 
     Examples:
@@ -36,7 +30,9 @@ def rm(
     )
 
 
-async def _rm(backend: Backend, options: Options, files: list[str], *, recursive: bool, force: bool) -> None:
+async def _rm(
+    backend: Backend, options: Options, files: tuple[str, ...], *, recursive: bool, force: bool
+) -> None:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.places import required
     from devbench_cli.show.results import json_line

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["-h"]}
 
 
-@app.command(context_settings=PASSED_ON)
-def serve(ctx: typer.Context) -> None:
+@click.command(context_settings=PASSED_ON)
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Run the MCP and HTTP host; all arguments are those of `devbench-mcp`.
 
     Its options: devbench serve --help. Needs the extra: uv add 'devbench-cli[serve]'.
@@ -26,10 +26,10 @@ def serve(ctx: typer.Context) -> None:
         raise ConfigurationInvalid(
             f"the host is not installed: {error}", hint="uv add 'devbench-cli[serve]'"
         ) from error
-    raise typer.Exit(main(_passed(ctx)))
+    ctx.exit(main(_passed(ctx)))
 
 
-def _passed(ctx: typer.Context) -> list[str]:
+def _passed(ctx: click.Context) -> list[str]:
     """Return the host's arguments: those after `serve`, and the configuration file named before it."""
     from devbench_cli.options import options_of
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, print_error
 from devbench_cli.options import Options, options_of
-from devbench_cli.parameters import DEFAULT_KEYS, DetachKeysOption
+from devbench_cli.parameters import detach_keys_option
 from devbench_cli.running import run_with_backend
 from devbench_core.errors import DevbenchError
 
@@ -18,39 +18,35 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "sh")
 """In this order; the agent says which of them is there."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command(context_settings={"allow_interspersed_args": False})
-def shell(
-    ctx: typer.Context,
-    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")],
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[COMMAND]", help="Program and arguments instead of the shell."),
-    ] = None,
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument("container", metavar="CONTAINER", help="Id or alias.")
+@click.argument(
+    "command", nargs=-1, metavar="[COMMAND...]", help="Program and arguments instead of the shell."
+)
+@click.option(
+    "--env", "-e", multiple=True, metavar="KEY[=VALUE]", help="Variable for it; KEY alone copies ours."
+)
+@click.option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
+@click.option(
+    "--user",
+    "-u",
+    metavar="UID[:GID]",
+    help="Who it runs as: the container's user, or one of `spawn --exec-user`.",
+)
+@click.option("--timeout", metavar="DURATION", help="End it and all it started after this.")
+@detach_keys_option
+@click.pass_context
+def app(
+    ctx: click.Context,
     *,
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", "-e", metavar="KEY[=VALUE]", help="Variable for it; KEY alone copies ours."),
-    ] = None,
-    cwd: Annotated[
-        str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
-    ] = None,
-    user: Annotated[
-        str | None,
-        typer.Option(
-            "--user",
-            "-u",
-            metavar="UID[:GID]",
-            help="Who it runs as: the container's user, or one of `spawn --exec-user`.",
-        ),
-    ] = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option("--timeout", metavar="DURATION", help="End it and all it started after this."),
-    ] = None,
-    detach_keys: DetachKeysOption = DEFAULT_KEYS,
+    container: str,
+    command: tuple[str, ...],
+    env: tuple[str, ...],
+    cwd: str | None,
+    user: str | None,
+    timeout: str | None,
+    detach_keys: str,
 ) -> None:
     """Type at a shell in a container, as at a terminal there: bash where it is, else sh.
 
@@ -66,11 +62,10 @@ def shell(
       devbench shell web -- python3
       devbench shell --detach-keys none web
     """
-    given_words = command or []
-    words = given_words[1:] if given_words[:1] == ["--"] else given_words
-    if words is given_words and words and words[0].startswith("-"):
-        raise typer.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
-    given = {"words": words, "env": env or [], "cwd": cwd, "user": user, "timeout": timeout}
+    words = command[1:] if command[:1] == ("--",) else command
+    if words is command and words and words[0].startswith("-"):
+        raise click.BadParameter(f"options stand before CONTAINER: {words[0]}", param_hint="COMMAND")
+    given = {"words": list(words), "env": env, "cwd": cwd, "user": user, "timeout": timeout}
     given["detach_keys"] = detach_keys
     try:
         code = run_with_backend(ctx, lambda backend, options: _shell(backend, options, container, given))
@@ -79,7 +74,7 @@ def shell(
     except DevbenchError as error:
         print_error(error, as_json=options_of(ctx).as_json)
         code = EXIT_EXEC_FAILED
-    raise typer.Exit(code)
+    ctx.exit(code)
 
 
 async def _shell(backend: Backend, options: Options, container: str, given: dict[str, Any]) -> int:

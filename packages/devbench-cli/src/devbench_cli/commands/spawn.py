@@ -3,88 +3,69 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def spawn(
-    ctx: typer.Context,
-    image: Annotated[
-        str,
-        typer.Argument(metavar="IMAGE", help="Image name or alias; the configured default when absent."),
-    ] = "",
+@click.command()
+@click.argument(
+    "image", default="", metavar="[IMAGE]", help="Image name or alias; the configured default when absent."
+)
+@click.option("--alias", "-a", metavar="NAME", help="A name to use instead of the id.")
+@click.option("--env", "-e", multiple=True, metavar="KEY[=VALUE]", help="Variable of all its commands.")
+@click.option("--label", "-l", multiple=True, metavar="KEY=VALUE", help="Label to find it by.")
+@click.option("--ttl", metavar="DURATION", help="Kill it after 90s, 15m, 8h, 2d; or never. Default: a day.")
+@click.option("--idle-timeout", metavar="DURATION", help="Kill it when unused for so long.")
+@click.option(
+    "--persistent/--no-persistent", default=True, help="Whether it outlives the host that serves it."
+)
+@click.option("--memory", metavar="SIZE", help="Bound of memory: 512M, 2G.")
+@click.option("--cpus", type=float, metavar="N", help="Bound of processor time in cores.")
+@click.option("--pids", type=int, metavar="N", help="Bound of the number of processes.")
+@click.option("--tmpfs", metavar="SIZE", help="Size of /tmp.")
+@click.option("--network", metavar="NETWORK", help="none, or engine where allowed.")
+@click.option("--user", metavar="UID[:GID]", help="Who its commands run as.")
+@click.option(
+    "--exec-user",
+    multiple=True,
+    metavar="UID[:GID]",
+    help="Another user that single commands may run as; repeatable.",
+)
+@click.option(
+    "--writable-root", is_flag=True, help="Let commands write outside of the workspace, where allowed."
+)
+@click.option("--entrypoint", is_flag=True, help="Run the image's own entry point as the first command.")
+@click.option(
+    "--key",
+    "--idempotency-key",
+    metavar="TEXT",
+    help="A repeat with the same key within a day gives the same container.",
+)
+@click.pass_context
+def app(
+    ctx: click.Context,
     *,
-    alias: Annotated[
-        str | None, typer.Option("--alias", "-a", metavar="NAME", help="A name to use instead of the id.")
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", "-e", metavar="KEY[=VALUE]", help="Variable of all its commands."),
-    ] = None,
-    label: Annotated[
-        list[str] | None, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Label to find it by.")
-    ] = None,
-    ttl: Annotated[
-        str | None,
-        typer.Option(
-            "--ttl", metavar="DURATION", help="Kill it after 90s, 15m, 8h, 2d; or never. Default: a day."
-        ),
-    ] = None,
-    idle_timeout: Annotated[
-        str | None,
-        typer.Option("--idle-timeout", metavar="DURATION", help="Kill it when unused for so long."),
-    ] = None,
-    persistent: Annotated[
-        bool,
-        typer.Option("--persistent/--no-persistent", help="Whether it outlives the host that serves it."),
-    ] = True,
-    memory: Annotated[
-        str | None, typer.Option("--memory", metavar="SIZE", help="Bound of memory: 512M, 2G.")
-    ] = None,
-    cpus: Annotated[
-        float | None, typer.Option("--cpus", metavar="N", help="Bound of processor time in cores.")
-    ] = None,
-    pids: Annotated[
-        int | None, typer.Option("--pids", metavar="N", help="Bound of the number of processes.")
-    ] = None,
-    tmpfs: Annotated[str | None, typer.Option("--tmpfs", metavar="SIZE", help="Size of /tmp.")] = None,
-    network: Annotated[
-        str | None, typer.Option("--network", metavar="NETWORK", help="none, or engine where allowed.")
-    ] = None,
-    user: Annotated[
-        str | None, typer.Option("--user", metavar="UID[:GID]", help="Who its commands run as.")
-    ] = None,
-    exec_user: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--exec-user",
-            metavar="UID[:GID]",
-            help="Another user that single commands may run as; repeatable.",
-        ),
-    ] = None,
-    writable_root: Annotated[
-        bool,
-        typer.Option("--writable-root", help="Let commands write outside of the workspace, where allowed."),
-    ] = False,
-    entrypoint: Annotated[
-        bool, typer.Option("--entrypoint", help="Run the image's own entry point as the first command.")
-    ] = False,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key",
-            "--idempotency-key",
-            metavar="TEXT",
-            help="A repeat with the same key within a day gives the same container.",
-        ),
-    ] = None,
+    image: str,
+    alias: str | None,
+    env: tuple[str, ...],
+    label: tuple[str, ...],
+    ttl: str | None,
+    idle_timeout: str | None,
+    persistent: bool,
+    memory: str | None,
+    cpus: float | None,
+    pids: int | None,
+    tmpfs: str | None,
+    network: str | None,
+    user: str | None,
+    exec_user: tuple[str, ...],
+    writable_root: bool,
+    entrypoint: bool,
+    key: str | None,
 ) -> None:
     """Make a container and print its id.
 
@@ -104,14 +85,14 @@ def spawn(
         "tmpfs_bytes": tmpfs,
         "network": network,
         "user": user,
-        "exec_users": exec_user or None,
+        "exec_users": list(exec_user) or None,
         "read_only_root": False if writable_root else None,
     }
     arguments: dict[str, Any] = {
         "image": image,
         "alias": alias,
-        "env": env or [],
-        "labels": label or [],
+        "env": env,
+        "labels": label,
         "ttl": ttl,
         "idle_timeout": idle_timeout,
         "persistent": persistent,

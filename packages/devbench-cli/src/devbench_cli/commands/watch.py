@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE
 from devbench_cli.options import Options
@@ -15,25 +15,23 @@ if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
     from devbench_core.tools.fs_watch import ChangeView, FsWatchOutput
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 WAIT_S = 20.0
 """How long one call waits; a longer silence is only another call."""
 
 
-@app.command()
-def watch(
-    ctx: typer.Context,
-    place: Annotated[
-        str, typer.Argument(metavar="CONTAINER[:PATH]", help="Folder or file; the workspace by default.")
-    ],
-    *,
-    flat: Annotated[
-        bool, typer.Option("--flat", help="Not what lies in folders beneath; what is directly in it.")
-    ] = False,
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=0, help="End after so many changes; 0 goes on until Ctrl-C.")
-    ] = 0,
-) -> None:
+@click.command()
+@click.argument("place", metavar="CONTAINER[:PATH]", help="Folder or file; the workspace by default.")
+@click.option("--flat", is_flag=True, help="Not what lies in folders beneath; what is directly in it.")
+@click.option(
+    "--count",
+    "-n",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="End after so many changes; 0 goes on until Ctrl-C.",
+)
+@click.pass_context
+def app(ctx: click.Context, *, place: str, flat: bool, count: int) -> None:
     """Print what changes in a container's files, as it happens; with --json one object a line.
 
     It begins when "watching" appears on stderr. When changes were missed it says "rescan": look at the folder as a
@@ -49,7 +47,7 @@ def watch(
             ctx, lambda backend, options: _watch(backend, options, place, flat=flat, count=count)
         )
     except BrokenPipeError:
-        raise typer.Exit(EXIT_BROKEN_PIPE) from None
+        ctx.exit(EXIT_BROKEN_PIPE)
 
 
 async def _watch(backend: Backend, options: Options, text: str, *, flat: bool, count: int) -> None:

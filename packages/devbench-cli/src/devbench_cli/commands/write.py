@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -12,23 +12,24 @@ from devbench_cli.running import run_with_backend
 if TYPE_CHECKING:
     from devbench_cli.backends.protocol import Backend
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def write(
-    ctx: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="CONTAINER:PATH", help="File; missing folders are made.")],
+@click.command()
+@click.argument("target", metavar="CONTAINER:PATH", help="File; missing folders are made.")
+@click.option("--append", "-a", is_flag=True, help="Put it behind what is there.")
+@click.option("--create", is_flag=True, help="Refuse when something is there already.")
+@click.option("--if-match", metavar="ETAG", help="Only if the file still has this etag.")
+@click.option("--durable", is_flag=True, help="Return only when it is on disk.")
+@click.option("--mode", metavar="MODE", help="Permission bits in octal, for example 755.")
+@click.pass_context
+def app(
+    ctx: click.Context,
     *,
-    append: Annotated[bool, typer.Option("--append", "-a", help="Put it behind what is there.")] = False,
-    create: Annotated[bool, typer.Option("--create", help="Refuse when something is there already.")] = False,
-    if_match: Annotated[
-        str | None, typer.Option("--if-match", metavar="ETAG", help="Only if the file still has this etag.")
-    ] = None,
-    durable: Annotated[bool, typer.Option("--durable", help="Return only when it is on disk.")] = False,
-    mode: Annotated[
-        str | None, typer.Option("--mode", metavar="MODE", help="Permission bits in octal, for example 755.")
-    ] = None,
+    target: str,
+    append: bool,
+    create: bool,
+    if_match: str | None,
+    durable: bool,
+    mode: str | None,
 ) -> None:
     """Write stdin to a file of a container: readers see the old content or the new, never a part.
 

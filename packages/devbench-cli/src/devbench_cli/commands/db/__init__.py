@@ -7,12 +7,5 @@ from devbench_cli.commands.db.moving import export, import_
 
 __all__ = ["app"]
 
-for name, command in {
-    "current": current,
-    "upgrade": upgrade,
-    "check": check,
-    "vacuum": vacuum,
-    "export": export,
-    "import": import_,
-}.items():  # in the order of `devbench db --help`
-    app.command(name)(command)
+for command in (current, upgrade, check, vacuum, export, import_):  # in the order of `devbench db --help`
+    app.add_command(command)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+from devbench_cli.groups import OrderedGroup
 
 
-@app.callback()
-def db() -> None:
+@click.group(cls=OrderedGroup)
+def app() -> None:
     """Look after the configured state store: its version, damage, size, and moving it to another one.
 
     No engine is needed, no container is touched, and nothing is reconciled: this is no host. Which store it is says the

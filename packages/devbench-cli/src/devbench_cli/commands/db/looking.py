@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options, options_of
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from devbench_core.contracts.store_powers import StoreState
 
 
-def current(ctx: typer.Context) -> None:
+@click.command()
+@click.pass_context
+def current(ctx: click.Context) -> None:
     """Show the store: where it is, its version and the wanted one, its size, and how much it holds.
 
     Nothing is opened, made or migrated. A store that is newer than this devbench is shown too; its records are then
@@ -74,7 +76,9 @@ def verdict(state: StoreState) -> str:
     return "current"
 
 
-def check(ctx: typer.Context) -> None:
+@click.command()
+@click.pass_context
+def check(ctx: click.Context) -> None:
     """Look through the whole store for damage; exit 1 when there is some. Hosts may go on meanwhile.
 
     SQLite's own check of every page, and on both databases every record: whether it can be read, and is found by the
@@ -89,7 +93,7 @@ def check(ctx: typer.Context) -> None:
 
     options = options_of(ctx)
     if not run(options, _check(options)):
-        raise typer.Exit(1)
+        ctx.exit(1)
 
 
 async def _check(options: Options) -> bool:

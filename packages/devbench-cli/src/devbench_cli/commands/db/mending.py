@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
 from devbench_cli.options import Options, options_of
 
 
-def upgrade(ctx: typer.Context) -> None:
+@click.command()
+@click.pass_context
+def upgrade(ctx: click.Context) -> None:
     """Bring the store to the version of this devbench, wholly or not at all; make it where nothing is.
 
     Every host does so when it starts; this is for doing it before. Hosts a version older go on working on it where the
@@ -39,7 +41,9 @@ async def _upgrade(options: Options) -> None:
     return line(f"schema {before or 'none'} -> {after}")
 
 
-def vacuum(ctx: typer.Context) -> None:
+@click.command()
+@click.pass_context
+def vacuum(ctx: click.Context) -> None:
     """Give space back that the store no longer needs.
 
     SQLite writes its file anew, which takes as much free space and keeps writers waiting; PostgreSQL lets hosts go on,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from devbench_cli.options import Options, options_of
 
@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 PACKED = ".gz"
 
 
-def export(
-    ctx: typer.Context,
-    target: Annotated[
-        str, typer.Argument(metavar="FILE", help="Where to; compressed where it ends in .gz; - for stdout.")
-    ],
-) -> None:
+@click.command()
+@click.argument("target", metavar="FILE", help="Where to; compressed where it ends in .gz; - for stdout.")
+@click.pass_context
+def export(ctx: click.Context, *, target: str) -> None:
     """Write everything that the store holds into a file: a backup, or what another store takes in.
 
     All records with revisions and terms, all logs, and with them the identity of the installation, as they are at one
@@ -64,14 +62,11 @@ async def _export(options: Options, target: str) -> None:
         sys.stdout.write(f"{_told(counts)} written to {target}\n")
 
 
-def import_(
-    ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="FILE", help="What was exported; - for stdin.")],
-    *,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Delete everything that the store holds, and take the file's.")
-    ] = False,
-) -> None:
+@click.command("import")
+@click.argument("source", metavar="FILE", help="What was exported; - for stdin.")
+@click.option("--replace", is_flag=True, help="Delete everything that the store holds, and take the file's.")
+@click.pass_context
+def import_(ctx: click.Context, *, source: str, replace: bool) -> None:
     """Take everything of an exported file into the store, or nothing.
 
     It is one transaction: a file that is cut or damaged, a full disk or a kill in the middle leave the store as it was,

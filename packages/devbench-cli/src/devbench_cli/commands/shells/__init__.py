@@ -7,13 +7,5 @@ from devbench_cli.commands.shells.talking import cancel, read, write
 
 __all__ = ["app"]
 
-for name, command in {
-    "open": open_,
-    "run": run,
-    "write": write,
-    "read": read,
-    "cancel": cancel,
-    "list": list_,
-    "close": close,
-}.items():  # in the order of `devbench shells --help`
-    app.command(name)(command)
+for command in (open_, run, write, read, cancel, list_, close):  # in the order of `devbench shells --help`
+    app.add_command(command)

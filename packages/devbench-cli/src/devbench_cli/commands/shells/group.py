@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
-import typer
+import click
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, print_error
+from devbench_cli.groups import OrderedGroup
 from devbench_cli.options import options_of
 from devbench_core.errors import DevbenchError
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
-
-ShellArgument = Annotated[
-    str, typer.Argument(metavar="SHELL", help="Id of the shell, from `devbench shells open`.")
-]
+shell_argument = click.argument(
+    "shell", metavar="SHELL", help="Id of the shell, from `devbench shells open`."
+)
 
 
-@app.callback()
-def shells() -> None:
+@click.group(cls=OrderedGroup)
+def app() -> None:
     """Open a shell in a container that stays, and run one script after the other in it.
 
     Directory, variables, functions, options and background jobs are there for the next script, also for the next
@@ -34,7 +32,7 @@ def shells() -> None:
     """
 
 
-def exit_as(work: Callable[[], int], ctx: typer.Context) -> None:
+def exit_as(work: Callable[[], int], ctx: click.Context) -> None:
     """Exit with what some work gives, and with 125 where devbench itself failed, as `devbench exec` does."""
     try:
         code = work()
@@ -43,4 +41,4 @@ def exit_as(work: Callable[[], int], ctx: typer.Context) -> None:
     except DevbenchError as error:
         print_error(error, as_json=options_of(ctx).as_json)
         code = EXIT_EXEC_FAILED
-    raise typer.Exit(code)
+    ctx.exit(code)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 HEADINGS = ("ID", "STATE", "PROGRAM", "AGE", "LAST RUN", "DIRECTORY")
 
 
+@click.command("open")
+@click.argument("container", metavar="CONTAINER", help="Id or alias.")
+@click.option(
+    "--program", default="auto", metavar="NAME", help="bash, sh, or auto: bash where it is, else sh."
+)
+@click.option(
+    "--env", "-e", multiple=True, metavar="KEY[=VALUE]", help="Variable for it; KEY alone copies ours."
+)
+@click.option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
+@click.option(
+    "--user",
+    "-u",
+    metavar="UID[:GID]",
+    help="Who it runs as: the container's user, or one that `spawn --exec-user` allowed.",
+)
+@click.pass_context
 def open_(
-    ctx: typer.Context,
-    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")],
+    ctx: click.Context,
     *,
-    program: Annotated[
-        str,
-        typer.Option("--program", metavar="NAME", help="bash, sh, or auto: bash where it is, else sh."),
-    ] = "auto",
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", "-e", metavar="KEY[=VALUE]", help="Variable for it; KEY alone copies ours."),
-    ] = None,
-    cwd: Annotated[
-        str | None, typer.Option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
-    ] = None,
-    user: Annotated[
-        str | None,
-        typer.Option(
-            "--user",
-            "-u",
-            metavar="UID[:GID]",
-            help="Who it runs as: the container's user, or one that `spawn --exec-user` allowed.",
-        ),
-    ] = None,
+    container: str,
+    program: str,
+    env: tuple[str, ...],
+    cwd: str | None,
+    user: str | None,
 ) -> None:
     """Open a shell and print its id. It stays until it is closed, idle for long, or its container ends.
 
@@ -47,7 +47,7 @@ def open_(
       devbench shells open web
       id=$(devbench shells open --cwd src --env MODE=test web)
     """
-    given = {"program": program, "env": env or [], "cwd": cwd, "user": user}
+    given = {"program": program, "env": env, "cwd": cwd, "user": user}
     run_with_backend(ctx, lambda backend, options: _open(backend, options, container, given))
 
 
@@ -70,12 +70,11 @@ async def _open(backend: Backend, options: Options, container: str, given: dict[
     line(as_json(opened) if options.as_json else opened.shell.id)
 
 
-def list_(
-    ctx: typer.Context,
-    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="Id or alias.")],
-    *,
-    ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended.")] = False,
-) -> None:
+@click.command("list")
+@click.argument("container", metavar="CONTAINER", help="Id or alias.")
+@click.option("--ended", is_flag=True, help="Also those that have ended.")
+@click.pass_context
+def list_(ctx: click.Context, *, container: str, ended: bool) -> None:
     """List a container's shells, the oldest first.
 
     Examples:
@@ -108,10 +107,10 @@ def _last(shell: ShellView) -> str:
     return f"exit {run.exit_code}" if run.reason == "exited" else run.reason.replace("_", " ")
 
 
-def close(
-    ctx: typer.Context,
-    shells: Annotated[list[str], typer.Argument(metavar="SHELL", help="Ids.")],
-) -> None:
+@click.command()
+@click.argument("shells", nargs=-1, required=True, metavar="SHELL...", help="Ids.")
+@click.pass_context
+def close(ctx: click.Context, *, shells: tuple[str, ...]) -> None:
     """End shells with everything that they started, also background jobs. A repeat is fine.
 
     All of them are tried; the exit code is that of the first that could not be ended.
@@ -122,10 +121,10 @@ def close(
     """
     code = run_with_backend(ctx, lambda backend, options: _close(backend, options, shells))
     if code:
-        raise typer.Exit(code)
+        ctx.exit(code)
 
 
-async def _close(backend: Backend, options: Options, shells: list[str]) -> int:
+async def _close(backend: Backend, options: Options, shells: tuple[str, ...]) -> int:
     from devbench_cli.backends.protocol import ask
     from devbench_cli.failures import exit_code_of, print_error
     from devbench_cli.show.results import json_line, line

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from devbench_cli.commands.shells.group import ShellArgument, exit_as
+from devbench_cli.commands.shells.group import exit_as, shell_argument
 from devbench_cli.failures import EXIT_SIGNAL_BASE
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -18,34 +18,33 @@ if TYPE_CHECKING:
     from devbench_core.tools.shell_views import ShellRunView
 
 
+@click.command()
+@shell_argument
+@click.argument(
+    "script", required=False, metavar="[SCRIPT]", help="One line or many; absent or -, stdin is the script."
+)
+@click.option("--timeout", metavar="DURATION", help="Interrupt it after this, and kill it if need be.")
+@click.option(
+    "--interactive",
+    "-i",
+    is_flag=True,
+    help="Let its programs read: our stdin is passed on as it comes, without an end.",
+)
+@click.option(
+    "--detach",
+    "-d",
+    is_flag=True,
+    help="Print its first cursor and leave it running; see `devbench shells read`.",
+)
+@click.pass_context
 def run(
-    ctx: typer.Context,
-    shell: ShellArgument,
-    script: Annotated[
-        str | None,
-        typer.Argument(metavar="SCRIPT", help="One line or many; absent or -, stdin is the script."),
-    ] = None,
+    ctx: click.Context,
     *,
-    timeout: Annotated[
-        str | None,
-        typer.Option(
-            "--timeout", metavar="DURATION", help="Interrupt it after this, and kill it if need be."
-        ),
-    ] = None,
-    interactive: Annotated[
-        bool,
-        typer.Option(
-            "--interactive",
-            "-i",
-            help="Let its programs read: our stdin is passed on as it comes, without an end.",
-        ),
-    ] = False,
-    detach: Annotated[
-        bool,
-        typer.Option(
-            "--detach", "-d", help="Print its first cursor and leave it running; see `devbench shells read`."
-        ),
-    ] = False,
+    shell: str,
+    script: str | None,
+    timeout: str | None,
+    interactive: bool,
+    detach: bool,
 ) -> None:
     """Run a script in a shell with live output, and exit as it does. What it changes in the shell stays.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from devbench_cli.commands.shells.group import ShellArgument
+from devbench_cli.commands.shells.group import shell_argument
 from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_FAILURE, EXIT_TIMEOUT
 from devbench_cli.options import Options
 from devbench_cli.running import run_with_backend
@@ -24,14 +24,11 @@ NOT_FOUND = {
 """Exit codes where what was looked for did not come."""
 
 
-def write(
-    ctx: typer.Context,
-    shell: ShellArgument,
-    text: Annotated[
-        str | None,
-        typer.Argument(metavar="TEXT", help="A line for it; absent or -, stdin as it is."),
-    ] = None,
-) -> None:
+@click.command()
+@shell_argument
+@click.argument("text", required=False, metavar="[TEXT]", help="A line for it; absent or -, stdin as it is.")
+@click.pass_context
+def write(ctx: click.Context, *, shell: str, text: str | None) -> None:
     r"""Send text to the program that an interactive run started, and print the cursor for `devbench shells read`.
 
     TEXT becomes a line; what comes from stdin is sent byte for byte.
@@ -58,33 +55,36 @@ async def _write(backend: Backend, options: Options, shell: str, text: str | Non
     line(as_json(sent) if options.as_json else str(sent.cursor))
 
 
+@click.command()
+@shell_argument
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="CURSOR",
+    help="From here on; 0 is the shell's beginning.",
+)
+@click.option("--until", multiple=True, metavar="TEXT", help="Until this plain text comes; may be repeated.")
+@click.option(
+    "--until-regex",
+    multiple=True,
+    metavar="REGEX",
+    help="Until this matches (RE2's syntax); may be repeated.",
+)
+@click.option(
+    "--quiet-for", default="1s", metavar="DURATION", help="Else until nothing came for so long, at most 30s."
+)
+@click.option("--wait", default="10s", metavar="DURATION", help="No longer than this, at most a minute.")
+@click.pass_context
 def read(
-    ctx: typer.Context,
-    shell: ShellArgument,
+    ctx: click.Context,
     *,
-    after: Annotated[
-        int,
-        typer.Option("--after", metavar="CURSOR", min=0, help="From here on; 0 is the shell's beginning."),
-    ] = 0,
-    until: Annotated[
-        list[str] | None,
-        typer.Option("--until", metavar="TEXT", help="Until this plain text comes; may be repeated."),
-    ] = None,
-    until_regex: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--until-regex", metavar="REGEX", help="Until this matches (RE2's syntax); may be repeated."
-        ),
-    ] = None,
-    quiet_for: Annotated[
-        str,
-        typer.Option(
-            "--quiet-for", metavar="DURATION", help="Else until nothing came for so long, at most 30s."
-        ),
-    ] = "1s",
-    wait: Annotated[
-        str, typer.Option("--wait", metavar="DURATION", help="No longer than this, at most a minute.")
-    ] = "10s",
+    shell: str,
+    after: int,
+    until: tuple[str, ...],
+    until_regex: tuple[str, ...],
+    quiet_for: str,
+    wait: str,
 ) -> None:
     r"""Print a shell's output after a cursor: until a text or an expression comes, it is quiet, or the run ends.
 
@@ -100,8 +100,8 @@ def read(
     """
     given = {
         "after": after,
-        "until": until or [],
-        "until_regex": until_regex or [],
+        "until": list(until),
+        "until_regex": list(until_regex),
         "quiet_for": quiet_for,
         "wait": wait,
     }
@@ -110,7 +110,7 @@ def read(
     except BrokenPipeError:
         code = EXIT_BROKEN_PIPE
     if code:
-        raise typer.Exit(code)
+        ctx.exit(code)
 
 
 async def _read(backend: Backend, options: Options, shell: str, given: dict[str, Any]) -> int:
@@ -146,7 +146,10 @@ def _code(page: ShellReadOutput, *, sought: bool) -> int:
     return NOT_FOUND.get(page.stopped_by, 0) if sought else 0
 
 
-def cancel(ctx: typer.Context, shell: ShellArgument) -> None:
+@click.command()
+@shell_argument
+@click.pass_context
+def cancel(ctx: click.Context, *, shell: str) -> None:
     """Interrupt the script that a shell is busy with, and say what became of both. Harmless when it is idle.
 
     Examples:
