@@ -25,14 +25,17 @@ async def run(setting: Setting) -> list[Row]:
     programs = await asyncio.to_thread(install, setting.folder)
     config = str(setting.write_config("start", runtime="bubblewrap", plugins=PLUGINS))
     devbench, mcp = str(programs / "devbench"), str(programs / "devbench-mcp")
+    listed = str(setting.write_config("listed", runtime="bubblewrap", plugins=PLUGINS))
     version, ps, greeted = "devbench --version", "devbench ps", "devbench-mcp, until initialize is answered"
     host = _Host(mcp, "--config", config, "--transport", "stdio")
     steps: dict[str, Step] = {
         RAW: _ends(str(programs / "python"), "-c", "pass"),
         version: _ends(devbench, "--version"),
         ps: _ends(devbench, "--config", config, "ps"),
+        "devbench ps, of a container": _ends(devbench, "--config", listed, "ps"),
         greeted: host.greet,
     }
+    await _ends(devbench, "--config", listed, "spawn", "--alias", "one")()
     row = await interleave(
         "start of a program",
         steps,
@@ -41,6 +44,7 @@ async def run(setting: Setting) -> list[Row]:
         bounds_ms={ps: PS_AT_MOST_MS, greeted: INITIALIZE_AT_MOST_MS},
         after={greeted: host.end},
     )
+    await _ends(devbench, "--config", listed, "kill", "one")()
     return [row]
 
 

@@ -25,6 +25,7 @@ from devbench_core.containers.presence import SignedStore
 from devbench_core.containers.repository import Repository
 from devbench_core.containers.service import Containers
 from devbench_core.contracts.runtime import Runtime
+from devbench_core.execs import words as execs
 from devbench_core.idempotency import Keys
 from devbench_core.json_types import JsonObject
 from devbench_core.leading.fencing import FencedStore
@@ -333,7 +334,15 @@ class Services:
         await self.execs.end_all(container, ending)
 
     async def _recover_execs(self, container: Container) -> None:
-        await self.execs.recover(container)
+        """Look after a container's commands; a command line that finds none alive needs nothing of what does that."""
+        if self.serving or "execs" in self.__dict__ or await self._has_living_execs(container.id):
+            await self.execs.recover(container)
+
+    async def _has_living_execs(self, container_id: str) -> bool:
+        page = await self._parts.store.list(
+            execs.KIND, terms=execs.in_container(container_id, execs.LIVE), limit=1
+        )
+        return bool(page.records)
 
     async def _running_execs(self, container: Container) -> tuple[Exec, ...]:
         return await self.execs.running(container)

@@ -14,7 +14,6 @@ from devbench_core.bench import Bench, Config
 from devbench_core.containers.repository import KIND
 from devbench_core.errors import DevbenchError, ValidationFailed
 from devbench_core.model.caller import Caller
-from devbench_core.model.image import Image
 from devbench_core.tool import ProgressSink
 from devbench_core.tools.call import call_tool
 from devbench_core.tools.progress import pull_progress
@@ -127,4 +126,6 @@ async def opened_to_look(config: Config, overrides: Mapping[str, Any]) -> AsyncG
 
 
 if TYPE_CHECKING:
+    from devbench_core.model.image import Image
+
     _: type[Backend] = LocalBackend

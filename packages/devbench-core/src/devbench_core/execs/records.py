@@ -8,16 +8,16 @@ import attrs
 
 from devbench_core.contracts.store import Change, Put, Record, Store
 from devbench_core.errors import ExecNotFound, StoreFailed
-from devbench_core.execs import tombstones
+from devbench_core.execs import tombstones, words
 from devbench_core.ids import EXEC, check_id
 from devbench_core.json_types import JsonValue
 from devbench_core.model.caller import Caller
 from devbench_core.model.execution import Exec, ExecEnding, ExecState
 from devbench_core.records import from_json, to_json
 
-KIND = "exec"
-LIVE = "live"
-ENDED = "ended"
+KIND = words.KIND
+LIVE = words.LIVE
+ENDED = words.ENDED
 PAGE = 200
 STDIN = "stdin_bytes"  # beside the record's own fields: length of the input, or one of the next
 NO_STDIN = None
@@ -37,7 +37,7 @@ def put(record: Exec, stdin_bytes: int | None = NO_STDIN) -> Put:
 
 def terms_of(record: Exec) -> frozenset[str]:
     """Return the words a command is found by."""
-    return frozenset({f"container={record.container_id}", LIVE if record.ending is None else ENDED})
+    return words.in_container(record.container_id, LIVE if record.ending is None else ENDED)
 
 
 def read(record: Record) -> Exec:
@@ -88,10 +88,10 @@ async def load(store: Store, exec_id: str, caller: Caller) -> Record:
 
 async def of_container(store: Store, container_id: str, *terms: str) -> AsyncIterator[Record]:
     """Iterate over the commands of a container that have all these words."""
-    words = frozenset({f"container={container_id}", *terms})
+    found_by = words.in_container(container_id, *terms)
     cursor = ""
     while True:
-        page = await store.list(KIND, terms=words, after=cursor, limit=PAGE)
+        page = await store.list(KIND, terms=found_by, after=cursor, limit=PAGE)
         for record in page.records:
             yield record
         cursor = page.cursor
