@@ -253,9 +253,15 @@ class Containers:
 
     async def tend(self) -> None:
         """Do what each host does for itself again and again: note uses and exits of shells, adopt what is left."""
+        await self.note()
+        await self._reconciler.run(reap=False)
+
+    async def note(self) -> None:
+        """Write down what only this host knows: uses, exits of shells, kills that were not confirmed."""
         await self._sweep_shells()
-        await self._unanswered.settle()
-        await self._sweeper.tend()
+        if "_unanswered" in self.__dict__:
+            await self._unanswered.settle()
+        await self._sweeper.note()
 
     async def reap(self) -> None:
         """Do what one host does for the whole installation: end what is due, remove what is left or long over."""

@@ -44,11 +44,6 @@ class Sweeper:
         """Note in memory that a container was used now; written to the store by the next round."""
         self._used[container_id] = self._context.clock.now()
 
-    async def tend(self) -> None:
-        """Write down uses, and adopt what dead hosts left."""
-        await self._flush()
-        await self._reconciler.run(reap=False)
-
     async def reap(self) -> None:
         """End what is expired, idle or gone, and forget what is long over."""
         from devbench_core.forwarding import sweeping as forwarded  # a short command sweeps nothing
@@ -64,7 +59,8 @@ class Sweeper:
         store, clock = self._context.repository.store, self._context.clock
         _count("forwarded_call", await forwarded.sweep(store, clock, batch))
 
-    async def _flush(self) -> None:
+    async def note(self) -> None:
+        """Write down the uses since the last time."""
         for container_id, at in list(self._used.items()):
             try:
                 await self._context.repository.change(container_id, last_used_at=at)

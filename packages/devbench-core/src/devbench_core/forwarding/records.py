@@ -10,12 +10,13 @@ import attrs
 
 from devbench_core.contracts.store import Put, Record
 from devbench_core.errors import DevbenchError
+from devbench_core.forwarding.settings import FORWARDED_KIND
 from devbench_core.json_types import JsonObject
 from devbench_core.model.caller import Caller
 from devbench_core.records import from_json, to_json
 from devbench_core.values import frozen
 
-KIND = "forwarded"
+KIND = FORWARDED_KIND
 
 
 class State(StrEnum):

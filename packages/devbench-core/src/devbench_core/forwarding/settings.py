@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FORWARDED_KIND = "forwarded"
+"""The collection of calls that hosts were given."""
+
 
 class ForwardingLimits(BaseModel):
     """Calls that only one host can serve: input for a command or shell that it follows."""
