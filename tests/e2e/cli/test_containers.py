@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 
@@ -42,6 +44,28 @@ def test_without_a_host_the_next_command_ends_what_is_due(cli: Any):
     container = cli.ok("spawn", "--ttl", "0.001s").strip()
     cli.ok("ps")
     assert cli.json("inspect", container)["container"]["ending"]["reason"] == "expired"
+
+
+def rows_of(cli: Any) -> dict[str, list[tuple[Any, ...]]]:
+    """Return all that is in the store."""
+    (database,) = cli.folder.rglob("devbench.db")
+    with closing(sqlite3.connect(database)) as connection:
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        ).fetchall()
+        return {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in tables}  # noqa: S608
+
+
+def test_commands_that_only_look_write_nothing(cli: Any, web: str):
+    cli.ok("exec", web, "true")  # by a host that has died since, as far as others see
+    before = rows_of(cli)
+    for _ in range(2):
+        assert web in cli.ok("ps")
+        cli.ok("ps", "--all")
+        cli.ok("inspect", web)
+        cli.ok("execs", web)
+    after = rows_of(cli)
+    assert {name for name in before if before[name] != after[name]} == set()
 
 
 def test_the_same_key_gives_the_same_container(cli: Any):
