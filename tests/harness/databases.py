@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from devbench_core.clock import SystemClock
+from devbench_core.containers.instances import KIND as INSTANCE
 from devbench_core.containers.instances import Instances, this_process
 from devbench_core.contracts.provider import OpenContext
-from devbench_core.contracts.store import Append, LogEntry, Put, Store
+from devbench_core.contracts.store import Append, LogEntry, Put, Remove, Store
 from devbench_core.identity import KEY, KIND
 from devbench_store_sql import plugin
 from devbench_store_sql.settings import SqlSettings
@@ -52,7 +53,7 @@ async def lived_on(store: Store) -> None:
 
 async def left(store: Store) -> None:
     """Say that it ended."""
-    await Instances(store, SystemClock(), 30).leave("i_host")
+    await store.apply(Remove(kind=INSTANCE, key="i_host"))
 
 
 def done_well(done: subprocess.CompletedProcess[str]) -> str:

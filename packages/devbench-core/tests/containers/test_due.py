@@ -7,6 +7,9 @@ from pathlib import Path
 
 import devbench_core
 from devbench_core.containers import SpawnRequest
+from devbench_core.containers.instances import KIND as INSTANCE
+from devbench_core.containers.repository import KIND as CONTAINER
+from devbench_core.contracts.store import Put, Remove
 from devbench_core.leading.leader import Leader
 from devbench_core.model.execution import ExecRequest
 from devbench_core.model.finding import Finding, Garbage
@@ -45,6 +48,47 @@ async def test_each_container_that_is_over_is_named_with_its_reason(
     assert shown(await bench.containers.due()) == wanted, "to look changes nothing"
     assert await Leader(bench).once()
     assert await bench.containers.due() == ()
+
+
+async def test_a_command_line_does_a_round_only_where_something_is_due_and_no_host_stays(
+    opener: Opener, clock: FakeClock
+):
+    async with opener(serving=False) as short:
+        await short.containers.spawn(SpawnRequest(ttl_s=60, persistent=True))
+        assert not await short.containers.wants_round()
+        clock.pass_s(61)
+        assert await short.containers.wants_round()
+        async with opener():
+            assert not await short.containers.wants_round(), "the host ends it"
+
+
+async def test_a_command_line_does_a_round_where_it_cannot_tell_what_is_due(
+    opener: Opener, runtime: FakeRuntime
+):
+    async with opener(serving=False) as short:
+        container = (await short.containers.spawn(SpawnRequest(persistent=True))).container
+        assert not await short.containers.wants_round()
+        runtime.fall_silent()
+        assert await short.containers.wants_round()
+        runtime.answer_again()
+        await short.store.apply(Put(kind=INSTANCE, key="i_odd", data={"unreadable": True}))
+        assert await short.containers.wants_round()
+        await short.store.apply(Remove(kind=INSTANCE, key="i_odd"))
+        await short.containers.kill(container.id)
+
+
+async def test_a_container_without_a_record_is_no_reason_for_a_round_while_it_is_kept(
+    opener: Opener, clock: FakeClock
+):
+    async with opener(serving=False) as short:
+        container = (await short.containers.spawn(SpawnRequest(persistent=True))).container
+        await short.store.apply(Remove(kind=CONTAINER, key=container.id))
+        await short.containers.reconcile()
+        assert shown(await short.containers.due()) == {("orphan", container.id, "lifetimes.orphan_grace_s")}
+        assert not await short.containers.wants_round()
+        clock.pass_s(301)
+        assert await short.containers.wants_round()
+        await short.containers.reconcile()
 
 
 async def test_records_and_outputs_are_counted_by_what_asks_for_their_removal(

@@ -89,6 +89,39 @@ async def test_a_sign_whose_answer_was_lost_may_be_there_and_is_given_again(
     assert watched.asked == [(SIGN,), (SIGN,)]
 
 
+async def test_a_heartbeat_is_a_sign(signed: SignedStore, watched: Watched):
+    beat = Put(kind=KIND, key="i_own", data={"stopping": True})
+    await signed.apply(beat)
+    await signed.apply(SOMETHING)
+    assert watched.asked == [(beat,), (SOMETHING,)]
+
+
+async def test_who_has_left_gives_no_sign_any_more(signed: SignedStore, watched: Watched):
+    await signed.withdraw()
+    assert watched.asked == [], "it was never given"
+    await signed.apply(SOMETHING)
+    assert await watched.get(KIND, "i_own") is None
+
+
+async def test_a_sign_that_may_be_there_is_taken_back(signed: SignedStore, watched: Watched):
+    watched.is_cut = True
+    with pytest.raises(StoreFailed):
+        await signed.apply(SOMETHING)
+    watched.is_cut = False
+    await signed.withdraw()
+    assert await watched.get(KIND, "i_own") is None
+
+
+async def test_a_command_line_whose_first_change_is_refused_leaves_nothing_of_itself(opener: Opener):
+    async with opener() as host:
+        web = SpawnRequest(alias="web", persistent=True)
+        await host.containers.spawn(web)
+        async with opener(serving=False) as short:
+            with pytest.raises(Conflict):
+                await short.containers.spawn(web)
+        assert [record.key for record in (await host.store.list(KIND)).records] == [host.instance]
+
+
 async def test_a_command_line_that_only_looks_is_not_recorded_as_a_host(opener: Opener):
     async with opener(serving=False) as short:
         await short.containers.list(caller=LOCAL)

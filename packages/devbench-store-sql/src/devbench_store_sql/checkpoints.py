@@ -48,7 +48,7 @@ class Checkpoints:
             try:
                 async with self._writer.copying():
                     await self._copy()
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, RuntimeError) as error:  # the last: no thread can be started now
                 log.warning("store.checkpoint_failed", error=failure(self._path, error).message)
                 await asyncio.sleep(PAUSE_S)
 

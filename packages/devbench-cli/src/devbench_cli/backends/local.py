@@ -13,7 +13,6 @@ from devbench_cli.backends.protocol import Backend
 from devbench_core.bench import Bench, Config
 from devbench_core.containers.repository import KIND
 from devbench_core.errors import DevbenchError, ValidationFailed
-from devbench_core.forwarding.settings import FORWARDED_KIND
 from devbench_core.model.caller import Caller
 from devbench_core.tool import ProgressSink
 from devbench_core.tools.call import call_tool
@@ -114,16 +113,10 @@ async def _look_after(bench: Bench) -> None:
     if not (await bench.store.list(KIND, limit=1)).records:
         return
     await bench.containers.note()
-    if await _is_something_due(bench):
+    if await bench.containers.wants_round():  # it is done beneath a lease, for which the disk is waited
         from devbench_core.leading.leader import Leader
 
         await Leader(bench).once(purging=False)
-
-
-async def _is_something_due(bench: Bench) -> bool:
-    """Look whether a round would do anything: it is done beneath a lease, for which the disk is waited."""
-    calls_of_hosts = await bench.store.list(FORWARDED_KIND, limit=1)  # what is due does not tell of these
-    return bool(calls_of_hosts.records or await bench.containers.due())
 
 
 @asynccontextmanager

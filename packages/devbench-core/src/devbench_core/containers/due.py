@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from devbench_core.containers.context import Context
 from devbench_core.containers.reconcile import ending_of
@@ -13,34 +13,39 @@ from devbench_core.model.finding import Finding, Garbage
 from devbench_core.pools import records
 
 
-async def due(context: Context, sweeper: Sweeper, running: Running) -> tuple[Finding, ...]:
-    """Look at everything, records and engine.
+async def due(context: Context, sweeper: Sweeper, running: Running) -> AsyncGenerator[Finding]:
+    """Look at everything, records and engine, and yield what is found.
 
     Raises:
         EngineUnreachable: The engine did not answer, so nothing can be said.
     """
     name, repository = context.runtime.name, context.repository
     engine = {seen.container_id: seen async for seen in context.runtime.list(context.installation)}
-    found: list[Finding] = []
     living: set[str] = {warm.id async for warm in records.listed(repository.store)}
     async for container in repository.all(LIVING):
         living.add(container.id)
         if container.runtime == name:
             reason = await _reason(context, sweeper, running, container, engine.get(container.id))
             if reason:
-                found.append(Finding(what=Garbage.CONTAINER, id=container.id, reason=reason))
+                yield Finding(what=Garbage.CONTAINER, id=container.id, reason=reason)
     async for container in repository.all(LEFTOVER):
         if container.runtime == name:
             reason = str(container.ending.reason) if container.ending else ""
-            found.append(Finding(what=Garbage.LEFTOVER, id=container.id, reason=reason))
-    found += await _orphans(context, {key: seen for key, seen in engine.items() if key not in living})
-    async for container in repository.all(ENDED):
+            yield Finding(what=Garbage.LEFTOVER, id=container.id, reason=reason)
+    for orphan in await _orphans(context, {key: seen for key, seen in engine.items() if key not in living}):
+        yield orphan
+    async for found in _old(context, sweeper):
+        yield found
+
+
+async def _old(context: Context, sweeper: Sweeper) -> AsyncGenerator[Finding]:
+    async for container in context.repository.all(ENDED):
         if sweeper.is_old(container):
-            found.append(Finding(what=Garbage.RECORD, id=container.id, reason=RETENTION))
+            yield Finding(what=Garbage.RECORD, id=container.id, reason=RETENTION)
     if keys := await context.keys.expired():
-        found.append(Finding(what=Garbage.KEY, reason="expired", count=keys))
-    found += [Finding(what=Garbage.HOST, id=host, reason="died") for host in await context.instances.dead()]
-    return tuple(found)
+        yield Finding(what=Garbage.KEY, reason="expired", count=keys)
+    for host in await context.instances.dead():
+        yield Finding(what=Garbage.HOST, id=host, reason="died")
 
 
 async def _reason(

@@ -118,10 +118,6 @@ class Instances:
         """Say that a host lives."""
         await self._store.apply(sign_of(instance, self._clock.now()))
 
-    async def leave(self, instance_id: str) -> None:
-        """Say that a host ended cleanly."""
-        await self._store.apply(Remove(kind=KIND, key=instance_id))
-
     async def alive(self, instance_id: str) -> bool:
         """Tell whether a host lives: by its process on this machine, and by its heartbeat."""
         if instance_id and instance_id == self._own:

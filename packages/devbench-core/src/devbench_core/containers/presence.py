@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from devbench_core.contracts.store import Change, LogEntry, Put, Record, RecordPage, Store
+from devbench_core.contracts.store import Change, LogEntry, Put, Record, RecordPage, Remove, Store
 
 
 class SignedStore:
@@ -14,7 +14,8 @@ class SignedStore:
     What names a host must never be there without its sign: the others would take it for dead, and over what it does.
     So a host that stays announces itself when it opens; and since agents are told by whom a command is before it is
     recorded, so does whoever speaks to one. A command line that only looks is named nowhere, and a sign would be all
-    that it writes: two transactions and, at its end, a copy of the database's log, each waiting for the disk.
+    that it writes: two transactions and, at its end, a copy of the database's log, each waiting for the disk. (A lease
+    in the store names its host without one: it is judged by time, and nobody looks the host up.)
 
     Attributes:
         may_be_known: Whether the store may hold the sign.
@@ -41,10 +42,21 @@ class SignedStore:
         """Do all changes or none."""
         if self._is_given or not changes:
             return await self._store.apply(*changes)
+        sign = self._sign()
+        is_sign = any(
+            isinstance(each, Put) and (each.kind, each.key) == (sign.kind, sign.key) for each in changes
+        )
         self.may_be_known = True  # also when the answer is lost
-        done = await self._store.apply(*changes, self._sign())
+        done = await self._store.apply(*changes, *([] if is_sign else [sign]))
         self._is_given = True
-        return done[:-1]
+        return done[: len(changes)]
+
+    async def withdraw(self) -> None:
+        """Take the sign back where it may have been given; what is written after this gives none."""
+        self._is_given = True
+        if self.may_be_known:
+            sign = self._sign()
+            await self._store.apply(Remove(kind=sign.kind, key=sign.key))
 
     async def get(self, kind: str, key: str) -> Record | None:
         """Return a record, or None."""

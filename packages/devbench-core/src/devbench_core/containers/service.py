@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from devbench_core.containers.repository import ATTACHMENT_KIND, ATTACHMENTS_MAX
 from devbench_core.containers.results import Attached, ContainerPage, Spawned
 from devbench_core.contracts.store import Put
 from devbench_core.errors import DevbenchError, ValidationFailed
+from devbench_core.forwarding.settings import FORWARDED_KIND
 from devbench_core.ids import CONTAINER, is_id
 from devbench_core.logs import get_logger
 from devbench_core.model.caller import LOCAL, Caller
@@ -276,7 +278,26 @@ class Containers:
         """
         from devbench_core.containers.due import due
 
-        return await due(self._context, self._sweeper, self._running_execs)
+        return tuple([found async for found in due(self._context, self._sweeper, self._running_execs)])
+
+    async def wants_round(self) -> bool:
+        """Tell whether a command line had better do a round: no host stays that would, and something is due."""
+        try:
+            return not await self._others_stay() and await self._is_something_due()
+        except Exception as error:  # noqa: BLE001 - a round does what it can, and logs what it cannot
+            log.debug("containers.due_unknown", error=repr(error))
+            return True
+
+    async def _is_something_due(self) -> bool:
+        if (await self._context.repository.store.list(FORWARDED_KIND, limit=1)).records:
+            return True  # of calls between hosts `due` does not tell
+        from devbench_core.containers.due import due
+
+        async with aclosing(due(self._context, self._sweeper, self._running_execs)) as findings:
+            async for found in findings:
+                if found.due_in_s <= 0:
+                    return True
+        return False
 
     async def sweep(self) -> None:
         """Do both."""
@@ -322,13 +343,14 @@ class Containers:
                 living = []
             await asyncio.gather(*(self._leave_one(container, at_once) for container in living))
         await self._ender.settle()
-        if self._context.signed.may_be_known:
-            await self._context.instances.leave(self._context.instance)
+        await self._context.signed.withdraw()
 
     async def has_heirs(self) -> bool:
         """Tell whether what this host was responsible for is left to another one."""
-        if not self._context.settings.lifetimes.hand_over:
-            return False
+        return self._context.settings.lifetimes.hand_over and await self._others_stay()
+
+    async def _others_stay(self) -> bool:
+        """Tell whether another host looks after this installation's containers."""
         hosts = await self._context.instances.all()
         runtimes = ("", self._context.runtime.name)
         return any(
