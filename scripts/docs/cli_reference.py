@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from devbench_cli.failures import EXIT_CODES
-from devbench_cli.lazy import ENTRIES, load
+from devbench_cli.lazy import ENTRIES, children_of, load
 from devbench_cli.options import parameters
 
 PATH = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -20,7 +20,7 @@ commands drive a remote host through MCP, with the bearer token in `DEVBENCH_TOK
 is safe ([which](../guides/several-hosts.md#our-client)). Containers that `devbench spawn` makes outlive the command.
 
 Results go to stdout, everything else to stderr. On a terminal there are colours and progress bars; `NO_COLOR`
-turns the colours off. `--json` prints JSON for machines on every command. An error is one block on stderr,
+turns the colours off. `--json` prints JSON for machines on every command that takes the common options. An error is one block on stderr,
 `error[code]: message` and a `hint:` line; with `--json` it is one JSON document there.
 [`devbench completion`](#devbench-completion) prints the script that completes commands and options in bash, zsh and fish.
 """
@@ -58,7 +58,7 @@ def command_names() -> list[str]:
     names: list[str] = []
     for name, entry in ENTRIES.items():
         names.append(name)
-        names.extend(f"{name} {child}" for child in getattr(load(name, entry), "commands", {}))
+        names.extend(f"{name} {child}" for child in children_of(load(name, entry)))
     return names
 
 
@@ -75,7 +75,7 @@ def _command(name: str, command: Any, depth: int = 2) -> str:
     parts = [f"{'#' * depth} devbench {name}\n", _prose(command.help)]
     parts.append(f"```text\n{_usage(name, command)}\n```\n")
     parts.extend(_parameters(command))
-    children = getattr(command, "commands", {})
+    children = children_of(command)
     parts.extend(_command(f"{name} {child}", inner, depth + 1) for child, inner in children.items())
     return "\n".join(parts)
 
@@ -98,7 +98,7 @@ def _usage(name: str, command: Any) -> str:
         "[OPTIONS]",
         *(argument.metavar for argument in _of_kind(command, "argument")),
     ]
-    return " ".join([*words, "COMMAND"] if getattr(command, "commands", {}) else words)
+    return " ".join([*words, "COMMAND"] if children_of(command) else words)
 
 
 def _parameters(command: Any) -> Iterator[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 import pytest
@@ -13,16 +16,34 @@ import pytest
 from devbench_cli.app import app
 from devbench_cli.program import run_program
 
+PROGRAM = str(Path(sys.executable).with_name("devbench"))
 
-def test_a_reader_that_went_away_ends_the_program_quietly():
+
+@contextmanager
+def to_nobody() -> Generator[TextIO]:
+    """Yield the end of a pipe whose other end is closed."""
     nobody, ours = os.pipe()
     os.close(nobody)
-    program = str(Path(sys.executable).with_name("devbench"))
     with os.fdopen(ours, "w") as output:
+        yield output
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ps", "--help"], ["--json", "--version"], ["--version"]])
+def test_a_reader_of_output_that_went_away_ends_the_program_quietly(words: list[str]):
+    with to_nobody() as output:
         done = subprocess.run(
-            [program, "--help"], check=False, stdout=output, stderr=subprocess.PIPE, timeout=60
+            [PROGRAM, *words], check=False, stdout=output, stderr=subprocess.PIPE, timeout=60
         )
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("words", [[], ["ps", "--bad"], ["ps", "--config", "nowhere.toml"]])
+def test_a_reader_of_errors_that_went_away_ends_the_program_too(words: list[str]):
+    with to_nobody() as output:
+        done = subprocess.run(
+            [PROGRAM, *words], check=False, stdout=subprocess.PIPE, stderr=output, timeout=60
+        )
+    assert (done.returncode, done.stdout) == (141, b"")
 
 
 @pytest.mark.parametrize(
@@ -47,3 +68,11 @@ def test_each_end_of_a_command_has_its_exit_code(
 
     monkeypatch.setattr(app, "invoke", invoke)
     assert run_program(["ps"]) == code
+
+
+def test_a_time_that_is_no_number_is_wrong_usage():
+    done = subprocess.run(
+        [PROGRAM, "plugin", "check", "sql", "--timeout", "nan"], check=False, capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"--timeout" in done.stderr

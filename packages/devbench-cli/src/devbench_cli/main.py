@@ -12,7 +12,14 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         from devbench_cli.version import print_version
 
-        return print_version()
+        try:
+            print_version()
+            return sys.stdout.flush()
+        except BrokenPipeError:
+            from devbench_cli.failures import EXIT_BROKEN_PIPE
+
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_BROKEN_PIPE)
     # Pydantic runs what any installed package offers it as a plugin; here only what the configuration names runs.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     gc.disable()  # a start makes much and throws little away; `running` enables it when the work begins

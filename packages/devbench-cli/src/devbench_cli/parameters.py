@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+LOCAL_NAME = click.Path(readable=False)
+"""A name that may be a file's on this machine: it is looked at by who opens it, and completed by shells."""
+
 detach_keys_option = click.option(
     "--detach-keys",
     envvar="DEVBENCH_DETACH_KEYS",

@@ -30,7 +30,10 @@ def run_program(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else int(end.code is not None))
     except BaseException as error:  # noqa: BLE001 - the last border: everything becomes an exit code
-        return _failed(only_cause(error), options)
+        try:
+            return _failed(only_cause(error), options)
+        except BrokenPipeError:  # whoever read what goes wrong is gone
+            return _broken_pipe()
 
 
 def _run(arguments: Sequence[str], options: Options) -> int:
@@ -78,6 +81,10 @@ def _flushed(code: int) -> int:
 
 
 def _broken_pipe() -> int:
-    """Leave quietly when the reader of our output went away, also at the interpreter's own last flush."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Leave quietly when a reader of our output went away, also at the interpreter's own last flush."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return EXIT_BROKEN_PIPE

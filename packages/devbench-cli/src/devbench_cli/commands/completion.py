@@ -8,7 +8,7 @@ from devbench_cli.completing import SHELLS, script
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL", help="bash, zsh or fish.")
+@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL", help="bash, zsh, fish or powershell.")
 @click.pass_context
 def app(ctx: click.Context, *, shell: str) -> None:
     """Print the script with which a shell completes commands and options of devbench on Tab.
@@ -21,5 +21,6 @@ def app(ctx: click.Context, *, shell: str) -> None:
       devbench completion bash > ~/.local/share/bash-completion/completions/devbench
       devbench completion zsh > ~/.zfunc/_devbench
       devbench completion fish > ~/.config/fish/completions/devbench.fish
+      devbench completion powershell >> $PROFILE
     """
     ctx.exit(script(ctx.find_root().command, shell))

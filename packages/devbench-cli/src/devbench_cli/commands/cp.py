@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from devbench_cli.options import Options
+from devbench_cli.parameters import LOCAL_NAME
 from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="SOURCE", help="PATH, CONTAINER:PATH, or - for stdin.")
-@click.argument("target", metavar="TARGET", help="PATH, CONTAINER:PATH, or - for stdout.")
+@click.argument("source", type=LOCAL_NAME, metavar="SOURCE", help="PATH, CONTAINER:PATH, or - for stdin.")
+@click.argument("target", type=LOCAL_NAME, metavar="TARGET", help="PATH, CONTAINER:PATH, or - for stdout.")
 @click.option("--recursive", "-r", is_flag=True, help="Copy a folder.")
 @click.option(
     "--ignore",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from devbench_cli.options import Options
+from devbench_cli.parameters import LOCAL_NAME
 from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", metavar="CONTAINER[:PATH]", help="Folder or file to pack.")
-@click.argument("target", metavar="ARCHIVE", help="A tar or zip to make, or - for stdout.")
+@click.argument("target", type=LOCAL_NAME, metavar="ARCHIVE", help="A tar or zip to make, or - for stdout.")
 @click.option(
     "--format", "format_", metavar="FORMAT", help="tar, tar.gz, tar.zst or zip; else the name tells."
 )

@@ -96,6 +96,10 @@ def check(
     from devbench_core.testing.check.results import Outcome
     from devbench_core.testing.check.subject import HOOKS
 
+    if not timeout >= 1:
+        raise click.BadParameter(
+            "it is no number", ctx=ctx, param_hint="--timeout"
+        )  # a range lets nan through
     options = options_of(ctx)
     verdict.check_places(report, badge, select)
     checking.require_kit()

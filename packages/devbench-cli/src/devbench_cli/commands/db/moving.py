@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from devbench_cli.options import Options, options_of
+from devbench_cli.parameters import LOCAL_NAME
 
 if TYPE_CHECKING:
     from devbench_core.dumps import Counts
@@ -18,7 +19,9 @@ PACKED = ".gz"
 
 
 @click.command()
-@click.argument("target", metavar="FILE", help="Where to; compressed where it ends in .gz; - for stdout.")
+@click.argument(
+    "target", type=LOCAL_NAME, metavar="FILE", help="Where to; compressed where it ends in .gz; - for stdout."
+)
 @click.pass_context
 def export(ctx: click.Context, *, target: str) -> None:
     """Write everything that the store holds into a file: a backup, or what another store takes in.
@@ -63,7 +66,7 @@ async def _export(options: Options, target: str) -> None:
 
 
 @click.command("import")
-@click.argument("source", metavar="FILE", help="What was exported; - for stdin.")
+@click.argument("source", type=LOCAL_NAME, metavar="FILE", help="What was exported; - for stdin.")
 @click.option("--replace", is_flag=True, help="Delete everything that the store holds, and take the file's.")
 @click.pass_context
 def import_(ctx: click.Context, *, source: str, replace: bool) -> None:
