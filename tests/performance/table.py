@@ -36,6 +36,10 @@ are with `synchronous = "full"`; SQLite's default survives the death of every pr
 before a power failure. SQLite is within the process, so a call costs no way to another one and back: PostgreSQL is for
 several hosts that share it, not for speed.
 """
+HEADING = "\n## "
+BOUNDS = "Bounds"
+MISSED = "- Missed: "
+HOLDING = "Every bound holds."
 
 
 def page(sections: Mapping[str, Sequence[Row]], machine: Mapping[str, str]) -> str:
@@ -45,8 +49,28 @@ def page(sections: Mapping[str, Sequence[Row]], machine: Mapping[str, str]) -> s
     for title, rows in sections.items():
         parts += [f"\n## {title}\n", *table(rows)]
     missed = missed_bounds(sections)
-    parts += ["\n## Bounds\n", *([f"- Missed: {each}." for each in missed] or ["Every bound holds."])]
+    parts += [f"\n## {BOUNDS}\n", *([f"{MISSED}{each}." for each in missed] or [HOLDING])]
     return "\n".join(parts) + "\n"
+
+
+def page_with(text: str, sections: Mapping[str, Sequence[Row]], machine: Mapping[str, str]) -> str:
+    """Return a page on which these sections were measured again, and everything else is as it was.
+
+    Args:
+        text: The page.
+        sections: What was measured.
+        machine: Where and when that was.
+    """
+    _, *rest = text.split(HEADING)
+    parts = dict(part.split("\n", 1) for part in rest)
+    bounds = [line for line in parts.pop(BOUNDS, "").splitlines() if line.startswith(MISSED)]
+    for title, rows in sections.items():
+        when = f"Measured apart from the rest, on {machine['date']} with Python {machine['Python']}."
+        parts[title] = "\n".join(["", when, "", *table(rows)]) + "\n"
+        bounds = [line for line in bounds if not line.startswith(f"{MISSED}{title}: ")]
+    bounds += [f"{MISSED}{each}." for each in missed_bounds(sections)]
+    parts[BOUNDS] = "\n".join(["", *(bounds or [HOLDING])]) + "\n"
+    return HEADING.join([f"{INTRO}\n", *(f"{title}\n{body}" for title, body in parts.items())])
 
 
 def missed_bounds(sections: Mapping[str, Sequence[Row]]) -> list[str]:
