@@ -33,7 +33,7 @@ def measure(count: int) -> Mapping[str, float]:
             [sys.executable, "-m", "harness.crowd", json.dumps(config), str(count)],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             timeout=TIMEOUT_S,
         )
