@@ -8,7 +8,7 @@ import click
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, EXIT_SIGNAL_BASE, print_error
 from devbench_cli.options import Options, options_of
-from devbench_cli.parameters import detach_keys_option
+from devbench_cli.parameters import cwd_option, detach_keys_option
 from devbench_cli.running import run_with_backend
 from devbench_core.errors import DevbenchError, ValidationFailed
 
@@ -35,7 +35,7 @@ DETACHED_STDIN_MAX = 65_536
     metavar="KEY[=VALUE]",
     help="Variable for this command; KEY alone copies ours.",
 )
-@click.option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
+@cwd_option
 @click.option(
     "--create-cwd", is_flag=True, help="Make the directory of --cwd, with its parents, when it is missing."
 )

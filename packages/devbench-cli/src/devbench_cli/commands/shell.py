@@ -8,7 +8,7 @@ import click
 
 from devbench_cli.failures import EXIT_BROKEN_PIPE, EXIT_EXEC_FAILED, print_error
 from devbench_cli.options import Options, options_of
-from devbench_cli.parameters import detach_keys_option
+from devbench_cli.parameters import cwd_option, detach_keys_option, env_option
 from devbench_cli.running import run_with_backend
 from devbench_core.errors import DevbenchError
 
@@ -24,10 +24,8 @@ SHELLS = ("bash", "sh")
 @click.argument(
     "command", nargs=-1, metavar="[COMMAND...]", help="Program and arguments instead of the shell."
 )
-@click.option(
-    "--env", "-e", multiple=True, metavar="KEY[=VALUE]", help="Variable for it; KEY alone copies ours."
-)
-@click.option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
+@env_option
+@cwd_option
 @click.option(
     "--user",
     "-u",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from devbench_core.contracts.store import Change, LogEntry, Put, Record, RecordPage, Remove, Store
+from devbench_core.contracts.store import Change, Put, Record, Remove, Store
+from devbench_core.passing import PassingStore
 
 
-class SignedStore:
+class SignedStore(PassingStore):
     """A store whose first change carries the host's sign of life along, in one transaction.
 
     What names a host must never be there without its sign: the others would take it for dead, and over what it does.
@@ -26,7 +26,7 @@ class SignedStore:
     """
 
     def __init__(self, store: Store, sign: Callable[[], Put]) -> None:
-        self._store = store
+        super().__init__(store)
         self._sign = sign
         self._is_given = False
         self.may_be_known = False
@@ -57,25 +57,3 @@ class SignedStore:
         if self.may_be_known:
             sign = self._sign()
             await self._store.apply(Remove(kind=sign.kind, key=sign.key))
-
-    async def get(self, kind: str, key: str) -> Record | None:
-        """Return a record, or None."""
-        return await self._store.get(kind, key)
-
-    async def list(
-        self, kind: str, *, terms: frozenset[str] = frozenset(), after: str = "", limit: int = 100
-    ) -> RecordPage:
-        """Return a page of records with all the terms, by key."""
-        return await self._store.list(kind, terms=terms, after=after, limit=limit)
-
-    async def read(self, log: str, *, after: int = 0, limit: int = 100) -> tuple[LogEntry, ...]:
-        """Return entries above a seq, rising."""
-        return await self._store.read(log, after=after, limit=limit)
-
-    async def drop(self, log: str) -> None:
-        """Delete a log."""
-        await self._store.drop(log)
-
-
-if TYPE_CHECKING:
-    _: type[Store] = SignedStore

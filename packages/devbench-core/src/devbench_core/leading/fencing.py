@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING
 
 import attrs
 
 from devbench_core.contracts.lock import Lease
-from devbench_core.contracts.store import Change, Fence, LogEntry, Record, RecordPage, Store
+from devbench_core.contracts.store import Change, Fence, Record
 from devbench_core.errors import StaleToken
+from devbench_core.passing import PassingStore
 
 
 @attrs.define
@@ -52,15 +52,8 @@ def no_lease() -> Context:
     return context
 
 
-class FencedStore:
+class FencedStore(PassingStore):
     """A store whose changes beneath a lease are fenced; all else goes through as it is."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def get(self, kind: str, key: str) -> Record | None:
-        """Return a record, or None."""
-        return await self._store.get(kind, key)
 
     async def apply(self, *changes: Change) -> tuple[Record | None, ...]:
         """Do all changes or none; beneath a lease only while it is the latest."""
@@ -87,23 +80,9 @@ class FencedStore:
             held.refused = error
             raise
 
-    async def list(
-        self, kind: str, *, terms: frozenset[str] = frozenset(), after: str = "", limit: int = 100
-    ) -> RecordPage:
-        """Return a page of records with all the terms, by key."""
-        return await self._store.list(kind, terms=terms, after=after, limit=limit)
-
-    async def read(self, log: str, *, after: int = 0, limit: int = 100) -> tuple[LogEntry, ...]:
-        """Return entries above a seq, rising."""
-        return await self._store.read(log, after=after, limit=limit)
-
     async def drop(self, log: str) -> None:
         """Delete a log. That it may go was written with a fence before, so a look at the clock is enough."""
         held = _HELD.get()
         if held is not None:
             held.check()
         await self._store.drop(log)
-
-
-if TYPE_CHECKING:
-    _: type[Store] = FencedStore

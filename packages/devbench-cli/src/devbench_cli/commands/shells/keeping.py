@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from devbench_cli.options import Options
+from devbench_cli.parameters import cwd_option, env_option
 from devbench_cli.running import run_with_backend
 
 if TYPE_CHECKING:
@@ -21,10 +22,8 @@ HEADINGS = ("ID", "STATE", "PROGRAM", "AGE", "LAST RUN", "DIRECTORY")
 @click.option(
     "--program", default="auto", metavar="NAME", help="bash, sh, or auto: bash where it is, else sh."
 )
-@click.option(
-    "--env", "-e", multiple=True, metavar="KEY[=VALUE]", help="Variable for it; KEY alone copies ours."
-)
-@click.option("--cwd", "-w", metavar="PATH", help="Directory, relative to the workspace.")
+@env_option
+@cwd_option
 @click.option(
     "--user",
     "-u",
