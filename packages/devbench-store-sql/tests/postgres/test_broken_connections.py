@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from devbench_core.contracts.store import ABSENT, Put
 from devbench_core.errors import StoreFailed
+from devbench_store_sql.postgres.address import address_of
+from devbench_store_sql.postgres.connections import Readers
 from devbench_store_sql.postgres.opening import opened
 from devbench_store_sql.postgres.store import PostgresStore
 from devbench_store_sql.settings import SqlSettings
@@ -155,3 +160,24 @@ async def test_a_commit_that_a_crash_left_unanswered_is_not_called_done(tmp_path
             record = await store.get("k", "a")
             assert record is not None
             assert record.data == {"n": 1}, "it was committed, but nobody can be sure of that"
+
+
+async def test_a_pool_closes_also_where_a_connection_breaks_at_its_last_word(url: str):
+    async def unable_to_send(connection: Any) -> None:
+        sent_by = connection._transport.get_extra_info("socket")
+        backend = connection.get_server_pid()
+        os.kill(backend, signal.SIGSTOP)  # or the server's end could be heard before ours is told
+        stopped.append(backend)
+        socket.socket.shutdown(sent_by._sock, socket.SHUT_WR)
+
+    stopped: list[int] = []
+    settings = at(url)
+    readers = Readers(settings, address_of(settings))
+    await readers.open()
+    try:
+        await readers.read(unable_to_send)
+        await readers.close()
+    finally:
+        for backend in stopped:
+            os.kill(backend, signal.SIGCONT)
+    assert readers.size == 0

@@ -57,6 +57,15 @@ async def connect(settings: SqlSettings, address: Address) -> Connection:
         raise failure(address.shown, error) from error
 
 
+async def closed(pool: Any, limit_s: float) -> None:
+    """Close a pool after what is under way; what breaks meanwhile, or takes longer than ``limit_s``, is cut."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await pool.close()
+    except Errors:  # also of time: a pool that could not close has ended its connections
+        pool.terminate()
+
+
 class Readers:
     """A pool whose reads are repeated on another connection when theirs breaks."""
 
@@ -90,11 +99,7 @@ class Readers:
 
     async def close(self) -> None:
         """Close all connections after the reads under way, but wait no longer than for one of them."""
-        try:
-            async with asyncio.timeout(self._settings.statement_timeout_s):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
+        await closed(self._pool, self._settings.statement_timeout_s)
 
     async def read(self, query: Callable[[Connection], Awaitable[T]]) -> T:
         """Return what a query gives.

@@ -10,7 +10,7 @@ import asyncpg
 from devbench_core.errors import LockFailed
 from devbench_core.leases.finishing import GRACE_S, finished
 from devbench_store_sql.postgres.address import Address
-from devbench_store_sql.postgres.connections import PAUSE_MAX_S, PAUSE_S, keep, options
+from devbench_store_sql.postgres.connections import PAUSE_MAX_S, PAUSE_S, closed, keep, options
 from devbench_store_sql.postgres.failures import ANEW, BROKEN, Errors, lock_failure
 from devbench_store_sql.settings import SqlSettings
 
@@ -40,11 +40,7 @@ class Server:
 
     async def close(self) -> None:
         """Close all connections, waiting no longer than for one answer."""
-        try:
-            async with asyncio.timeout(self._limit_s):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
+        await closed(self._pool, self._limit_s)
 
     async def run(
         self,
