@@ -49,6 +49,8 @@ class _Running:
     cpu_started_s: float
     thread: int
     ticks: int = 0
+    seen_s: float
+    excused_s: float = 0.0
     queued_s: float | None = None
     frames: list[traceback.FrameSummary] = field(default_factory=list[traceback.FrameSummary])
 
@@ -76,8 +78,10 @@ class LoopWatch:
         def run(handle: asyncio.Handle) -> None:
             ident = threading.get_ident()
             outer = watch._running.get(ident)
+            started_s = time.monotonic()
             now = _Running(
-                started_s=time.monotonic(),
+                started_s=started_s,
+                seen_s=started_s,
                 cpu_started_s=time.thread_time(),
                 thread=threading.get_native_id(),
             )
@@ -105,7 +109,7 @@ class LoopWatch:
         duration_s = time.monotonic() - now.started_s
         if duration_s < self._bound_s:
             return
-        if self._is_stall(now, duration_s) and not _excused(now.frames):
+        if self._is_stall(now, duration_s):
             stack = "".join(traceback.format_list(now.frames)) or "(too short-lived to be seen)"
             self._stalls.append(Stall(duration_s=duration_s, stack=stack))
 
@@ -113,20 +117,33 @@ class LoopWatch:
         """Tell whether it computed for too long, or waited while the machine was otherwise responsive."""
         cpu_s = time.thread_time() - now.cpu_started_s
         queued_s = 0.0 if now.queued_s is None else _queued_s(now.thread) - now.queued_s
-        own_s = duration_s - queued_s
+        own_s = duration_s - queued_s - now.excused_s
         if cpu_s >= own_s / 2:
-            return cpu_s >= self._bound_s * (_TRACING_SLOWDOWN if _TRACED else 1)
+            return min(cpu_s, own_s) >= self._bound_s * (_TRACING_SLOWDOWN if _TRACED else 1)
         return own_s >= self._bound_s and now.ticks * TICK_S >= duration_s * _RESPONSIVE_SHARE
 
     def _look(self) -> None:
         while not self._closing.wait(TICK_S):
             frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  # the documented way to see them
             for ident, running in list(self._running.items()):
-                running.ticks += 1
-                if running.queued_s is None:
-                    running.queued_s = _queued_s(running.thread)
-                if time.monotonic() - running.started_s >= self._bound_s / 2 and ident in frames:
-                    running.frames = _above_loop(frames[ident])
+                if ident in frames:
+                    _note(running, frames[ident])
+
+
+def _note(running: _Running, frame: FrameType) -> None:
+    """Add what a callback is seen doing; the time since it was last seen counts as spent on it."""
+    now_s = time.monotonic()
+    running.ticks += 1
+    if running.queued_s is None:
+        running.queued_s = _queued_s(running.thread)
+    if now_s - running.started_s < TICK_S:
+        return  # stacks cost something, and most callbacks are over
+    since_s, running.seen_s = now_s - running.seen_s, now_s
+    frames = _above_loop(frame)
+    if _excused(frames):
+        running.excused_s += since_s
+    else:
+        running.frames = frames
 
 
 def _queued_s(thread: int) -> float:

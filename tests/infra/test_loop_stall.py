@@ -22,6 +22,9 @@ async def starts(duration_s):
             time.sleep(duration_s)
             super()._bootstrap()
     Late().start()
+async def starts_and_goes_on(duration_s):
+    await starts(duration_s)
+    await sleeps(0.1)
 async def spins(duration_s):
     deadline = time.thread_time() + duration_s
     while time.thread_time() < deadline:
@@ -63,9 +66,10 @@ def test_a_short_callback_is_no_stall():
 
 
 @pytest.mark.loop_may_stall("on purpose")
-def test_waiting_for_a_new_thread_to_get_a_processor_is_excused():
+@pytest.mark.parametrize("how", ["starts", "starts_and_goes_on"])
+def test_waiting_for_a_new_thread_to_get_a_processor_is_excused(how: str):
     source = Path(__file__).resolve().parents[2] / "packages/devbench-core/src/devbench_core/slow.py"
-    assert _run(_seeded("starts", str(source)), LONGER_S) == []
+    assert _run(_seeded(how, str(source)), LONGER_S) == []
 
 
 @pytest.mark.loop_may_stall("on purpose")
