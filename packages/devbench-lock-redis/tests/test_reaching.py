@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -162,17 +164,34 @@ async def test_no_connection_that_becomes_free_is_told_by_its_setting(server: Re
         server.go_on()
 
 
-async def test_tls_is_spoken_with_a_server_whose_certificate_holds(tmp_path: Path):
-    _, certificate = server_context(tmp_path)
+@contextmanager
+def speaking_tls(folder: Path) -> Generator[tuple[RedisServer, str, str]]:
+    """Give a server, its address, and the file with its certificate."""
+    _, certificate = server_context(folder)
     port = str(free_port())
     options = ("--port", "0", "--tls-port", port, "--tls-auth-clients", "no")
-    files = ("--tls-cert-file", str(certificate), "--tls-key-file", str(tmp_path / "key.pem"))
-    with RedisServer(*options, *files, "--tls-ca-cert-file", str(certificate)):
-        url = f"rediss://127.0.0.1:{port}"
-        async with open_on(url, tls_ca_file=str(certificate)) as lock, lock.hold("k", ttl_s=5, wait_s=0):
+    files = ("--tls-cert-file", str(certificate), "--tls-key-file", str(folder / "key.pem"))
+    with RedisServer(*options, *files, "--tls-ca-cert-file", str(certificate)) as server:
+        yield server, f"rediss://127.0.0.1:{port}", str(certificate)
+
+
+async def test_tls_is_spoken_with_a_server_whose_certificate_holds(tmp_path: Path):
+    with speaking_tls(tmp_path) as (_, url, certificate):
+        async with open_on(url, tls_ca_file=certificate) as lock, lock.hold("k", ttl_s=5, wait_s=0):
             pass
         error = await open_fails(url)
         assert "certificate" in error.message
+
+
+async def test_a_lock_is_left_in_bounded_time_also_where_the_server_ends_no_connection(tmp_path: Path):
+    async def live(server: RedisServer, url: str, certificate: str) -> None:
+        async with open_on(url, tls_ca_file=certificate, **QUICK) as lock:
+            async with lock.hold("k", ttl_s=5, wait_s=0):
+                await until(lambda: server.ask("PUBSUB", "CHANNELS", "*"))
+            server.stop()
+
+    with speaking_tls(tmp_path) as (server, url, certificate):
+        await asyncio.wait_for(live(server, url, certificate), BOUND_S)
 
 
 @pytest.mark.parametrize(

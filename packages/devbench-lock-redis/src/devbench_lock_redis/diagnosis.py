@@ -12,7 +12,7 @@ from devbench_core.errors import DevbenchError
 from devbench_core.leases.finishing import finished
 from devbench_lock_redis.address import address_of
 from devbench_lock_redis.failures import failure
-from devbench_lock_redis.server import client_of
+from devbench_lock_redis.server import client_of, closed
 from devbench_lock_redis.settings import RedisSettings
 
 TIMEOUT_S = 3.0
@@ -32,7 +32,7 @@ async def look(settings: RedisSettings) -> Diagnosis:
     except (RedisError, OSError, TimeoutError) as error:
         return Diagnosis(ok=False, summary=str(failure(str(address), error)))
     finally:
-        await client.aclose()
+        await closed(client)
     policy = about.get("maxmemory_policy", SAFE_POLICY)
     notes = (
         ()

@@ -12,7 +12,7 @@ from devbench_core.leases.finishing import ended
 from devbench_lock_redis.address import address_of
 from devbench_lock_redis.keeper import RedisKeeper
 from devbench_lock_redis.names import Names
-from devbench_lock_redis.server import Server, client_of
+from devbench_lock_redis.server import Server, client_of, closed
 from devbench_lock_redis.settings import RedisSettings
 from devbench_lock_redis.wakeups import Wakeups
 
@@ -38,4 +38,4 @@ async def opened(settings: RedisSettings, clock: Clock) -> AsyncGenerator[Leased
         finally:
             await ended(listening)
     finally:
-        await client.aclose()
+        await closed(client)

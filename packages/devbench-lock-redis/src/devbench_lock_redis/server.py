@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -54,6 +55,12 @@ def client_of(address: Address, settings: RedisSettings) -> Redis:
         + 1,  # the client's own bound is lower than ours may be
         **options,
     )
+
+
+async def closed(client: Redis) -> None:
+    """Close a client's connections. With TLS the server takes part in that; one that does not is left to itself."""
+    with suppress(RedisError, OSError):
+        await client.aclose()
 
 
 class Server:
