@@ -259,7 +259,7 @@ async def test_a_client_has_a_bounded_number_of_subscriptions(serve: Serve, era:
 
 
 async def test_an_open_stream_of_resources_does_not_delay_a_stop(serve: Serve, era: str):
-    async with serve(grace_s=3) as served, connected(served.url, era) as client:
+    async with serve(grace_s=10) as served, connected(served.url, era) as client:
         uri = await started(client, await spawn(client), TICKS)
         listening = asyncio.Event()
 
@@ -276,7 +276,7 @@ async def test_an_open_stream_of_resources_does_not_delay_a_stop(serve: Serve, e
                 group.create_task(follow())
                 await asyncio.wait_for(listening.wait(), 10)
             served.stopping.set()
-            await asyncio.wait_for(served.stopped.wait(), 3)
+            await asyncio.wait_for(served.stopped.wait(), 5)
 
 
 @given(st.integers(0, 10**9) | st.none(), st.integers(1024, 96 * 1024) | st.none())

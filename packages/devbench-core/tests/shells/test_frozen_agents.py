@@ -46,7 +46,7 @@ async def test_the_sweep_waits_for_no_frozen_agent(local_agent: LocalAgent):
         with frozen(local_agent):
             since = time.monotonic()
             await host.shells.sweep()
-            assert time.monotonic() - since < 2.0  # a cancel would wait 17 s for each
+            assert time.monotonic() - since < 10.0  # a cancel would wait 17 s for each
         await eventually(lambda: host.execs.running_here == 0)
         await host.shells.sweep()
         assert await host.shells.list(CONTAINER_ID) == ()
