@@ -22,6 +22,7 @@ is safe ([which](../guides/several-hosts.md#our-client)). Containers that `devbe
 Results go to stdout, everything else to stderr. On a terminal there are colours and progress bars; `NO_COLOR`
 turns the colours off. `--json` prints JSON for machines on every command that takes the common options. An error is one block on stderr,
 `error[code]: message` and a `hint:` line; with `--json` it is one JSON document there.
+Wrong usage is, too, where `--json` stands before what is wrong: right after `devbench`, to be sure.
 [`devbench completion`](#devbench-completion) prints the script that completes commands and options in bash, zsh and fish.
 """
 COMMON = """## Options of every command

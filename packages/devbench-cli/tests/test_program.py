@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -68,6 +69,27 @@ def test_each_end_of_a_command_has_its_exit_code(
 
     monkeypatch.setattr(app, "invoke", invoke)
     assert run_program(["ps"]) == code
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "path"),
+    [
+        (["--json", "ps", "--bad"], "No such option '--bad'", "devbench ps"),
+        (["--json", "pss"], "No such command 'pss'", "devbench"),
+        (["exec", "--json"], "Missing argument 'CONTAINER'", "devbench exec"),
+        (["exec", "--json", "web"], "COMMAND", "devbench exec"),
+    ],
+)
+def test_wrong_usage_is_told_to_machines_like_other_errors(
+    words: list[str], told: str, path: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run_program(words) == 2
+    written = capsys.readouterr()
+    [line] = written.err.splitlines()
+    error = json.loads(line)["error"]
+    assert (written.out, error["code"], error["details"]) == ("", "validation", {"field": "command line"})
+    assert told in error["message"]
+    assert error["hint"] == f"see `{path} --help`"
 
 
 def test_a_time_that_is_no_number_is_wrong_usage():

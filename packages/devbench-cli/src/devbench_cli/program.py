@@ -19,7 +19,7 @@ from devbench_cli.failures import (
     print_error,
 )
 from devbench_cli.options import Options
-from devbench_core.errors import DevbenchError
+from devbench_core.errors import DevbenchError, ValidationFailed
 
 
 def run_program(arguments: Sequence[str]) -> int:
@@ -49,7 +49,10 @@ def _failed(error: BaseException, options: Options) -> int:
     if isinstance(error, click.exceptions.Exit):
         return _flushed(error.exit_code)
     if isinstance(error, click.ClickException):
-        error.show()
+        if options.as_json:
+            print_error(_misused(error), as_json=True)
+        else:
+            error.show()
         return _flushed(error.exit_code)
     if isinstance(error, DevbenchError):
         print_error(error, as_json=options.as_json)
@@ -62,6 +65,13 @@ def _failed(error: BaseException, options: Options) -> int:
         print_error(_unforeseen(error), as_json=options.as_json)
         return EXIT_FAILURE
     raise error
+
+
+def _misused(error: click.ClickException) -> ValidationFailed:
+    """Return what machines see of a command line that cannot be used."""
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    path = ctx.command_path if ctx is not None else completing.PROGRAM
+    return ValidationFailed("command line", error.format_message(), hint=f"see `{path} --help`")
 
 
 def _unforeseen(error: Exception) -> DevbenchError:
