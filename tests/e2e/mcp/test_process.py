@@ -73,9 +73,9 @@ async def answer(process: asyncio.subprocess.Process) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def raw_program(config: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
+async def raw_program(config: Path, *arguments: str) -> AsyncGenerator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *(str(PROGRAM), "--config", str(config)),
+        *(str(PROGRAM), "--config", str(config), *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -144,6 +144,23 @@ async def test_on_stdio_a_client_that_says_nothing_after_the_greeting_does_not_k
         process.stdin.write(HELLO)
         assert (await answer(process))["id"] == 1
         await asyncio.wait_for(silent.asked.wait(), 30)
+        silent.cut.set()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--transport", "http", "--port", "0")], ids=["stdio", "http"])
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+async def test_it_stops_cleanly_while_it_waits_for_a_silent_engine(
+    tmp_path: Path, arguments: tuple[str, ...], end: signal.Signals
+):
+    silent, path = Silent(), tmp_path / "silent.sock"
+    config = with_docker_at(path, engine_wait_s=300)
+    async with (
+        await asyncio.start_unix_server(silent.serve, path),
+        raw_program(config, *arguments) as process,
+    ):
+        await asyncio.wait_for(silent.asked.wait(), 30)
+        process.send_signal(end)
+        assert await asyncio.wait_for(process.wait(), 30) == 0  # not what the hard end after the grace gives
         silent.cut.set()
 
 

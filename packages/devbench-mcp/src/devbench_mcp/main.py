@@ -18,7 +18,7 @@ from devbench_core.config.load import load_settings
 from devbench_core.config.settings import Settings
 from devbench_core.errors import DevbenchError
 from devbench_mcp.settings import McpSettings, mcp_settings
-from devbench_mcp.stopping import on_signals
+from devbench_mcp.stopping import on_signals, unless_stopped
 
 if TYPE_CHECKING:
     from devbench_core.bench import Bench
@@ -85,7 +85,9 @@ async def serve(settings: Settings, own: McpSettings, *, transport: str) -> None
     await asyncio.to_thread(Callers.of, own)  # a missing token shows before an engine is touched
     taken = bind(own)
     with on_signals(own.grace_s) as stopping:
-        async with _opening(settings) as bench:
+        async with unless_stopped(_opening(settings), stopping) as bench:
+            if bench is None:
+                return
             _started()
             await serve_http(
                 bench,

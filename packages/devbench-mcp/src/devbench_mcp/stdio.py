@@ -20,6 +20,7 @@ from devbench_mcp.callers import principal_of
 from devbench_mcp.live import Live
 from devbench_mcp.server import ToolServer
 from devbench_mcp.settings import McpSettings
+from devbench_mcp.stopping import unless_stopped
 
 if TYPE_CHECKING:
     from anyio import AsyncFile
@@ -63,13 +64,14 @@ async def serve_stdio(
                 await _greeted(lines, serving, waiting)
             if not waiting.done() and (serving is None or not serving.done()):
                 await asyncio.to_thread(import_module, "devbench_mcp.methods")
-                async with opening as bench:
-                    opened()
-                    tools.use(bench)
-                    if lines is not None and not waiting.done():  # what is to stop begins nothing
-                        lines.let_on()
-                    serving = serving or asyncio.create_task(_serve(tools.build(), None))
-                    await _until_over(tools, serving, waiting)
+                async with unless_stopped(opening, stopping) as bench:
+                    if bench is not None:
+                        opened()
+                        tools.use(bench)
+                        if lines is not None and not waiting.done():  # what is to stop begins nothing
+                            lines.let_on()
+                        serving = serving or asyncio.create_task(_serve(tools.build(), None))
+                        await _until_over(tools, serving, waiting)
         finally:
             await _end(waiting, *([] if serving is None else [serving]))
     if serving is not None and not serving.cancelled():

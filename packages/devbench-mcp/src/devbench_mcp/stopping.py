@@ -1,4 +1,4 @@
-"""Turns TERM and INT into one event, with a hard end behind it."""
+"""Turns TERM and INT into one event, with a hard end behind it, and lets a start be given up."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from types import FrameType
+from typing import TypeVar
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_FORCED = 70
+T = TypeVar("T")
 
 
 @contextmanager
@@ -46,3 +48,31 @@ def on_signals(grace_s: float) -> Generator[asyncio.Event]:
         asked.set()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@asynccontextmanager
+async def unless_stopped(
+    opening: AbstractAsyncContextManager[T], stopping: asyncio.Event
+) -> AsyncGenerator[T | None]:
+    """Be inside ``opening`` for the block; yield None where ``stopping`` was set before it was entered.
+
+    Entering may take long, as where an engine is silent; it is cancelled then.
+    """
+
+    async def give_up(limit: asyncio.Timeout) -> None:
+        await stopping.wait()
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    async with AsyncExitStack() as stack:
+        opened, limit = None, asyncio.timeout(None)
+        try:
+            async with limit:
+                watching = asyncio.create_task(give_up(limit))
+                try:
+                    opened = await stack.enter_async_context(opening)
+                finally:
+                    watching.cancel()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        yield opened
