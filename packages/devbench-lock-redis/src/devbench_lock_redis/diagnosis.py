@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from devbench_core.contracts.provider import Diagnosis
 from devbench_core.errors import DevbenchError
-from devbench_core.leases.finishing import finished
+from devbench_core.finishing import finished
 from devbench_lock_redis.address import address_of
 from devbench_lock_redis.failures import failure
 from devbench_lock_redis.server import client_of, closed

@@ -8,7 +8,7 @@ import math
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from devbench_core.leases.finishing import GRACE_S
+from devbench_core.finishing import GRACE_S
 from devbench_core.leases.keeper import Keeper
 from devbench_core.leases.keeping import RENEWALS
 from devbench_core.leases.lease import HeldLease

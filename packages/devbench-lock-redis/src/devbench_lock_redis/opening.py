@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from devbench_core.clock import Clock
+from devbench_core.finishing import ended
 from devbench_core.leases import LeasedLock
-from devbench_core.leases.finishing import ended
 from devbench_lock_redis.address import address_of
 from devbench_lock_redis.keeper import RedisKeeper
 from devbench_lock_redis.names import Names

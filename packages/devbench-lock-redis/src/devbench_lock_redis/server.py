@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from devbench_core.errors import LockFailed
-from devbench_core.leases.finishing import GRACE_S, finished
+from devbench_core.finishing import GRACE_S, finished
 from devbench_lock_redis.address import Address
 from devbench_lock_redis.failures import failure, is_passing
 from devbench_lock_redis.scripts import Script

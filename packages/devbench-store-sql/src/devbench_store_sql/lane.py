@@ -16,6 +16,8 @@ from typing import Any, TypeVar, cast
 
 import aiosqlite
 
+from devbench_core.finishing import TO_ITS_END_S, finished
+
 T = TypeVar("T")
 UNUSED_CHUNK = 64
 """aiosqlite's size of a chunk of rows; its own cursors are not used."""
@@ -39,12 +41,11 @@ class Lane:
         self._thread = self._new_thread()
         opening = asyncio.ensure_future(self._thread)
         try:
-            await asyncio.shield(opening)
+            await asyncio.wait({opening})
         except asyncio.CancelledError:
-            with suppress(sqlite3.Error):
-                await opening  # the thread is opening the file and would leave a connection behind
-                await self._end()
+            await finished(self._undo(opening), TO_ITS_END_S)
             raise
+        opening.result()
         self.is_open = True
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -67,11 +68,18 @@ class Lane:
         """Close after the work that is under way; nothing to do where it was never opened."""
         if self.is_open:
             self.is_open = False
+            await finished(
+                self._end(), TO_ITS_END_S
+            )  # a thread that is left keeps the process alive for ever
+
+    async def _undo(self, opening: asyncio.Future[aiosqlite.Connection]) -> None:
+        with suppress(sqlite3.Error):
+            await opening  # the thread is opening the file and would leave a connection behind
             await self._end()
 
     async def _end(self) -> None:
-        await asyncio.shield(self._in_thread(self.renew))
-        await asyncio.shield(self._thread.close())
+        await self._in_thread(self.renew)
+        await self._thread.close()
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         # aiosqlite offers no public way to run more than one statement at a time

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from devbench_store_sql import connections
 from devbench_store_sql.checkpoints import Checkpoints
+from devbench_store_sql.closing import closed_whole
 from devbench_store_sql.failures import translated
 from devbench_store_sql.lane import Lane
 from devbench_store_sql.migrate import migrate
@@ -32,7 +33,7 @@ async def opened(settings: SqlSettings, state_dir: Path) -> AsyncGenerator[SqlSt
     with translated(path, timeout="migration_timeout_s"):
         await asyncio.to_thread(prepare, path)
         await asyncio.to_thread(migrate, path, settings)
-    async with AsyncExitStack() as stack:
+    async with closed_whole() as stack:
         readers = Readers(settings, path)
         stack.push_async_callback(readers.close)
         connect = partial(connections.writer, path, settings, busy_timeout_s=settings.busy_timeout_s)

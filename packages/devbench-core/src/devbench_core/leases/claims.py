@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from devbench_core.clock import Clock
 from devbench_core.contracts.store import ABSENT, Fence, Put, Record, Store
 from devbench_core.errors import Conflict, LockFailed, StaleToken, StoreFailed
+from devbench_core.finishing import finished
 from devbench_core.json_types import JsonObject
 from devbench_core.leases.bells import Bells
-from devbench_core.leases.finishing import finished
 from devbench_core.leases.keeper import Keeper
 from devbench_core.leases.lease import HeldLease
 from devbench_core.memory.lock import MICROSECONDS

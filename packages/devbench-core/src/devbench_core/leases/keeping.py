@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from devbench_core.errors import LockFailed
-from devbench_core.leases.finishing import ended
+from devbench_core.finishing import ended
 from devbench_core.leases.lease import HeldLease
 from devbench_core.logs import get_logger
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 
+from devbench_store_sql.closing import closed_whole
 from devbench_store_sql.postgres.address import address_of
 from devbench_store_sql.postgres.connections import Readers, connect
 from devbench_store_sql.postgres.failures import Errors, failure
@@ -32,7 +33,7 @@ async def opened(settings: SqlSettings) -> AsyncGenerator[PostgresStore, None]:
     finally:
         with suppress(*Errors):
             await connection.close(timeout=settings.connect_timeout_s)
-    async with AsyncExitStack() as stack:
+    async with closed_whole() as stack:
         readers = Readers(settings, address)
         await readers.open()
         stack.push_async_callback(readers.close)

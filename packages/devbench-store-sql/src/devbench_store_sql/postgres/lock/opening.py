@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import asyncpg
 
 from devbench_core.clock import Clock
+from devbench_core.finishing import ended
 from devbench_core.leases import LeasedLock
-from devbench_core.leases.finishing import ended
 from devbench_store_sql.postgres.address import Address, address_of
 from devbench_store_sql.postgres.connections import options
 from devbench_store_sql.postgres.failures import Errors, lock_failure

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from devbench_core.errors import LockFailed
-from devbench_core.leases.finishing import GRACE_S, finished
+from devbench_core.finishing import GRACE_S, finished
 from devbench_store_sql.postgres.address import Address
 from devbench_store_sql.postgres.connections import PAUSE_MAX_S, PAUSE_S, closed, keep, options
 from devbench_store_sql.postgres.failures import ANEW, BROKEN, Errors, lock_failure

@@ -1,18 +1,22 @@
-"""Letting what speaks with the server come to its end although its caller is cancelled: then it is known what it did.
+"""Letting something come to its end although its caller is cancelled.
 
-It also runs in a task of its own, because clients lose cancellations: redis-py one that comes while it writes (on
-Python 3.11, whose `asyncio.wait_for` does).
+Of what speaks with a server it is known then what it did, and what closes something leaves nothing open. It also runs
+in a task of its own, because clients lose cancellations: redis-py one that comes while it writes (on Python 3.11,
+whose `asyncio.wait_for` does).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 GRACE_S = 1.0
 """How long a cancelled caller lets a command come to its end."""
+TO_ITS_END_S = math.inf
+"""For what has bounds of its own, and must not be left half done."""
 AGAIN_S = 0.02
 """After how long a task is cancelled again that has lost its cancellation."""
 
@@ -47,7 +51,7 @@ async def ended(task: asyncio.Task[Any], grace_s: float = 0) -> None:
             task.cancel()
             left_s = AGAIN_S
         try:
-            await asyncio.wait({task}, timeout=left_s)
+            await asyncio.wait({task}, timeout=None if left_s == TO_ITS_END_S else left_s)
         except asyncio.CancelledError as error:
             cancelled = error
     if not task.cancelled():
