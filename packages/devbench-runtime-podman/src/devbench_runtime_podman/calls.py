@@ -19,6 +19,8 @@ from devbench_runtime_podman.memory import killed_for_memory
 from devbench_runtime_podman.settings import PodmanSettings
 
 ROOT = User(0, 0)
+VOLUME_WENT = ("no such volume", "volume has already been removed")
+"""What Podman says of one that went between two of its own looks, with 500 instead of 404."""
 
 
 class PodmanCalls(HttpCalls[PodmanSettings]):
@@ -65,6 +67,15 @@ class PodmanCalls(HttpCalls[PodmanSettings]):
                 raise
             return await self.volume(name)
         return found(made, "Name")
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that another call removed while Podman looked is as absent as others."""
+        try:
+            await super().remove_volume(name)
+        except EngineAnswer as answer:
+            if answer.status == 500 and any(words in answer.message for words in VOLUME_WENT):
+                raise EngineAnswer(404, answer.message) from answer
+            raise
 
     async def volumes(self, labels: Mapping[str, str]) -> list[Found]:
         """List volumes."""
