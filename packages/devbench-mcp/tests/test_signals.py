@@ -64,7 +64,7 @@ class Opening:
         try:
             await self.free.wait()
             yield "open"
-        except BaseException as error:
+        except BaseException as error:  # above all a cancellation
             self.seen.append(type(error).__name__)
             raise
         finally:

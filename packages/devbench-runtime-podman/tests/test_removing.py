@@ -29,7 +29,7 @@ async def test_a_volume_that_another_call_took_away_meanwhile_is_absent(
     engine: Engine, calls: PodmanCalls, monkeypatch: pytest.MonkeyPatch, told: bytes, status: int
 ):
     async def call(*_arguments: object, **_named: object) -> None:
-        raise answer_of(500, told)  # as it comes once in a hundred times, see below
+        raise answer_of(500, told)  # as Podman does now and then, where several ask at once
 
     monkeypatch.setattr(engine, "call", call)
     assert await status_of_removing(calls, "v") == status

@@ -68,9 +68,8 @@ class Lane:
         """Close after the work that is under way; nothing to do where it was never opened."""
         if self.is_open:
             self.is_open = False
-            await finished(
-                self._end(), TO_ITS_END_S
-            )  # a thread that is left keeps the process alive for ever
+            # a thread that is left keeps the process alive for ever
+            await finished(self._end(), TO_ITS_END_S)
 
     async def _undo(self, opening: asyncio.Future[aiosqlite.Connection]) -> None:
         with suppress(sqlite3.Error):
